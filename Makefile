@@ -1,0 +1,103 @@
+# elfmend: GNU make, pkg-config, no configure step.
+#
+#   make              build/elfmend
+#   make check        units and command-line tests, under prove
+#   make check-asan   the same with address and undefined-behaviour sanitizers
+#   make check-real   the real wheels from PyPI, cached outside of the tree (ELFMEND_CACHE, default ~/.cache/elfmend)
+#   make bench        each figure as a ratio to a peer or a floor, in one run
+#   make lint         clang-tidy, cppcheck, clang-format --dry-run
+#   make deps         what all of this needs, by apt
+#
+# BUILD=DIR puts the objects elsewhere; CC, CFLAGS, LDFLAGS are added to. WERROR=1 makes warnings errors.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+CFLAGS ?= -O2 -g
+PACKAGES := libelf libarchive libzip libxxhash libcrypto libdeflate zlib jansson
+DEPS := gcc make pkg-config libelf-dev libarchive-dev libzip-dev libxxhash-dev libssl-dev libdeflate-dev zlib1g-dev \
+        libjansson-dev libcmocka-dev libc6-dev perl python3 python3-venv binutils elfutils strace
+LINT_DEPS := clang clang-tidy clang-format cppcheck
+
+WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wvla $(if $(WERROR),-Werror)
+HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fstack-clash-protection
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARN) $(if $(SANITIZE),,$(HARDEN)) $(PKG_CFLAGS) $(CFLAGS) $(SANITIZE)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(LDFLAGS) $(SANITIZE)
+
+ROOMS := base patcher bundle/tree bundle/loader bundle/env bundle/source bundle/diagnose bundle/plan bundle/wheel
+LIB_SRC := $(sort $(foreach room,$(ROOMS),$(wildcard $(room)/*.c)))
+CLI_SRC := $(sort $(wildcard cli/*.c))
+UNIT_SRC := $(sort $(wildcard tests/unit/*.c))
+KNOWLEDGE := $(sort $(wildcard knowledge/*.json))
+
+LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) $(if $(KNOWLEDGE),$(BUILD)/gen/knowledge.o)
+CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
+UNITS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+
+all: $(BUILD)/elfmend
+
+$(BUILD)/elfmend: $(CLI_OBJ) $(BUILD)/libelfmend.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/libelfmend.a: $(LIB_OBJ)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(if $(filter patcher/%,$<),-Wconversion) -MMD -MP -c -o $@ $<
+
+# The tables are data; the program carries them as bytes.
+$(BUILD)/gen/knowledge.c: $(KNOWLEDGE) tools/embed
+	@mkdir -p $(@D)
+	sh tools/embed em_knowledge $(KNOWLEDGE) > $@.tmp && mv $@.tmp $@
+
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libelfmend.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libelfmend.a $(PKG_LIBS) -lcmocka
+
+units: $(UNITS)
+
+check: all units
+	tests/run $(BUILD)
+
+# The sanitizers see leaks too: what an arena holds is no leak, what a handle forgets is one.
+check-asan:
+	$(MAKE) BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' \
+	    CFLAGS='-O1 -g' check
+
+check-real: all
+	tests/real/run $(BUILD)
+
+bench: all
+	bench/run $(BUILD)
+
+lint:
+	clang-format --dry-run -Werror $(shell git ls-files '*.c' '*.h')
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	    --suppress=missingIncludeSystem -D_GNU_SOURCE -I. $(ROOMS) cli
+	clang-tidy --quiet --warnings-as-errors='*' $(LIB_SRC) $(CLI_SRC) -- -std=c11 -D_GNU_SOURCE -I. $(PKG_CFLAGS) 2>/dev/null
+
+deps:
+	apt-get update -q
+	apt-get install -y -q --no-install-recommends $(DEPS)
+
+deps-lint:
+	apt-get install -y -q --no-install-recommends $(LINT_DEPS)
+
+install: all
+	install -D -m 755 $(BUILD)/elfmend $(DESTDIR)$(PREFIX)/bin/elfmend
+
+clean:
+	rm -rf $(BUILD)
+
+print-deps:
+	@echo $(DEPS)
+
+.PHONY: all units check check-asan check-real bench lint deps deps-lint install clean print-deps
+.DELETE_ON_ERROR:
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNITS:=.d)

@@ -1,0 +1,138 @@
+#include "base/arena.h"
+
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Small enough that a run over a tiny tree stays tiny, large enough that malloc is rare. An allocation of more than a quarter
+ * of it gets a chunk of its own, so that it wastes no rest of the current one. */
+#define CHUNK_SIZE ((size_t)64 * 1024)
+
+struct chunk {
+    struct chunk *next;
+    alignas(max_align_t) unsigned char bytes[];
+};
+
+struct em_arena {
+    struct chunk *chunks;
+    unsigned char *at;
+    size_t left;
+    size_t used;
+};
+
+struct em_arena *em_arena_new(void)
+{
+    return calloc(1, sizeof(struct em_arena));
+}
+
+void em_arena_free(struct em_arena *arena)
+{
+    if (!arena)
+        return;
+    for (struct chunk *chunk = arena->chunks, *next; chunk; chunk = next) {
+        next = chunk->next;
+        free(chunk);
+    }
+    free(arena);
+}
+
+static struct chunk *add_chunk(struct em_arena *arena, size_t size)
+{
+    size_t total;
+    struct chunk *chunk;
+
+    if (__builtin_add_overflow(size, sizeof *chunk, &total))
+        return NULL;
+    chunk = calloc(1, total);
+    if (!chunk)
+        return NULL;
+    chunk->next = arena->chunks;
+    arena->chunks = chunk;
+    return chunk;
+}
+
+void *em_arena_alloc(struct em_arena *arena, size_t size)
+{
+    struct chunk *chunk;
+    size_t rounded;
+    void *result;
+
+    if (__builtin_add_overflow(size, alignof(max_align_t) - 1, &rounded))
+        return NULL;
+    rounded &= ~(alignof(max_align_t) - 1);
+    if (rounded == 0)
+        rounded = alignof(max_align_t);
+    if (rounded > CHUNK_SIZE / 4) {
+        chunk = add_chunk(arena, rounded);
+        if (!chunk)
+            return NULL;
+        arena->used += rounded;
+        return chunk->bytes;
+    }
+    if (rounded > arena->left) {
+        chunk = add_chunk(arena, CHUNK_SIZE);
+        if (!chunk)
+            return NULL;
+        arena->at = chunk->bytes;
+        arena->left = CHUNK_SIZE;
+    }
+    result = arena->at;
+    arena->at += rounded;
+    arena->left -= rounded;
+    arena->used += rounded;
+    return result;
+}
+
+void *em_arena_array(struct em_arena *arena, size_t count, size_t size)
+{
+    size_t total;
+
+    if (__builtin_mul_overflow(count, size, &total))
+        return NULL;
+    return em_arena_alloc(arena, total);
+}
+
+char *em_arena_strndup(struct em_arena *arena, const char *bytes, size_t length)
+{
+    char *copy;
+
+    if (length == SIZE_MAX)
+        return NULL;
+    copy = em_arena_alloc(arena, length + 1);
+    if (copy && length > 0)
+        memcpy(copy, bytes, length);
+    return copy;
+}
+
+char *em_arena_strdup(struct em_arena *arena, const char *string)
+{
+    return em_arena_strndup(arena, string, strlen(string));
+}
+
+char *em_arena_printf(struct em_arena *arena, const char *format, ...)
+{
+    va_list args;
+    char *result;
+    int length;
+
+    va_start(args, format);
+    length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (length < 0)
+        return NULL;
+    result = em_arena_alloc(arena, (size_t)length + 1);
+    if (!result)
+        return NULL;
+    va_start(args, format);
+    vsnprintf(result, (size_t)length + 1, format, args);
+    va_end(args);
+    return result;
+}
+
+size_t em_arena_used(const struct em_arena *arena)
+{
+    return arena->used;
+}

@@ -1,0 +1,41 @@
+/* arena.h: memory that lives as long as a run.
+ *
+ * Strings, lists and small structs of one run come from one arena and go with it; nobody frees a single one. Handles that own
+ * something else (an fd, a thread) have a new/free pair instead.
+ *
+ *     struct em_arena *arena = em_arena_new();            NULL: no memory
+ *     char *copy = em_arena_strdup(arena, name);          NULL: no memory
+ *     em_arena_free(arena);
+ *
+ * All allocations are zeroed and aligned for any type; sizes are checked for overflow. Every allocator returns NULL when there
+ * is no memory, and the caller returns EM_NO_MEMORY.
+ * Threads: one arena, one thread at a time. A worker that allocates gets an arena of its own.
+ */
+#ifndef EM_BASE_ARENA_H
+#define EM_BASE_ARENA_H
+
+#include <stddef.h>
+
+struct em_arena;
+
+struct em_arena *em_arena_new(void);
+void em_arena_free(struct em_arena *arena); /* NULL is fine */
+
+void *em_arena_alloc(struct em_arena *arena, size_t size) __attribute__((alloc_size(2)));
+void *em_arena_array(struct em_arena *arena, size_t count, size_t size) __attribute__((alloc_size(2, 3)));
+char *em_arena_strdup(struct em_arena *arena, const char *string);
+char *em_arena_strndup(struct em_arena *arena, const char *bytes, size_t length); /* bytes need no NUL; one is added */
+char *em_arena_printf(struct em_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Bytes handed out so far: for tests and for limits. */
+size_t em_arena_used(const struct em_arena *arena);
+
+#define em_new(arena, type) ((type *)em_arena_alloc((arena), sizeof(type)))
+
+static inline void em_arena_freep(struct em_arena **arena)
+{
+    em_arena_free(*arena);
+}
+#define em_cleanup_arena __attribute__((cleanup(em_arena_freep)))
+
+#endif

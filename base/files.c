@@ -1,0 +1,173 @@
+#include "base/files.h"
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+
+#define COPY_PIECE ((size_t)1024 * 1024)
+
+int em_open_at(int dir, const char *name, int flags, mode_t mode, struct em_error *error)
+{
+    int fd;
+
+    if ((flags & O_ACCMODE) == O_RDONLY)
+        flags |= O_NONBLOCK;
+    do
+        fd = openat(dir, name, flags | O_CLOEXEC, mode);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        return em_fail_errno(error, name, "cannot be opened");
+    return fd;
+}
+
+int em_read_file_at(int dir, const char *name, uint64_t limit, struct em_arena *arena, struct em_bytes *bytes,
+                    struct em_error *error)
+{
+    em_cleanup_fd int fd = em_open_at(dir, name, O_RDONLY, 0, error);
+    struct stat st;
+    uint8_t *buffer;
+    size_t done = 0;
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0)
+        return em_fail_errno(error, name, "cannot be examined");
+    if (!S_ISREG(st.st_mode))
+        return em_fail(error, EM_UNSUPPORTED, name, "is not a regular file");
+    if ((uint64_t)st.st_size > limit)
+        return em_fail(error, EM_LIMIT, name, "has %lld bytes, more than the %llu that such a file may have",
+                       (long long)st.st_size, (unsigned long long)limit);
+    buffer = em_arena_alloc(arena, (size_t)st.st_size + 1);
+    if (!buffer)
+        return EM_NO_MEMORY;
+    while (done < (size_t)st.st_size) {
+        ssize_t got = read(fd, buffer + done, (size_t)st.st_size - done);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return em_fail_errno(error, name, "cannot be read");
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    *bytes = (struct em_bytes){ buffer, done };
+    return EM_OK;
+}
+
+int em_write_all(int fd, const void *data, size_t size, const char *label, struct em_error *error)
+{
+    const char *at = data;
+
+    while (size > 0) {
+        ssize_t wrote = write(fd, at, size);
+
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote < 0)
+            return em_fail_errno(error, label, "cannot be written");
+        at += wrote;
+        size -= (size_t)wrote;
+    }
+    return EM_OK;
+}
+
+int em_pwrite_all(int fd, const void *data, size_t size, uint64_t offset, const char *label, struct em_error *error)
+{
+    const char *at = data;
+
+    while (size > 0) {
+        ssize_t wrote = pwrite(fd, at, size, (off_t)offset);
+
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote < 0)
+            return em_fail_errno(error, label, "cannot be written at offset %llu", (unsigned long long)offset);
+        at += wrote;
+        offset += (uint64_t)wrote;
+        size -= (size_t)wrote;
+    }
+    return EM_OK;
+}
+
+int em_fsync(int fd, const char *label, struct em_error *error)
+{
+    int r;
+
+    do
+        r = fsync(fd);
+    while (r < 0 && errno == EINTR);
+    /* EINVAL: something that cannot be synchronised, such as a pipe. */
+    if (r < 0 && errno != EINVAL)
+        return em_fail_errno(error, label, "cannot be written to disk");
+    return EM_OK;
+}
+
+static int copy_by_hand(int in, int out, uint64_t from, uint64_t size, const char *label, struct em_error *error)
+{
+    em_cleanup_free char *piece = malloc(COPY_PIECE);
+
+    if (!piece)
+        return EM_NO_MEMORY;
+    while (from < size) {
+        size_t want = size - from < COPY_PIECE ? (size_t)(size - from) : COPY_PIECE;
+        ssize_t got = pread(in, piece, want, (off_t)from);
+        int r;
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return em_fail_errno(error, label, "cannot be read at offset %llu", (unsigned long long)from);
+        if (got == 0)
+            return em_fail_at(error, EM_CHANGED, label, from, "became shorter while it was copied");
+        r = em_pwrite_all(out, piece, (size_t)got, from, label, error);
+        if (r < 0)
+            return r;
+        from += (uint64_t)got;
+    }
+    return EM_OK;
+}
+
+int em_copy_fd(int in, int out, uint64_t size, const char *label, struct em_error *error)
+{
+    uint64_t done = 0;
+
+    if (size == 0)
+        return EM_OK;
+    if (ioctl(out, FICLONE, in) == 0) {
+        /* A clone takes all that in has now; more than the size we saw means that somebody is writing to it. */
+        struct stat st;
+
+        if (fstat(out, &st) < 0)
+            return em_fail_errno(error, label, "cannot be examined after it was cloned");
+        if ((uint64_t)st.st_size != size)
+            return em_fail(error, EM_CHANGED, label, "changed its size while it was copied");
+        return EM_OK;
+    }
+    while (done < size) {
+        off_t in_at = (off_t)done, out_at = (off_t)done;
+        size_t want = size - done > (1u << 30) ? (1u << 30) : (size_t)(size - done);
+        ssize_t copied = copy_file_range(in, &in_at, out, &out_at, want, 0);
+
+        if (copied < 0 && errno == EINTR)
+            continue;
+        /* Different file systems, or one that cannot: facts differ by kernel, so any of these falls back. */
+        if (copied < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS || errno == EPERM))
+            return copy_by_hand(in, out, done, size, label, error);
+        if (copied < 0)
+            return em_fail_errno(error, label, "cannot be copied");
+        if (copied == 0)
+            return copy_by_hand(in, out, done, size, label, error);
+        done += (uint64_t)copied;
+    }
+    return EM_OK;
+}
+
+char *em_random_name(struct em_arena *arena, const char *prefix)
+{
+    uint64_t value;
+
+    if (getrandom(&value, sizeof value, 0) != (ssize_t)sizeof value)
+        return NULL;
+    return em_arena_printf(arena, "%s%016llx", prefix, (unsigned long long)value);
+}

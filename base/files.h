@@ -1,0 +1,62 @@
+/* files.h: what we do with file descriptors, so that it is done right in one place: all of it or an error, EINTR tried again,
+ * everything closed.
+ *
+ *     em_cleanup_fd int fd = em_open_at(dir, name, O_RDONLY, 0, error);   closed when it leaves the scope; -1 is fine
+ *     em_cleanup_free char *copy = ...;                                   freed
+ *     return em_steal_fd(&fd);                                            handed on
+ *
+ * The *at() functions take a held directory fd and a name below it; AT_FDCWD is for what the user typed. name is used in
+ * messages as it is; where it says little, the caller passes label.
+ */
+#ifndef EM_BASE_FILES_H
+#define EM_BASE_FILES_H
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/error.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static inline void em_freep(void *pointer)
+{
+    free(*(void **)pointer);
+}
+static inline void em_closep(int *fd)
+{
+    int saved = errno;
+
+    if (*fd >= 0)
+        close(*fd);
+    errno = saved;
+}
+static inline int em_steal_fd(int *fd)
+{
+    int taken = *fd;
+
+    *fd = -1;
+    return taken;
+}
+#define em_cleanup_free __attribute__((cleanup(em_freep)))
+#define em_cleanup_fd __attribute__((cleanup(em_closep)))
+
+/* Opens with O_CLOEXEC; the fd, or a negative enum em_err. Never blocks on a FIFO (O_NONBLOCK while opening to read). */
+int em_open_at(int dir, const char *name, int flags, mode_t mode, struct em_error *error);
+
+/* The whole of a regular file into the arena, refusing more than limit bytes. */
+int em_read_file_at(int dir, const char *name, uint64_t limit, struct em_arena *arena, struct em_bytes *bytes,
+                    struct em_error *error);
+
+int em_write_all(int fd, const void *data, size_t size, const char *label, struct em_error *error);
+int em_pwrite_all(int fd, const void *data, size_t size, uint64_t offset, const char *label, struct em_error *error);
+int em_fsync(int fd, const char *label, struct em_error *error);
+
+/* size bytes of in, from its start, to out, which is empty: FICLONE, else copy_file_range, else read and write. */
+int em_copy_fd(int in, int out, uint64_t size, const char *label, struct em_error *error);
+
+/* A name that cannot be guessed: prefix and 16 hexadecimal digits from getrandom(2). NULL: no memory, or no randomness. */
+char *em_random_name(struct em_arena *arena, const char *prefix);
+
+#endif

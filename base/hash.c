@@ -1,0 +1,194 @@
+#include "base/hash.h"
+
+#include "base/files.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* Large enough that a read costs little beside hashing it, small enough to stay in the second-level cache. */
+#define PIECE ((size_t)256 * 1024)
+
+struct em_hasher {
+    EVP_MD_CTX *context;
+};
+
+struct em_hasher *em_hasher_new(void)
+{
+    struct em_hasher *hasher = calloc(1, sizeof *hasher);
+
+    if (!hasher)
+        return NULL;
+    hasher->context = EVP_MD_CTX_new();
+    if (!hasher->context || !EVP_DigestInit_ex(hasher->context, EVP_sha256(), NULL)) {
+        em_hasher_free(hasher);
+        return NULL;
+    }
+    return hasher;
+}
+
+void em_hasher_free(struct em_hasher *hasher)
+{
+    if (!hasher)
+        return;
+    EVP_MD_CTX_free(hasher->context);
+    free(hasher);
+}
+
+void em_hasher_add(struct em_hasher *hasher, const void *data, size_t size)
+{
+    EVP_DigestUpdate(hasher->context, data, size);
+}
+
+void em_hasher_end(struct em_hasher *hasher, struct em_sha256 *digest)
+{
+    EVP_DigestFinal_ex(hasher->context, digest->bytes, NULL);
+    EVP_DigestInit_ex(hasher->context, NULL, NULL);
+}
+
+int em_sha256_bytes(const void *data, size_t size, struct em_sha256 *digest)
+{
+    em_cleanup_hasher struct em_hasher *hasher = em_hasher_new();
+
+    if (!hasher)
+        return EM_NO_MEMORY;
+    em_hasher_add(hasher, data, size);
+    em_hasher_end(hasher, digest);
+    return EM_OK;
+}
+
+int em_hash_reader(struct em_reader *reader, struct em_sha256 *sha256, struct em_xxh3 *xxh3, struct em_error *error)
+{
+    em_cleanup_hasher struct em_hasher *hasher = em_hasher_new();
+    em_cleanup_free uint8_t *piece = malloc(PIECE);
+    XXH3_state_t *state = XXH3_createState();
+    XXH128_canonical_t canonical;
+    int r = EM_NO_MEMORY;
+
+    if (!hasher || !piece || !state)
+        goto done;
+    XXH3_128bits_reset(state);
+    for (uint64_t at = 0; at < reader->size; at += PIECE) {
+        size_t length = reader->size - at < PIECE ? (size_t)(reader->size - at) : PIECE;
+
+        r = em_read_at(reader, piece, length, at, error);
+        if (r < 0)
+            goto done;
+        if (sha256)
+            em_hasher_add(hasher, piece, length);
+        if (xxh3)
+            XXH3_128bits_update(state, piece, length);
+    }
+    if (sha256)
+        em_hasher_end(hasher, sha256);
+    if (xxh3) {
+        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+        memcpy(xxh3->bytes, canonical.digest, sizeof xxh3->bytes);
+    }
+    r = EM_OK;
+done:
+    XXH3_freeState(state);
+    return r;
+}
+
+static const char base64_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+void em_sha256_base64(const struct em_sha256 *digest, char text[EM_SHA256_BASE64_SIZE])
+{
+    uint32_t bits = 0;
+    unsigned count = 0;
+    size_t out = 0;
+
+    for (size_t i = 0; i < sizeof digest->bytes; i++) {
+        bits = bits << 8 | digest->bytes[i];
+        for (count += 8; count >= 6; count -= 6)
+            text[out++] = base64_alphabet[bits >> (count - 6) & 63];
+    }
+    text[out++] = base64_alphabet[bits << (6 - count) & 63];
+    text[out] = '\0';
+}
+
+bool em_sha256_from_base64(const char *text, struct em_sha256 *digest)
+{
+    size_t length = strcspn(text, "="); /* some writers pad */
+    uint32_t bits = 0;
+    unsigned count = 0;
+    size_t out = 0;
+
+    if (length != EM_SHA256_BASE64_SIZE - 1)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        const char *found = memchr(base64_alphabet, text[i], 64);
+
+        if (!found)
+            return false;
+        bits = bits << 6 | (uint32_t)(found - base64_alphabet);
+        count += 6;
+        if (count >= 8 && out < sizeof digest->bytes) {
+            count -= 8;
+            digest->bytes[out++] = (uint8_t)(bits >> count);
+        }
+    }
+    return out == sizeof digest->bytes;
+}
+
+static void to_hex(const uint8_t *bytes, size_t size, char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < size; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    text[2 * size] = '\0';
+}
+
+static bool from_hex(const char *text, uint8_t *bytes, size_t size)
+{
+    if (strlen(text) != 2 * size)
+        return false;
+    for (size_t i = 0; i < 2 * size; i++) {
+        char c = text[i];
+        int digit;
+
+        if (c >= '0' && c <= '9')
+            digit = c - '0';
+        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+            digit = (c | 0x20) - 'a' + 10;
+        else
+            return false;
+        bytes[i / 2] = (uint8_t)(i % 2 ? bytes[i / 2] | digit : digit << 4);
+    }
+    return true;
+}
+
+void em_sha256_hex(const struct em_sha256 *digest, char text[EM_SHA256_HEX_SIZE])
+{
+    to_hex(digest->bytes, sizeof digest->bytes, text);
+}
+
+bool em_sha256_from_hex(const char *text, struct em_sha256 *digest)
+{
+    return from_hex(text, digest->bytes, sizeof digest->bytes);
+}
+
+void em_xxh3_hex(const struct em_xxh3 *digest, char text[EM_XXH3_HEX_SIZE])
+{
+    to_hex(digest->bytes, sizeof digest->bytes, text);
+}
+
+bool em_xxh3_from_hex(const char *text, struct em_xxh3 *digest)
+{
+    return from_hex(text, digest->bytes, sizeof digest->bytes);
+}
+
+bool em_sha256_equal(const struct em_sha256 *a, const struct em_sha256 *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+bool em_xxh3_equal(const struct em_xxh3 *a, const struct em_xxh3 *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}

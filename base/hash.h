@@ -1,0 +1,52 @@
+/* hash.h: SHA-256 for what others check (RECORD, pins), XXH3-128 for what only we compare (plans, journals, caches).
+ *
+ *     struct em_hasher *hasher = em_hasher_new();        NULL: no memory
+ *     em_hasher_add(hasher, data, size); em_hasher_end(hasher, &digest);   ready for the next file then
+ *     em_hasher_free(hasher);
+ *
+ * Threads: a hasher belongs to one thread.
+ */
+#ifndef EM_BASE_HASH_H
+#define EM_BASE_HASH_H
+
+#include "base/error.h"
+#include "base/reader.h"
+
+struct em_sha256 {
+    uint8_t bytes[32];
+};
+struct em_xxh3 {
+    uint8_t bytes[16];
+};
+
+struct em_hasher;
+struct em_hasher *em_hasher_new(void);
+void em_hasher_free(struct em_hasher *hasher);
+void em_hasher_add(struct em_hasher *hasher, const void *data, size_t size);
+void em_hasher_end(struct em_hasher *hasher, struct em_sha256 *digest);
+
+static inline void em_hasher_freep(struct em_hasher **hasher)
+{
+    em_hasher_free(*hasher);
+}
+#define em_cleanup_hasher __attribute__((cleanup(em_hasher_freep)))
+
+int em_sha256_bytes(const void *data, size_t size, struct em_sha256 *digest);
+/* Both hashes in one pass; either may be NULL. Reads in pieces: memory stays flat. */
+int em_hash_reader(struct em_reader *reader, struct em_sha256 *sha256, struct em_xxh3 *xxh3, struct em_error *error);
+
+/* RECORD spells a digest in URL-safe base64 without padding (PEP 376, RFC 4648 section 5): 43 characters. */
+#define EM_SHA256_BASE64_SIZE 44
+#define EM_SHA256_HEX_SIZE 65
+#define EM_XXH3_HEX_SIZE 33
+void em_sha256_base64(const struct em_sha256 *digest, char text[EM_SHA256_BASE64_SIZE]);
+bool em_sha256_from_base64(const char *text, struct em_sha256 *digest);
+void em_sha256_hex(const struct em_sha256 *digest, char text[EM_SHA256_HEX_SIZE]);
+bool em_sha256_from_hex(const char *text, struct em_sha256 *digest);
+void em_xxh3_hex(const struct em_xxh3 *digest, char text[EM_XXH3_HEX_SIZE]);
+bool em_xxh3_from_hex(const char *text, struct em_xxh3 *digest);
+
+bool em_sha256_equal(const struct em_sha256 *a, const struct em_sha256 *b);
+bool em_xxh3_equal(const struct em_xxh3 *a, const struct em_xxh3 *b);
+
+#endif

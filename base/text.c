@@ -1,0 +1,69 @@
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool make_room(struct em_text *text, size_t more)
+{
+    size_t wanted, larger;
+    char *moved;
+
+    if (text->failed)
+        return false;
+    if (__builtin_add_overflow(text->size, more, &wanted) || __builtin_add_overflow(wanted, 1, &wanted))
+        goto failed;
+    if (wanted <= text->capacity)
+        return true;
+    if (__builtin_mul_overflow(wanted, 2, &larger))
+        goto failed;
+    moved = realloc(text->data, larger);
+    if (!moved)
+        goto failed;
+    text->data = moved;
+    text->capacity = larger;
+    return true;
+failed:
+    text->failed = true;
+    return false;
+}
+
+void em_text_add_bytes(struct em_text *text, const void *bytes, size_t size)
+{
+    if (!make_room(text, size))
+        return;
+    if (size > 0)
+        memcpy(text->data + text->size, bytes, size);
+    text->size += size;
+    text->data[text->size] = '\0';
+}
+
+void em_text_add(struct em_text *text, const char *string)
+{
+    em_text_add_bytes(text, string, strlen(string));
+}
+
+void em_text_printf(struct em_text *text, const char *format, ...)
+{
+    va_list args;
+    int length;
+
+    va_start(args, format);
+    length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (length < 0 || !make_room(text, (size_t)length)) {
+        text->failed = true;
+        return;
+    }
+    va_start(args, format);
+    vsnprintf(text->data + text->size, (size_t)length + 1, format, args);
+    va_end(args);
+    text->size += (size_t)length;
+}
+
+void em_text_free(struct em_text *text)
+{
+    free(text->data);
+    *text = (struct em_text){ 0 };
+}

@@ -1,0 +1,29 @@
+/* text.h: a string that grows, for everything that is written: RECORD, JSON, a report.
+ *
+ *     struct em_text text = { 0 };
+ *     em_text_add(&text, "x"); em_text_printf(&text, "%d", 1);
+ *     if (text.failed) ...            one check at the end: an allocation failed somewhere before
+ *     em_text_free(&text);
+ *
+ * data is NUL-terminated once something was added, NULL before.
+ */
+#ifndef EM_BASE_TEXT_H
+#define EM_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct em_text {
+    char *data;
+    size_t size, capacity;
+    bool failed;
+};
+
+void em_text_add(struct em_text *text, const char *string);
+void em_text_add_bytes(struct em_text *text, const void *bytes, size_t size);
+void em_text_printf(struct em_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void em_text_free(struct em_text *text);
+
+#define em_cleanup_text __attribute__((cleanup(em_text_free)))
+
+#endif
