@@ -1,0 +1,148 @@
+/* loader.h: what the dynamic loader would do, and why.
+ *
+ * The model is a state machine that follows glibc's or musl's loader rule by rule (the world says which). One em_loader serves a
+ * whole run: each object is parsed once, each directory looked up once. One em_process is one fresh process: what is loaded, in
+ * load order, and under which names, decides what the next request finds.
+ *
+ *     loader = em_loader_new(&world, arena);                        NULL: no memory
+ *     process = em_process_new(loader, "/usr/bin/python3.11", error)  its NEEDED are loaded as at start; NULL: a bare program
+ *     r = em_process_open(process, "/v/x/_ext.so", NULL, &open)     as dlopen(RTLD_NOW) does, called by the main program
+ *     if (!open.ok) open.failure ...                                the request that failed; what was newly loaded is gone again
+ *     process->requests: every request since, with the rule that answered it and the directories tried
+ *     r = em_process_ask(process, "libcudnn_cnn.so.9", shim, &request) what dlopen of that name by shim would find, without loading
+ *
+ * A request is a name and a requester. For DT_NEEDED it is the object itself whose search path counts; for dlopen it is the caller.
+ * Paths are as the loader spells them, never normalised: $ORIGIN depends on the spelling.
+ *
+ * Errors (negative enum em_err) are ours: no memory, an unreadable world. That a library is missing is an answer, not an error.
+ * Memory: everything lives in the loader's arena. Threads: one loader, one thread; the world may be shared by several loaders.
+ */
+#ifndef EM_BUNDLE_LOADER_LOADER_H
+#define EM_BUNDLE_LOADER_LOADER_H
+
+#include "bundle/loader/world.h"
+#include "patcher/patcher.h"
+
+/* A file that was looked at as an object. One for each (device, inode). */
+struct em_loadable {
+    struct em_node node;
+    struct em_object object; /* if code is 0 */
+    int code;                /* EM_OK, EM_NOT_ELF, EM_BAD_ELF ... */
+    const char *problem;     /* the sentence, if code is not 0 */
+};
+
+enum em_rule {
+    EM_RULE_NONE,
+    EM_RULE_PATH,     /* the name has a slash */
+    EM_RULE_SONAME,   /* already loaded under that name or with that SONAME */
+    EM_RULE_RPATH,    /* DT_RPATH of the requester, one of its loaders, or the main program */
+    EM_RULE_RUNPATH,  /* DT_RUNPATH of the requester */
+    EM_RULE_ENV,      /* LD_LIBRARY_PATH */
+    EM_RULE_CACHE,    /* ld.so.cache */
+    EM_RULE_DEFAULT,  /* system directories */
+    EM_RULE_RESERVED, /* musl: a name that libc itself stands for */
+};
+const char *em_rule_name(enum em_rule rule); /* "path", "soname", ... as INTERFACE's JSON spells them; NULL for NONE */
+
+enum em_via {
+    EM_VIA_NEEDED,
+    EM_VIA_DLOPEN,
+    EM_VIA_OPEN, /* by the user of the model: a root */
+    EM_VIA_PRELOAD,
+    EM_VIA_FILTER,
+};
+const char *em_via_name(enum em_via via);
+
+enum em_result {
+    EM_RESULT_LOADED,  /* mapped anew */
+    EM_RESULT_REUSED,  /* was there already */
+    EM_RESULT_MISSING, /* nowhere */
+    EM_RESULT_REFUSED, /* found, and the loader chokes on it: why says on what */
+};
+const char *em_result_name(enum em_result result);
+
+/* One directory that was searched, in order. */
+struct em_try {
+    const char *directory; /* expanded, as the loader spells it */
+    const char *entry;     /* as written in the path list: "$ORIGIN/../x.libs"; NULL for cache and default */
+    enum em_rule rule;
+    const struct em_loaded *owner; /* whose RPATH or RUNPATH it stands in; NULL otherwise */
+    const char *skipped;           /* a file of the name was there and was passed over: "wrong class", NULL otherwise */
+};
+
+struct em_tries {
+    EM_VEC(struct em_try);
+};
+
+struct em_loaded {
+    const char *name;        /* l_name: as opened */
+    const char *origin;      /* value of $ORIGIN; NULL if it has none */
+    struct em_strings names; /* every string it was requested by */
+    struct em_loadable *file;
+    struct em_loaded *loader; /* whose NEEDED loaded it first; NULL for what was opened */
+    size_t index;             /* in load order */
+    bool is_main;
+};
+
+struct em_request {
+    const struct em_loaded *from; /* NULL: the user of the model */
+    const char *name;             /* as written, tokens unexpanded */
+    enum em_via via;
+    enum em_result result;
+    enum em_rule rule;
+    const struct em_loaded *owner; /* EM_RULE_RPATH, _RUNPATH: whose path it was */
+    const char *entry;             /* and which entry of it, as written */
+    const char *path;              /* of the object found; NULL if missing */
+    struct em_loaded *to;          /* NULL if missing, refused, or only asked for */
+    struct em_loadable *file;      /* what is at path; also when only asked for */
+    struct em_tries tried;         /* directories searched without success, in order */
+    const char *why;               /* missing or refused: the loader's reason in a sentence */
+};
+
+struct em_requests {
+    EM_VEC(struct em_request *);
+};
+struct em_loadeds {
+    EM_VEC(struct em_loaded *);
+};
+
+struct em_loader;
+
+struct em_process {
+    struct em_loader *loader;
+    struct em_loadeds objects;   /* in load order; the main program first if there is one */
+    struct em_requests requests; /* in order, of all opens so far */
+};
+
+struct em_open {
+    bool ok;
+    struct em_loaded *object;         /* what was opened, if ok */
+    const struct em_request *failure; /* the request that failed, if not ok and it was a request */
+    const char *why;                  /* the sentence the loader would print, in its sense, if not ok */
+    size_t first_request;             /* index into process->requests of the first one of this open */
+    bool aborts;                      /* the process dies rather than gets an error (version assertion) */
+};
+
+struct em_loader *em_loader_new(const struct em_world *world, struct em_arena *arena);
+void em_loader_free(struct em_loader *loader);
+const struct em_world *em_loader_world(const struct em_loader *loader);
+
+/* The object at an absolute path, parsed once. NULL only without memory; a file that is not there has code EM_NOT_FOUND. */
+struct em_loadable *em_loader_look(struct em_loader *loader, const char *path);
+
+/* Bytes read from objects so far. */
+uint64_t em_loader_bytes_read(const struct em_loader *loader);
+
+int em_process_new(struct em_process **process, struct em_loader *loader, const char *program, struct em_error *error);
+
+/* dlopen(name, RTLD_NOW | RTLD_LOCAL) by caller, or by the main program if caller is NULL. */
+int em_process_open(struct em_process *process, const char *name, const struct em_loaded *caller, struct em_open *open);
+
+/* What such a dlopen, or a NEEDED, would find as things stand; loads nothing. */
+int em_process_ask(struct em_process *process, const char *name, const struct em_loaded *caller, enum em_via via,
+                   struct em_request **request);
+
+/* The process as it is now, for a what-if that leaves this one alone. */
+int em_process_fork(struct em_process **copy, const struct em_process *process);
+
+#endif
