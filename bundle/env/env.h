@@ -1,0 +1,129 @@
+/* env.h: what is installed, and who owns what.
+ *
+ *     r = em_env_read(&env, arena, tree, "/home/x/.venv", error)
+ *     env.kind, env.distributions, env.objects ...
+ *     owner = em_env_owner(&env, path)            the distribution that lists the file in its RECORD; NULL: nobody
+ *
+ * A target is a virtual environment (pyvenv.cfg), a conda prefix (conda-meta/), a --target directory (*.dist-info at its root), any
+ * directory, or one object. Of each distribution its METADATA is read (name, version, Requires-Dist), and RECORD when something
+ * asks for it. Objects are found by walking the site directories (or the whole of any other directory) for files with ELF magic:
+ * by name first (.so, .so.N, bin/), so that ten thousand .py files cost a directory entry each and no open.
+ * Links are not followed out of the target; a file reached by two names is one object with two paths.
+ *
+ * All paths here are absolute in the tree's terms. What is shown is em_env_show: relative to the target as the user gave it.
+ *
+ * Errors: EM_NOT_FOUND, EM_IO, EM_BAD_RECORD with the distribution's RECORD and line, EM_UNSUPPORTED for a target that is none
+ * of the above, EM_LIMIT for directories too deep.
+ */
+#ifndef EM_BUNDLE_ENV_ENV_H
+#define EM_BUNDLE_ENV_ENV_H
+
+#include "bundle/env/record.h"
+#include "bundle/tree/tree.h"
+
+enum em_env_kind {
+    EM_ENV_VENV,
+    EM_ENV_CONDA,
+    EM_ENV_TARGET,    /* a directory with *.dist-info at its root */
+    EM_ENV_DIRECTORY, /* any other */
+    EM_ENV_OBJECT,    /* one file */
+};
+const char *em_env_kind_name(enum em_env_kind kind); /* "venv", "conda", "target", "directory", "object" */
+
+struct em_requirement {
+    const char *name;    /* normalised: PEP 503, lower case, runs of "-_." as "-" */
+    const char *spelled; /* the whole Requires-Dist value */
+    bool has_extra;      /* its marker names an extra: not installed by default */
+};
+
+struct em_distribution {
+    const char *name;       /* as METADATA spells it */
+    const char *normalized; /* PEP 503 */
+    const char *version;
+    const char *site;      /* absolute: the directory that holds the .dist-info */
+    const char *dist_info; /* absolute */
+    const char *installer; /* first line of INSTALLER; NULL if there is none */
+    struct {
+        EM_VEC(struct em_requirement);
+    } requirements;
+    bool has_record;
+    struct em_record record;
+};
+
+struct em_env_object {
+    const char *path; /* absolute, as found */
+    struct em_node node;
+    struct em_distribution *owner; /* NULL: no RECORD lists it */
+    size_t owners;                 /* how many RECORDs do */
+};
+
+struct em_env {
+    enum em_env_kind kind;
+    const char *given; /* the target as the user spelled it */
+    const char *path;  /* the same, absolute and normal; for an object its directory's is dirname */
+    struct em_tree *tree;
+    struct em_arena *arena;
+    const char *python;         /* the interpreter's real path in the tree; NULL if there is none */
+    const char *python_version; /* "3.11"; NULL if unknown */
+    struct em_strings sites;    /* absolute site directories, platlib first */
+    struct {
+        EM_VEC(struct em_distribution *);
+    } distributions; /* by normalised name, then site */
+    struct {
+        EM_VEC(struct em_env_object);
+    } objects;            /* by path */
+    struct em_map owners; /* absolute normal path -> struct em_distribution * (the last that lists it) */
+};
+
+int em_env_read(struct em_env *env, struct em_arena *arena, struct em_tree *tree, const char *target, struct em_error *error);
+struct em_distribution *em_env_owner(const struct em_env *env, const char *path);
+struct em_distribution *em_env_find(const struct em_env *env, const char *normalized_name);
+
+/* Absolute path of a row of a distribution's RECORD, normal. NULL: no memory. */
+const char *em_env_row_path(const struct em_env *env, const struct em_distribution *distribution, const char *row_path);
+/* The reverse: how a RECORD in distribution->site spells an absolute path. */
+const char *em_env_row_spelling(const struct em_env *env, const struct em_distribution *distribution, const char *path);
+
+/* The path as shown: relative to the target, or as it is if it lies elsewhere. */
+const char *em_env_show(const struct em_env *env, const char *path);
+
+/* requirer requires provider, directly or through others, extras not counted; or they are the same. */
+bool em_env_requires(const struct em_env *env, const struct em_distribution *requirer, const struct em_distribution *provider);
+
+/* An extension module by its file name: foo.cpython-311-x86_64-linux-gnu.so, foo.abi3.so, or foo.so outside of *.libs. The import
+ * system opens these by absolute path. */
+bool em_env_is_extension(const char *path);
+
+char *em_normalize_name(struct em_arena *arena, const char *name); /* PEP 503 */
+
+/* ---- verify: RECORD against disk, both ways ---- */
+enum em_deviation_kind {
+    EM_DEVIATION_CHANGED,  /* hash or size differ */
+    EM_DEVIATION_MISSING,  /* listed, not there */
+    EM_DEVIATION_UNLISTED, /* there, in a directory that a distribution owns, listed nowhere; __pycache__ not counted */
+    EM_DEVIATION_SHARED,   /* several RECORDs list it; distribution is the one whose bytes are there, NULL if nobody's */
+};
+
+struct em_deviation {
+    enum em_deviation_kind kind;
+    const char *path; /* absolute */
+    const struct em_distribution *distribution;
+    const struct em_record_row *row; /* NULL for UNLISTED */
+    const char *detail;              /* "size 10 instead of 20", "sha256 differs", owners */
+};
+
+struct em_verify_options {
+    unsigned jobs; /* threads; 0: cores */
+    bool hash;     /* read and hash every listed file; otherwise presence and size alone */
+    bool unlisted; /* look for files that no RECORD lists */
+};
+
+struct em_deviations {
+    EM_VEC(struct em_deviation);
+};
+
+/* In order of distribution, then row; unlisted ones last, by path. bytes_read may be NULL. */
+int em_env_verify(struct em_deviations *deviations, struct em_env *env, const struct em_verify_options *options,
+                  uint64_t *bytes_read, struct em_error *error);
+
+#endif

@@ -1,0 +1,48 @@
+/* record.h: the files that a distribution says it owns.
+ *
+ * RECORD is CSV with three fields a row: path, hash, size (packaging specifications, "Recording installed projects"; PEP 376, PEP
+ * 627). A record keeps its rows in file order and every row as it was spelled, so that writing back an untouched record gives the
+ * bytes that were read: package managers compare.
+ *
+ *     em_record_read(&record, arena, bytes, label, error)    rows live as long as the arena
+ *     row = em_record_find(&record, path)                    NULL if it is not listed
+ *     em_record_put(&record, path, &digest, size)            new or changed; a new row stands before RECORD's own
+ *     em_record_write(&record, &text)
+ *
+ * Paths are relative to the directory that holds the .dist-info, with "/" between parts; they may lead out of it
+ * ("../../../bin/ct2-transformers-converter") or be absolute. Nothing here touches the file system.
+ *
+ * Errors: EM_BAD_RECORD with the line number; EM_NO_MEMORY. On error the record is empty.
+ */
+#ifndef EM_BUNDLE_ENV_RECORD_H
+#define EM_BUNDLE_ENV_RECORD_H
+
+#include "base/base.h"
+
+struct em_record_row {
+    const char *path;
+    const char *hash; /* as spelled: "sha256=...", "" if there is none */
+    bool has_sha256;  /* and it could be read */
+    struct em_sha256 sha256;
+    bool has_size;
+    uint64_t size;
+    struct em_bytes raw; /* the row as read, line end included; data NULL if it was put */
+};
+
+struct em_record {
+    struct em_arena *arena;
+    struct {
+        EM_VEC(struct em_record_row);
+    } rows;
+    struct em_map by_path; /* path -> index into rows plus 1, as a pointer */
+    const char *line_end;  /* "\n" or "\r\n", as the file has it */
+    bool has_bom;
+};
+
+int em_record_read(struct em_record *record, struct em_arena *arena, struct em_bytes bytes, const char *label,
+                   struct em_error *error);
+struct em_record_row *em_record_find(const struct em_record *record, const char *path);
+int em_record_put(struct em_record *record, const char *path, const struct em_sha256 *sha256, uint64_t size);
+void em_record_write(const struct em_record *record, struct em_text *text);
+
+#endif

@@ -1,0 +1,107 @@
+/* plan.h: what is done about the findings, as data.
+ *
+ *     r = em_plan_make(&plan, arena, &diagnosis, &wish, error)     planner.c: decides, writes nothing
+ *     em_plan_to_json(&plan, &text) / em_plan_from_json(&plan, arena, bytes, label, error)
+ *     r = em_plan_apply(&plan, &options, &receipt, error)          apply.c: checks that no input changed, then one transaction
+ *
+ * There is one planner and one executor: a dry run prints the very plan that a run executes, and a plan file is executed by the
+ * same function. A step says what the result is, not how to get there: the path list that the object shall have, the bytes that
+ * the copy shall have. Nobody but the executor changes a target.
+ *
+ * Paths in steps are relative to plan->root and contained in it (em_path_is_contained): a plan that came from elsewhere is data
+ * and cannot name a path outside of its target. Places to copy from are absolute.
+ */
+#ifndef EM_BUNDLE_PLAN_PLAN_H
+#define EM_BUNDLE_PLAN_PLAN_H
+
+#include "base/base.h"
+#include "patcher/patcher.h"
+
+enum em_step_kind {
+    EM_STEP_SET_PATH, /* path gets the path list value under tag */
+    EM_STEP_COPY,     /* path is a new file: from, with the path list value if that is not NULL */
+    EM_STEP_RECORD,   /* path is a RECORD: its rows for files follow what the other steps made of them */
+};
+const char *em_step_kind_name(enum em_step_kind kind); /* "set-path", "copy", "record" */
+
+struct em_step {
+    enum em_step_kind kind;
+    const char *path;
+    struct em_strings resolves; /* "EM102 libcudnn_cnn.so.9", for people */
+    const char *reason;         /* why this and not another way, a sentence */
+
+    /* set-path, and copy when value is not NULL */
+    const char *value;     /* the whole path list */
+    const char *old_value; /* NULL: had none */
+    enum em_path_tag tag;  /* RPATH or RUNPATH: what the result has; KEEP is never in a plan */
+
+    /* copy */
+    const char *from;        /* absolute */
+    struct em_sha256 sha256; /* of from, verified against the voucher */
+    const char *voucher;     /* "RECORD of nvidia-cudnn-cu12 9.10.2.21", "pins.txt", NULL: allowed unverified */
+    const char *provenance;  /* distribution and version it comes from; NULL if unknown */
+    uint32_t mode;           /* permission bits of the new file */
+
+    /* record */
+    struct em_strings files; /* relative to plan->root: changed or created by earlier steps */
+    const char *site;        /* relative to plan->root: what the RECORD's rows are relative to; "." for the root */
+};
+
+/* A file that the plan rests on, as it was when the plan was made. */
+struct em_input {
+    const char *path; /* relative to root if is_source is not set, else absolute */
+    bool is_source;
+    uint64_t size;
+    struct em_xxh3 xxh3;
+    struct em_sha256 sha256;
+};
+
+struct em_refusal {
+    const char *finding; /* "EM103 ctranslate2.libs/libctranslate2...: libcublas.so.12" */
+    const char *why;
+};
+
+struct em_plan {
+    const char *target; /* as the user gave it */
+    const char *root;   /* absolute directory that the steps' paths are relative to */
+    struct {
+        EM_VEC(struct em_input);
+    } inputs;
+    struct {
+        EM_VEC(struct em_step);
+    } steps;
+    struct {
+        EM_VEC(struct em_refusal);
+    } refused;
+    struct em_strings after; /* findings expected once applied: "EM103 error object: request" */
+};
+
+/* ---- plan.c: JSON, schema elfmend.plan/1 ---- */
+int em_plan_to_json(const struct em_plan *plan, struct em_text *text);
+/* Checks everything: schema, kinds, contained paths, digests. EM_BAD_JSON with what is wrong. */
+int em_plan_from_json(struct em_plan *plan, struct em_arena *arena, struct em_bytes bytes, const char *label,
+                      struct em_error *error);
+
+/* ---- apply.c ---- */
+struct em_apply_options {
+    bool keep_undo; /* false: --no-undo; the transaction is forgotten once it is committed */
+    unsigned jobs;
+    void (*progress)(void *context, const char *what, uint64_t done, uint64_t total); /* bytes staged; NULL: silent */
+    void *context;
+};
+
+struct em_receipt {
+    const char *id; /* of the transaction, for undo --to; NULL if the plan was empty or undo was not kept */
+    size_t replaced, created;
+    uint64_t bytes_written;
+};
+
+/* Refuses with EM_CHANGED if an input is not what it was, EM_REFUSED if a copy's bytes are not what vouches for them, EM_BUSY if
+ * another elfmend holds the target; in all cases, and on every other error, nothing has changed. An empty plan touches nothing. */
+int em_plan_apply(const struct em_plan *plan, const struct em_apply_options *options, struct em_arena *arena,
+                  struct em_receipt *receipt, struct em_error *error);
+
+/* Hashes a file for inputs. dir AT_FDCWD for a source. */
+int em_input_of(struct em_input *input, int dir, const char *path, bool is_source, struct em_error *error);
+
+#endif

@@ -1,0 +1,67 @@
+/* source.h: where a missing library may come from, every byte verified.
+ *
+ * A source is a place that holds libraries: a directory for now (an unpacked wheel, a site-packages, a plain lib directory).
+ * It is listed without copying; what is copied is hashed while it is written and compared with what vouches for it.
+ *
+ *     r = em_source_open(&source, arena, tree, "/downloads/nvidia-cudnn", error)
+ *     candidate = source->candidates ...          every object in it, with SONAME, version of the distribution, what vouches
+ *     em_pins_read(&pins, arena, bytes, ...)      --require-hashes FILE, sha256sum's format
+ *     r = em_candidate_verify(candidate, pins, allow_unverified, error)   hashes the file now, and compares
+ *
+ * What vouches for a file: the pin file if one was given (then nothing else counts), else the RECORD that lists it. With neither,
+ * it is EM_REFUSED unless the user allowed it. A file that differs from what vouches for it is EM_REFUSED always.
+ */
+#ifndef EM_BUNDLE_SOURCE_SOURCE_H
+#define EM_BUNDLE_SOURCE_SOURCE_H
+
+#include "bundle/env/env.h"
+#include "patcher/patcher.h"
+
+enum em_voucher {
+    EM_VOUCHER_NONE,
+    EM_VOUCHER_RECORD,
+    EM_VOUCHER_PIN,
+};
+
+struct em_candidate {
+    const char *path; /* absolute, in the source's tree */
+    struct em_tree *tree;
+    struct em_node node;
+    struct em_object object;
+    const char *place;                          /* the source as the user named it */
+    const struct em_distribution *distribution; /* NULL if no RECORD lists it */
+    enum em_voucher voucher;                    /* set by em_candidate_verify */
+    bool has_expected;                          /* the RECORD has a digest for it */
+    struct em_sha256 expected;
+    struct em_sha256 actual; /* set by em_candidate_verify */
+};
+
+struct em_candidates {
+    EM_VEC(struct em_candidate *);
+};
+
+struct em_source {
+    const char *place;
+    struct em_env env;               /* the directory read as an environment: its distributions and their RECORDs */
+    struct em_candidates candidates; /* by path */
+};
+
+int em_source_open(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,
+                   struct em_error *error);
+
+/* File name (last component) or whole path -> digest, as sha256sum prints: "HEX  path" or "HEX *path". */
+struct em_pins {
+    const char *path;
+    struct em_map by_name; /* base name -> struct em_sha256 * */
+    bool given;
+};
+int em_pins_read(struct em_pins *pins, struct em_arena *arena, const char *path, struct em_error *error);
+
+/* The candidates that answer a request for soname on that class and machine; in source order. */
+int em_source_find(const struct em_source *source, const char *soname, bool is64, bool big_endian, uint16_t machine,
+                   struct em_arena *arena, struct em_candidates *found);
+
+int em_candidate_verify(struct em_candidate *candidate, const struct em_pins *pins, bool allow_unverified,
+                        struct em_error *error);
+
+#endif
