@@ -100,14 +100,15 @@ int em_tree_overlay(struct em_tree **tree, struct em_tree *below);
  * type is opaque here: the overlay is handed a function that makes a reader). path and its directories need not exist below.
  * All arguments must outlive the overlay. */
 struct em_overlay_file {
-    const char *path; /* absolute, normal */
-    struct em_tree *source;
+    const char *path;       /* absolute, normal */
+    struct em_tree *source; /* must not be this overlay where from is path itself: that would never end */
     const char *from;
     /* May be NULL. Lays something over the source's reader; storage is freed by em_file_close of the overlay. */
     int (*wrap)(const struct em_overlay_file *file, struct em_reader *below, struct em_reader **above, void **storage);
     const void *context; /* for wrap */
     uint64_t new_size;   /* with wrap: what size the result has */
 };
-int em_overlay_put(struct em_tree *overlay, const struct em_overlay_file *file);
+int em_overlay_put(struct em_tree *overlay, const struct em_overlay_file *file); /* 0 or a negative errno; file is copied */
+int em_overlay_remove(struct em_tree *overlay, const char *path);                /* as if it were not there below */
 
 #endif

@@ -1,0 +1,63 @@
+#include "bundle/tree/tree.h"
+
+#include <string.h>
+
+int em_tree_stat(struct em_tree *tree, const char *path, struct em_node *node)
+{
+    return tree->ops->stat(tree, path, true, node);
+}
+
+int em_tree_stat_link(struct em_tree *tree, const char *path, struct em_node *node)
+{
+    return tree->ops->stat(tree, path, false, node);
+}
+
+int em_tree_open(struct em_tree *tree, const char *path, struct em_file **file)
+{
+    return tree->ops->open(tree, path, file);
+}
+
+int em_tree_list(struct em_tree *tree, struct em_arena *arena, const char *path, struct em_strings *names)
+{
+    return tree->ops->list(tree, arena, path, names);
+}
+
+int em_tree_read_link(struct em_tree *tree, struct em_arena *arena, const char *path, char **target)
+{
+    return tree->ops->read_link(tree, arena, path, target);
+}
+
+int em_tree_real_path(struct em_tree *tree, struct em_arena *arena, const char *path, char **real)
+{
+    return tree->ops->real_path(tree, arena, path, real);
+}
+
+void em_tree_close(struct em_tree *tree)
+{
+    if (tree)
+        tree->ops->close(tree);
+}
+
+void em_file_close(struct em_file *file)
+{
+    if (file)
+        file->close(file);
+}
+
+int em_tree_read(struct em_tree *tree, struct em_arena *arena, const char *path, uint64_t limit, struct em_bytes *bytes,
+                 struct em_error *error)
+{
+    em_cleanup_file struct em_file *file = NULL;
+    int r = em_tree_open(tree, path, &file);
+
+    if (r == -EISDIR || r == -EINVAL)
+        return em_fail(error, EM_UNSUPPORTED, path, "is not a regular file");
+    if (r < 0) {
+        errno = -r;
+        return em_fail_errno(error, path, "cannot be opened: %s", strerror(-r));
+    }
+    if (file->reader.size > limit)
+        return em_fail(error, EM_LIMIT, path, "has %llu bytes, more than the %llu that such a file may have",
+                       (unsigned long long)file->reader.size, (unsigned long long)limit);
+    return em_read_bytes(&file->reader, arena, 0, file->reader.size, bytes, error);
+}
