@@ -67,6 +67,7 @@ struct em_object {
     bool has_dynamic; /* a PT_DYNAMIC with content */
     bool has_load;
     bool has_sections;
+    bool sections_beyond_end; /* section headers are promised and lie beyond the end: the file was cut off */
     const char *interpreter;
     const char *soname;
     const char *rpath, *runpath;

@@ -1,0 +1,529 @@
+#include "patcher/image.h"
+
+#include <string.h>
+
+uint16_t em_get16(const struct em_image *image, const uint8_t *at)
+{
+    uint16_t value = 0;
+
+    em_bytes_u16((struct em_bytes){ at, 2 }, 0, image->big_endian, &value);
+    return value;
+}
+
+uint32_t em_get32(const struct em_image *image, const uint8_t *at)
+{
+    uint32_t value = 0;
+
+    em_bytes_u32((struct em_bytes){ at, 4 }, 0, image->big_endian, &value);
+    return value;
+}
+
+uint64_t em_get64(const struct em_image *image, const uint8_t *at)
+{
+    uint64_t value = 0;
+
+    em_bytes_u64((struct em_bytes){ at, 8 }, 0, image->big_endian, &value);
+    return value;
+}
+
+uint64_t em_get_word(const struct em_image *image, const uint8_t *at)
+{
+    return image->is64 ? em_get64(image, at) : em_get32(image, at);
+}
+
+void em_put16(const struct em_image *image, uint8_t *at, uint16_t value)
+{
+    em_store_u16(at, image->big_endian, value);
+}
+
+void em_put32(const struct em_image *image, uint8_t *at, uint32_t value)
+{
+    em_store_u32(at, image->big_endian, value);
+}
+
+void em_put64(const struct em_image *image, uint8_t *at, uint64_t value)
+{
+    em_store_u64(at, image->big_endian, value);
+}
+
+void em_put_word(const struct em_image *image, uint8_t *at, uint64_t value)
+{
+    if (image->is64)
+        em_put64(image, at, value);
+    else
+        em_put32(image, at, (uint32_t)value);
+}
+
+/* gABI chapter 5, Program Header: p_flags moved behind p_type in the 64-bit class. */
+static struct em_phdr get_phdr(const struct em_image *image, const uint8_t *at)
+{
+    if (image->is64)
+        return (struct em_phdr){
+            .type = em_get32(image, at),
+            .flags = em_get32(image, at + 4),
+            .offset = em_get64(image, at + 8),
+            .vaddr = em_get64(image, at + 16),
+            .paddr = em_get64(image, at + 24),
+            .filesz = em_get64(image, at + 32),
+            .memsz = em_get64(image, at + 40),
+            .align = em_get64(image, at + 48),
+        };
+    return (struct em_phdr){
+        .type = em_get32(image, at),
+        .offset = em_get32(image, at + 4),
+        .vaddr = em_get32(image, at + 8),
+        .paddr = em_get32(image, at + 12),
+        .filesz = em_get32(image, at + 16),
+        .memsz = em_get32(image, at + 20),
+        .flags = em_get32(image, at + 24),
+        .align = em_get32(image, at + 28),
+    };
+}
+
+void em_put_phdr(const struct em_image *image, uint8_t *at, const struct em_phdr *phdr)
+{
+    size_t word = em_word_size(image);
+    const uint64_t words[] = { phdr->offset, phdr->vaddr, phdr->paddr, phdr->filesz, phdr->memsz };
+
+    em_put32(image, at, phdr->type);
+    at += 4;
+    if (image->is64) {
+        em_put32(image, at, phdr->flags);
+        at += 4;
+    }
+    for (size_t i = 0; i < 5; i++, at += word)
+        em_put_word(image, at, words[i]);
+    if (!image->is64) {
+        em_put32(image, at, phdr->flags);
+        at += 4;
+    }
+    em_put_word(image, at, phdr->align);
+}
+
+static struct em_shdr get_shdr(const struct em_image *image, const uint8_t *at)
+{
+    size_t word = em_word_size(image);
+
+    return (struct em_shdr){
+        .name = em_get32(image, at),
+        .type = em_get32(image, at + 4),
+        .flags = em_get_word(image, at + 8),
+        .addr = em_get_word(image, at + 8 + word),
+        .offset = em_get_word(image, at + 8 + 2 * word),
+        .size = em_get_word(image, at + 8 + 3 * word),
+        .link = em_get32(image, at + 8 + 4 * word),
+        .info = em_get32(image, at + 12 + 4 * word),
+        .align = em_get_word(image, at + 16 + 4 * word),
+        .entsize = em_get_word(image, at + 16 + 5 * word),
+    };
+}
+
+void em_put_shdr(const struct em_image *image, uint8_t *at, const struct em_shdr *shdr)
+{
+    size_t word = em_word_size(image);
+
+    em_put32(image, at, shdr->name);
+    em_put32(image, at + 4, shdr->type);
+    em_put_word(image, at + 8, shdr->flags);
+    em_put_word(image, at + 8 + word, shdr->addr);
+    em_put_word(image, at + 8 + 2 * word, shdr->offset);
+    em_put_word(image, at + 8 + 3 * word, shdr->size);
+    em_put32(image, at + 8 + 4 * word, shdr->link);
+    em_put32(image, at + 12 + 4 * word, shdr->info);
+    em_put_word(image, at + 16 + 4 * word, shdr->align);
+    em_put_word(image, at + 16 + 5 * word, shdr->entsize);
+}
+
+void em_put_dyn(const struct em_image *image, uint8_t *at, const struct em_dyn *dyn)
+{
+    em_put_word(image, at, dyn->tag);
+    em_put_word(image, at + em_word_size(image), dyn->value);
+}
+
+int em_image_peek(struct em_image *image, uint64_t offset, size_t length, const char *what, const uint8_t **at,
+                  struct em_error *error)
+{
+    if (length > EM_WINDOW || offset > image->size || length > image->size - offset)
+        return em_fail_at(error, EM_BAD_ELF, image->name, offset, "%s leads beyond the end of the file, which has %llu bytes",
+                          what, (unsigned long long)image->size);
+    if (offset < image->window_offset || offset + length > image->window_offset + image->window_size) {
+        uint64_t rest = image->size - offset;
+        size_t want = rest < EM_WINDOW ? (size_t)rest : EM_WINDOW;
+        int r = em_read_at(image->reader, image->window, want, offset, error);
+
+        image->window_offset = offset;
+        image->window_size = r < 0 ? 0 : want;
+        if (r < 0)
+            return r;
+    }
+    *at = image->window + (offset - image->window_offset);
+    return EM_OK;
+}
+
+/* e_ident and what follows it: gABI chapter 4, ELF Header. */
+static int read_header(struct em_image *image, struct em_error *error)
+{
+    const uint8_t *at;
+    size_t word;
+    int r;
+
+    if (image->size < SELFMAG)
+        return em_fail(error, EM_NOT_ELF, image->name, "is no ELF object: it has %llu bytes", (unsigned long long)image->size);
+    r = em_image_peek(image, 0, SELFMAG, "the magic number", &at, error);
+    if (r < 0)
+        return r;
+    if (memcmp(at, ELFMAG, SELFMAG) != 0)
+        return em_fail(error, EM_NOT_ELF, image->name, "is no ELF object: it does not start with the ELF magic number");
+    if (image->size < EI_NIDENT)
+        return em_fail(error, EM_BAD_ELF, image->name, "is %llu bytes long, shorter than an ELF header",
+                       (unsigned long long)image->size);
+    r = em_image_peek(image, 0, EI_NIDENT, "the ELF header", &at, error);
+    if (r < 0)
+        return r;
+    if (at[EI_CLASS] != ELFCLASS32 && at[EI_CLASS] != ELFCLASS64)
+        return em_fail_at(error, EM_BAD_ELF, image->name, EI_CLASS, "has class %u, which is neither ELF32 nor ELF64",
+                          at[EI_CLASS]);
+    if (at[EI_DATA] != ELFDATA2LSB && at[EI_DATA] != ELFDATA2MSB)
+        return em_fail_at(error, EM_BAD_ELF, image->name, EI_DATA, "has byte order %u, which is neither little nor big endian",
+                          at[EI_DATA]);
+    if (at[EI_VERSION] != EV_CURRENT)
+        return em_fail_at(error, EM_BAD_ELF, image->name, EI_VERSION, "has ELF version %u; only 1 exists", at[EI_VERSION]);
+    image->is64 = at[EI_CLASS] == ELFCLASS64;
+    image->big_endian = at[EI_DATA] == ELFDATA2MSB;
+    image->osabi = at[EI_OSABI];
+    image->abi_version = at[EI_ABIVERSION];
+    if (image->size < em_ehdr_size(image))
+        return em_fail(error, EM_BAD_ELF, image->name, "is %llu bytes long, shorter than an ELF header",
+                       (unsigned long long)image->size);
+    r = em_image_peek(image, 0, em_ehdr_size(image), "the ELF header", &at, error);
+    if (r < 0)
+        return r;
+    word = em_word_size(image);
+    image->type = em_get16(image, at + 16);
+    image->machine = em_get16(image, at + 18);
+    image->phoff = em_get_word(image, at + 24 + word);
+    image->shoff = em_get_word(image, at + 24 + 2 * word);
+    at += 24 + 3 * word;
+    image->flags = em_get32(image, at);
+    image->phentsize = em_get16(image, at + 6);
+    image->phnum = em_get16(image, at + 8);
+    image->shentsize = em_get16(image, at + 10);
+    image->shnum = em_get16(image, at + 12);
+    image->shstrndx = em_get16(image, at + 14);
+    return EM_OK;
+}
+
+/* Counts that do not fit into the header's 16 bits stand in section header 0 (gABI chapter 4, "Extended numbering"). */
+static int read_large_counts(struct em_image *image, struct em_error *error)
+{
+    bool wanted = image->phnum == PN_XNUM || (image->shoff != 0 && (image->shnum == 0 || image->shstrndx == SHN_XINDEX));
+    const uint8_t *at;
+    struct em_shdr zero;
+    uint64_t size;
+    int r;
+
+    if (!wanted)
+        return EM_OK;
+    if (image->shoff == 0 || image->shentsize != em_shdr_size(image) || image->shoff > image->size ||
+        image->size - image->shoff < image->shentsize) {
+        if (image->phnum == PN_XNUM)
+            return em_fail_at(error, EM_BAD_ELF, image->name, 0,
+                              "keeps its number of program headers in a section that is absent");
+        image->sections_beyond_end = image->shoff != 0;
+        image->shoff = 0;
+        return EM_OK;
+    }
+    r = em_image_peek(image, image->shoff, em_shdr_size(image), "the first section header", &at, error);
+    if (r < 0)
+        return r;
+    zero = get_shdr(image, at);
+    if (image->phnum == PN_XNUM)
+        image->phnum = zero.info;
+    if (image->shnum == 0) {
+        size = zero.size;
+        if (size > EM_MAX_SECTIONS)
+            return em_fail_at(error, EM_LIMIT, image->name, image->shoff,
+                              "claims %llu sections, more than the %u that it may have", (unsigned long long)size,
+                              EM_MAX_SECTIONS);
+        image->shnum = (uint32_t)size;
+    }
+    if (image->shstrndx == SHN_XINDEX)
+        image->shstrndx = zero.link;
+    return EM_OK;
+}
+
+static int read_phdrs(struct em_image *image, struct em_error *error)
+{
+    size_t size = em_phdr_size(image);
+
+    if (image->phnum == 0)
+        return EM_OK;
+    if (image->phentsize != size)
+        return em_fail_at(error, EM_BAD_ELF, image->name, 0, "has program headers of %u bytes; its class has %zu",
+                          image->phentsize, size);
+    if (image->phnum > EM_MAX_PHDRS)
+        return em_fail_at(error, EM_LIMIT, image->name, 0, "claims %u program headers, more than the %u that it may have",
+                          image->phnum, EM_MAX_PHDRS);
+    if (image->phoff > image->size || image->phnum * size > image->size - image->phoff)
+        return em_fail_at(error, EM_BAD_ELF, image->name, image->phoff,
+                          "is cut off: its %u program headers lead beyond its end at %llu", image->phnum,
+                          (unsigned long long)image->size);
+    image->phdrs = em_arena_array(image->arena, image->phnum, sizeof *image->phdrs);
+    if (!image->phdrs)
+        return EM_NO_MEMORY;
+    for (uint32_t i = 0; i < image->phnum; i++) {
+        const uint8_t *at;
+        int r = em_image_peek(image, image->phoff + i * size, size, "a program header", &at, error);
+
+        if (r < 0)
+            return r;
+        image->phdrs[i] = get_phdr(image, at);
+    }
+    return EM_OK;
+}
+
+/* What a loader would refuse, or read garbage from: nothing behind these checks has to ask again. */
+static int check_loads(struct em_image *image, struct em_error *error)
+{
+    for (uint32_t i = 0; i < image->phnum; i++) {
+        const struct em_phdr *phdr = &image->phdrs[i];
+        uint64_t at = image->phoff + i * em_phdr_size(image), end;
+
+        if (phdr->type != PT_LOAD)
+            continue;
+        if (__builtin_add_overflow(phdr->vaddr, phdr->memsz, &end) || (!image->is64 && end > (uint64_t)UINT32_MAX + 1))
+            return em_fail_at(error, EM_BAD_ELF, image->name, at, "has a PT_LOAD that wraps around the address space");
+        if (phdr->filesz > phdr->memsz)
+            return em_fail_at(error, EM_BAD_ELF, image->name, at, "has a PT_LOAD with more bytes in the file than in memory");
+        if (phdr->filesz > 0 && (phdr->offset > image->size || phdr->filesz > image->size - phdr->offset))
+            return em_fail_at(
+                error, EM_BAD_ELF, image->name, at, "is cut off: a PT_LOAD wants %llu bytes at %llu, and the file ends at %llu",
+                (unsigned long long)phdr->filesz, (unsigned long long)phdr->offset, (unsigned long long)image->size);
+        if (!image->load)
+            image->load = phdr;
+        image->load_count++;
+    }
+    return EM_OK;
+}
+
+bool em_image_offset(const struct em_image *image, uint64_t addr, uint64_t size, uint64_t *offset)
+{
+    uint64_t room = em_image_room(image, addr);
+
+    if (room == 0 || size > room)
+        return false;
+    for (uint32_t i = 0; i < image->phnum; i++) {
+        const struct em_phdr *phdr = &image->phdrs[i];
+
+        if (phdr->type == PT_LOAD && addr >= phdr->vaddr && addr - phdr->vaddr < phdr->filesz) {
+            *offset = phdr->offset + (addr - phdr->vaddr);
+            return true;
+        }
+    }
+    return false;
+}
+
+uint64_t em_image_room(const struct em_image *image, uint64_t addr)
+{
+    for (uint32_t i = 0; i < image->phnum; i++) {
+        const struct em_phdr *phdr = &image->phdrs[i];
+
+        if (phdr->type == PT_LOAD && addr >= phdr->vaddr && addr - phdr->vaddr < phdr->filesz)
+            return phdr->filesz - (addr - phdr->vaddr);
+    }
+    return 0;
+}
+
+/* PT_DYNAMIC counts by its address: that is what a loader goes by. The section may hold anything behind DT_NULL; only the zeroed
+ * entries right behind it are slots that an edit may take. */
+static int read_dynamic(struct em_image *image, struct em_error *error)
+{
+    size_t size = em_dyn_size(image);
+    uint64_t count, room;
+    bool ended = false;
+
+    for (uint32_t i = 0; i < image->phnum; i++)
+        if (image->phdrs[i].type == PT_DYNAMIC && image->phdrs[i].filesz >= size)
+            image->dynamic = &image->phdrs[i];
+    if (!image->dynamic || !image->load) {
+        image->dynamic = NULL;
+        return EM_OK;
+    }
+    room = em_image_room(image, image->dynamic->vaddr);
+    if (!em_image_offset(image, image->dynamic->vaddr, size, &image->dynamic_offset))
+        return em_fail_at(error, EM_BAD_ELF, image->name, image->dynamic->offset,
+                          "has a dynamic section at address 0x%llx, where no PT_LOAD has bytes of the file",
+                          (unsigned long long)image->dynamic->vaddr);
+    count = (image->dynamic->filesz < room ? image->dynamic->filesz : room) / size;
+    if (count > EM_MAX_DYNAMIC)
+        return em_fail_at(error, EM_LIMIT, image->name, image->dynamic_offset,
+                          "claims %llu dynamic entries, more than the %u that it may have", (unsigned long long)count,
+                          EM_MAX_DYNAMIC);
+    image->dyns = em_arena_array(image->arena, (size_t)count, sizeof *image->dyns);
+    if (!image->dyns)
+        return EM_NO_MEMORY;
+    for (image->dyn_slots = 0; image->dyn_slots < count; image->dyn_slots++) {
+        struct em_dyn *dyn = &image->dyns[image->dyn_slots];
+        const uint8_t *at;
+        int r = em_image_peek(image, image->dynamic_offset + image->dyn_slots * size, size, "the dynamic section", &at, error);
+
+        if (r < 0)
+            return r;
+        *dyn = (struct em_dyn){ em_get_word(image, at), em_get_word(image, at + size / 2) };
+        if (ended && (dyn->tag != DT_NULL || dyn->value != 0))
+            break;
+        ended = ended || dyn->tag == DT_NULL;
+        if (!ended)
+            image->dyn_count++;
+    }
+    if (!ended)
+        return em_fail_at(error, EM_BAD_ELF, image->name, image->dynamic_offset,
+                          "has a dynamic section without an end (DT_NULL)");
+    return EM_OK;
+}
+
+const struct em_dyn *em_image_dyn(const struct em_image *image, uint64_t tag)
+{
+    for (size_t i = 0; i < image->dyn_count; i++)
+        if (image->dyns[i].tag == tag)
+            return &image->dyns[i];
+    return NULL;
+}
+
+static int find_strtab(struct em_image *image, struct em_error *error)
+{
+    const struct em_dyn *strtab = em_image_dyn(image, DT_STRTAB), *strsz = em_image_dyn(image, DT_STRSZ);
+
+    if (!strtab)
+        return EM_OK;
+    image->strtab_addr = strtab->value;
+    image->strtab_size = strsz ? strsz->value : em_image_room(image, strtab->value);
+    if (image->strtab_size > EM_MAX_DYNSTR)
+        return em_fail_at(error, EM_LIMIT, image->name, image->dynamic_offset,
+                          "claims a dynamic string table of %llu bytes, more than it may have",
+                          (unsigned long long)image->strtab_size);
+    if (!em_image_offset(image, image->strtab_addr, image->strtab_size, &image->strtab_offset))
+        return em_fail_at(error, EM_BAD_ELF, image->name, image->dynamic_offset,
+                          "has its dynamic string table at address 0x%llx with %llu bytes, which no PT_LOAD holds",
+                          (unsigned long long)image->strtab_addr, (unsigned long long)image->strtab_size);
+    image->has_strtab = image->strtab_size > 0;
+    return EM_OK;
+}
+
+int em_image_open(struct em_image *image, struct em_arena *arena, struct em_reader *reader, struct em_error *error)
+{
+    int r;
+
+    memset(image, 0, offsetof(struct em_image, window));
+    image->reader = reader;
+    image->arena = arena;
+    image->name = reader->name;
+    image->size = reader->size;
+    r = read_header(image, error);
+    if (r == EM_OK)
+        r = read_large_counts(image, error);
+    if (r == EM_OK)
+        r = read_phdrs(image, error);
+    if (r == EM_OK)
+        r = check_loads(image, error);
+    if (r == EM_OK)
+        r = read_dynamic(image, error);
+    if (r == EM_OK)
+        r = find_strtab(image, error);
+    if (r < 0)
+        return r;
+    if (image->shoff != 0 &&
+        (image->shoff > image->size || (uint64_t)image->shnum * image->shentsize > image->size - image->shoff))
+        image->sections_beyond_end = true;
+    return EM_OK;
+}
+
+int em_image_read_sections(struct em_image *image, struct em_error *error)
+{
+    size_t size = em_shdr_size(image);
+
+    if (image->shdrs || image->shoff == 0 || image->shnum == 0)
+        return EM_OK;
+    if (image->shentsize != size)
+        return em_fail_at(error, EM_BAD_ELF, image->name, 0, "has section headers of %u bytes; its class has %zu",
+                          image->shentsize, size);
+    if (image->shnum > EM_MAX_SECTIONS)
+        return em_fail_at(error, EM_LIMIT, image->name, 0, "claims %u sections, more than the %u that it may have",
+                          image->shnum, EM_MAX_SECTIONS);
+    if (image->sections_beyond_end)
+        return em_fail_at(error, EM_BAD_ELF, image->name, image->shoff,
+                          "is cut off: its %u section headers lead beyond its end at %llu", image->shnum,
+                          (unsigned long long)image->size);
+    image->shdrs = em_arena_array(image->arena, image->shnum, sizeof *image->shdrs);
+    if (!image->shdrs)
+        return EM_NO_MEMORY;
+    for (uint32_t i = 0; i < image->shnum; i++) {
+        const uint8_t *at;
+        int r = em_image_peek(image, image->shoff + i * size, size, "a section header", &at, error);
+
+        if (r < 0)
+            return r;
+        image->shdrs[i] = get_shdr(image, at);
+    }
+    return EM_OK;
+}
+
+/* A NUL-terminated string in [start, start + size) of the file. Most are short: look a little ahead first. */
+static int read_string(struct em_image *image, uint64_t start, uint64_t size, const char *what, const char **string,
+                       struct em_error *error)
+{
+    for (uint64_t ahead = 256;; ahead *= 8) {
+        uint64_t want = ahead < size ? ahead : size;
+        struct em_bytes bytes = { 0 };
+        const uint8_t *end;
+        int r;
+
+        if (want > EM_MAX_PATH_LIST)
+            return em_fail_at(error, EM_LIMIT, image->name, start, "has %s longer than %u bytes", what, EM_MAX_PATH_LIST);
+        if (want <= EM_WINDOW) {
+            bytes.size = (size_t)want;
+            r = em_image_peek(image, start, bytes.size, what, &bytes.data, error);
+        } else {
+            r = em_read_bytes(image->reader, image->arena, start, want, &bytes, error);
+        }
+        if (r < 0)
+            return r;
+        end = bytes.size > 0 ? memchr(bytes.data, '\0', bytes.size) : NULL;
+        if (end) {
+            image->string_bytes += (uint64_t)(end - bytes.data);
+            if (image->string_bytes > EM_MAX_DYNSTR)
+                return em_fail_at(error, EM_LIMIT, image->name, start, "refers to more than %llu bytes of strings",
+                                  (unsigned long long)EM_MAX_DYNSTR);
+            *string = em_arena_strndup(image->arena, (const char *)bytes.data, (size_t)(end - bytes.data));
+            return *string ? EM_OK : EM_NO_MEMORY;
+        }
+        if (want == size)
+            return em_fail_at(error, EM_BAD_ELF, image->name, start, "has %s that does not end within its table", what);
+    }
+}
+
+int em_image_string(struct em_image *image, uint64_t index, const char **string, struct em_error *error)
+{
+    if (!image->has_strtab)
+        return em_fail_at(error, EM_BAD_ELF, image->name, image->dynamic_offset,
+                          "refers to its dynamic string table and has none (DT_STRTAB)");
+    if (index >= image->strtab_size)
+        return em_fail_at(error, EM_BAD_ELF, image->name, image->strtab_offset,
+                          "refers to byte %llu of its dynamic string table, which has %llu", (unsigned long long)index,
+                          (unsigned long long)image->strtab_size);
+    return read_string(image, image->strtab_offset + index, image->strtab_size - index, "a dynamic string", string, error);
+}
+
+int em_image_section_name(struct em_image *image, const struct em_shdr *section, const char **name, struct em_error *error)
+{
+    const struct em_shdr *table;
+
+    *name = "";
+    if (!image->shdrs || image->shstrndx == 0 || image->shstrndx >= image->shnum)
+        return EM_OK;
+    table = &image->shdrs[image->shstrndx];
+    if (table->type == SHT_NOBITS || section->name >= table->size || table->offset > image->size ||
+        table->size > image->size - table->offset)
+        return EM_OK;
+    return read_string(image, table->offset + section->name, table->size - section->name, "a section name", name, error);
+}

@@ -1,0 +1,232 @@
+/* object.c: what can be known of an object by its segments alone. Section headers are not asked: a loader does not, and a file
+ * may have none. */
+#include "patcher/patcher.h"
+
+#include "patcher/versions.h"
+
+#include <string.h>
+
+#define MAX_NOTES ((uint64_t)1 << 20) /* bytes of one PT_NOTE that we care to read; real ones have some hundred */
+
+static int add_string(struct em_strings *list, struct em_image *image, uint64_t index, struct em_error *error)
+{
+    const char *string;
+    int r = em_image_string(image, index, &string, error);
+
+    return r < 0 ? r : em_vec_push(image->arena, list, string);
+}
+
+/* A tag that occurs twice: glibc keeps the last one in l_info[], so that is the one that counts. */
+static int read_entry(struct em_object *object, struct em_image *image, const struct em_dyn *dyn, struct em_error *error)
+{
+    switch (dyn->tag) {
+    case DT_NEEDED: return add_string(&object->needed, image, dyn->value, error);
+    case DT_FILTER: return add_string(&object->filters, image, dyn->value, error);
+    case DT_AUXILIARY: return add_string(&object->auxiliaries, image, dyn->value, error);
+    case DT_SONAME: return em_image_string(image, dyn->value, &object->soname, error);
+    case DT_RPATH: return em_image_string(image, dyn->value, &object->rpath, error);
+    case DT_RUNPATH: return em_image_string(image, dyn->value, &object->runpath, error);
+    case DT_FLAGS: object->dt_flags = dyn->value; break;
+    case DT_FLAGS_1: object->dt_flags_1 = dyn->value; break;
+    case DT_RELR: object->has_relr = true; break;
+    case DT_DEBUG: object->has_debug_tag = true; break;
+    case DT_HASH: object->has_hash = true; break;
+    case DT_GNU_HASH: object->has_gnu_hash = true; break;
+    }
+    return EM_OK;
+}
+
+static int read_versions(struct em_object *object, struct em_image *image, struct em_error *error)
+{
+    struct em_vertable needs, defines;
+    int r = em_vertable_read_needs(&needs, image, error);
+
+    if (r == EM_OK)
+        r = em_vertable_read_defines(&defines, image, error);
+    if (r < 0)
+        return r;
+    em_vec_each (struct em_verrec, record, &needs.records) {
+        struct em_verneed need = { 0 };
+
+        r = em_image_string(image, record->file, &need.file, error);
+        for (size_t i = 0; r == EM_OK && i < record->aux_count; i++) {
+            const struct em_vernaux *aux = &needs.aux.items[record->aux_first + i];
+            struct em_version version = { .hash = aux->hash, .weak = (aux->flags & VER_FLG_WEAK) != 0 };
+
+            r = em_image_string(image, aux->name, &version.name, error);
+            if (r == EM_OK)
+                r = em_vec_push(image->arena, &need.versions, version);
+        }
+        if (r == EM_OK)
+            r = em_vec_push(image->arena, &object->verneed, need);
+        if (r < 0)
+            return r;
+    }
+    em_vec_each (struct em_verrec, record, &defines.records) {
+        struct em_version version = { .hash = record->hash,
+                                      .weak = (record->flags & VER_FLG_WEAK) != 0,
+                                      .base = (record->flags & VER_FLG_BASE) != 0 };
+
+        if (record->aux_count == 0)
+            continue;
+        r = em_image_string(image, defines.aux.items[record->aux_first].name, &version.name, error);
+        if (r == EM_OK)
+            r = em_vec_push(image->arena, &object->verdef, version);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+/* NT_GNU_PROPERTY_TYPE_0 (gnu-gabi, "Program Property"): type, size, data padded to the word of the class. */
+static void read_properties(struct em_object *object, const struct em_image *image, struct em_bytes desc)
+{
+    uint64_t at = 0, word = em_word_size(image);
+    uint32_t type, size, value;
+
+    while (em_bytes_u32(desc, at, image->big_endian, &type) && em_bytes_u32(desc, at + 4, image->big_endian, &size)) {
+        if (type == GNU_PROPERTY_X86_ISA_1_NEEDED && size >= 4 && (image->machine == EM_X86_64 || image->machine == EM_386) &&
+            em_bytes_u32(desc, at + 8, image->big_endian, &value))
+            object->x86_isa_needed |= value;
+        at += 8 + ((size + word - 1) & ~(word - 1));
+    }
+}
+
+/* Notes that make no sense end the segment quietly: no loader reads more than the property note. */
+static int read_notes(struct em_object *object, struct em_image *image, const struct em_phdr *phdr, struct em_error *error)
+{
+    uint64_t align = phdr->align == 8 ? 8 : 4, at = 0;
+    uint32_t namesz, descsz, type;
+    struct em_bytes notes;
+    int r;
+
+    if (phdr->filesz > MAX_NOTES || phdr->offset > image->size || phdr->filesz > image->size - phdr->offset)
+        return EM_OK;
+    r = em_read_bytes(image->reader, image->arena, phdr->offset, phdr->filesz, &notes, error);
+    if (r < 0)
+        return r;
+    while (em_bytes_u32(notes, at, image->big_endian, &namesz) && em_bytes_u32(notes, at + 4, image->big_endian, &descsz) &&
+           em_bytes_u32(notes, at + 8, image->big_endian, &type)) {
+        uint64_t desc_at = at + 12 + (((uint64_t)namesz + align - 1) & ~(align - 1));
+        struct em_bytes name, desc;
+
+        /* With 8-byte alignment the descriptor starts at a multiple of 8 of the whole note: 12 + 4 for "GNU". */
+        if (align == 8)
+            desc_at = at + ((12 + (uint64_t)namesz + 7) & ~(uint64_t)7);
+        if (!em_bytes_slice(notes, at + 12, namesz, &name) || !em_bytes_slice(notes, desc_at, descsz, &desc))
+            break;
+        if (namesz == 4 && memcmp(name.data, "GNU", 4) == 0) {
+            if (type == NT_GNU_PROPERTY_TYPE_0)
+                read_properties(object, image, desc);
+            if (type == NT_GNU_BUILD_ID && descsz > 0 && !object->build_id) {
+                object->build_id = desc.data;
+                object->build_id_size = desc.size;
+            }
+        }
+        at = desc_at + (((uint64_t)descsz + align - 1) & ~(align - 1));
+    }
+    return EM_OK;
+}
+
+static int read_segments(struct em_object *object, struct em_image *image, struct em_error *error)
+{
+    for (uint32_t i = 0; i < image->phnum; i++) {
+        const struct em_phdr *phdr = &image->phdrs[i];
+        int r = EM_OK;
+
+        switch (phdr->type) {
+        case PT_LOAD:
+            object->has_load = true;
+            if (phdr->align > object->max_align)
+                object->max_align = phdr->align;
+            if ((phdr->vaddr - phdr->offset) % 4096 != 0)
+                object->page_incongruent = true;
+            break;
+        case PT_INTERP:
+            if (phdr->filesz == 0 || phdr->filesz > 4096)
+                return em_fail_at(error, EM_BAD_ELF, image->name, phdr->offset, "has an interpreter name of %llu bytes",
+                                  (unsigned long long)phdr->filesz);
+            {
+                const uint8_t *at;
+
+                r = em_image_peek(image, phdr->offset, (size_t)phdr->filesz, "its interpreter's name", &at, error);
+                if (r == EM_OK) {
+                    object->interpreter = em_arena_strndup(image->arena, (const char *)at,
+                                                           strnlen((const char *)at, (size_t)phdr->filesz));
+                    r = object->interpreter ? EM_OK : EM_NO_MEMORY;
+                }
+            }
+            break;
+        case PT_GNU_STACK: object->stack = phdr->flags & PF_X ? EM_STACK_EXECUTABLE : EM_STACK_PLAIN; break;
+        case PT_NOTE:
+        case PT_GNU_PROPERTY: r = read_notes(object, image, phdr, error); break;
+        }
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+int em_object_read(struct em_object *object, struct em_arena *arena, struct em_reader *reader, struct em_error *error)
+{
+    struct em_image image;
+    int r = em_image_open(&image, arena, reader, error);
+
+    *object = (struct em_object){ .size = reader->size };
+    if (r < 0)
+        return r;
+    object->is64 = image.is64;
+    object->big_endian = image.big_endian;
+    object->type = image.type;
+    object->machine = image.machine;
+    object->osabi = image.osabi;
+    object->abi_version = image.abi_version;
+    object->flags = image.flags;
+    object->has_dynamic = image.dynamic != NULL;
+    object->has_sections = image.shoff != 0 && image.shnum != 0 && !image.sections_beyond_end;
+    object->sections_beyond_end = image.sections_beyond_end;
+    r = read_segments(object, &image, error);
+    for (size_t i = 0; r == EM_OK && i < image.dyn_count; i++)
+        r = read_entry(object, &image, &image.dyns[i], error);
+    if (r == EM_OK)
+        r = read_versions(object, &image, error);
+    return r;
+}
+
+static const struct {
+    uint16_t machine;
+    const char *name;
+} machines[] = {
+    { EM_X86_64, "x86-64" },
+    { EM_386, "i386" },
+    { EM_AARCH64, "aarch64" },
+    { EM_ARM, "arm" },
+    { EM_PPC64, "ppc64" },
+    { EM_PPC, "ppc" },
+    { EM_S390, "s390" },
+    { EM_RISCV, "riscv" },
+    { EM_MIPS, "mips" },
+    { EM_LOONGARCH, "loongarch" },
+    { EM_IA_64, "ia64" },
+    { EM_SPARC, "sparc" },
+    { EM_SPARC32PLUS, "sparc32plus" },
+    { EM_SPARCV9, "sparc64" },
+    { EM_ALPHA, "alpha" },
+    { EM_PARISC, "hppa" },
+    { EM_68K, "m68k" },
+    { EM_SH, "sh" },
+    { EM_BPF, "bpf" },
+    { EM_CUDA, "cuda" },
+    { EM_AMDGPU, "amdgpu" },
+};
+
+const char *em_machine_name(struct em_arena *arena, uint16_t machine)
+{
+    const char *made;
+
+    for (size_t i = 0; i < sizeof machines / sizeof *machines; i++)
+        if (machines[i].machine == machine)
+            return machines[i].name;
+    made = em_arena_printf(arena, "machine %u", machine);
+    return made ? made : "machine";
+}
