@@ -35,7 +35,7 @@ struct em_strings {
     })
 
 #define em_vec_each(type, name, vec)                                                                                           \
-    for (type *name = (vec)->items, *name##_end = name ? name + (vec)->count : name; name != name##_end; name++)
+    for (__typeof__(type) *name = (vec)->items, *name##_end = name ? name + (vec)->count : name; name != name##_end; name++)
 
 /* The items, moved if there was no room for one more; NULL if there is no memory. Use em_vec_push. */
 void *em_vec_grow(struct em_arena *arena, void *items, size_t count, size_t *capacity, size_t size);

@@ -1,0 +1,338 @@
+#include "bundle/diagnose/knowledge.h"
+
+#include "bundle/diagnose/embedded.h"
+
+#include <ctype.h>
+#include <fnmatch.h>
+#include <jansson.h>
+#include <string.h>
+
+#define SCHEMA "elfmend.knowledge/1"
+
+/* While one document is read: where strings go, and what to call it in a sentence. */
+struct reading {
+    struct em_knowledge *knowledge;
+    struct em_arena *arena;
+    const char *label;
+    struct em_error *error;
+};
+
+static int bad(struct reading *reading, const char *what)
+{
+    return em_fail(reading->error, EM_BAD_JSON, reading->label, "%s", what);
+}
+
+/* A string member, copied; NULL if it is absent. The copy can fail, so the status is apart. */
+static int get_string(struct reading *reading, json_t *object, const char *key, const char **value)
+{
+    json_t *member = json_object_get(object, key);
+
+    *value = NULL;
+    if (!member)
+        return EM_OK;
+    if (!json_is_string(member))
+        return em_fail(reading->error, EM_BAD_JSON, reading->label, "\"%s\" is not a string", key);
+    *value = em_arena_strdup(reading->arena, json_string_value(member));
+    return *value ? EM_OK : EM_NO_MEMORY;
+}
+
+static int get_strings(struct reading *reading, json_t *object, const char *key, struct em_strings *list)
+{
+    json_t *array = json_object_get(object, key), *item;
+    size_t i;
+
+    if (array && !json_is_array(array))
+        return em_fail(reading->error, EM_BAD_JSON, reading->label, "\"%s\" is not a list", key);
+    json_array_foreach(array, i, item)
+    {
+        const char *copy;
+
+        if (!json_is_string(item))
+            return em_fail(reading->error, EM_BAD_JSON, reading->label, "\"%s\" holds something that is not a string", key);
+        copy = em_arena_strdup(reading->arena, json_string_value(item));
+        if (!copy || em_vec_push(reading->arena, list, copy) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+static int read_without(struct reading *reading, json_t *object, enum em_without *without)
+{
+    const char *word = json_string_value(json_object_get(object, "without"));
+
+    if (word && strcmp(word, "abort") == 0)
+        *without = EM_WITHOUT_ABORT;
+    else if (word && strcmp(word, "main") == 0)
+        *without = EM_WITHOUT_MAIN;
+    else if (word && strcmp(word, "optional") == 0)
+        *without = EM_WITHOUT_OPTIONAL;
+    else
+        return bad(reading, "\"without\" is none of abort, main, optional");
+    return EM_OK;
+}
+
+static int read_opens_entry(struct reading *reading, json_t *object, struct em_opens *opens)
+{
+    struct em_opens_entry entry = { 0 };
+    int r;
+
+    if ((r = get_string(reading, object, "member", &entry.member)) < 0 ||
+        (r = get_string(reading, object, "string", &entry.string)) < 0 ||
+        (r = get_string(reading, object, "name", &entry.name)) < 0 ||
+        (r = get_string(reading, object, "through", &entry.through)) < 0 ||
+        (r = get_string(reading, object, "loses", &entry.loses)) < 0 || (r = read_without(reading, object, &entry.without)) < 0)
+        return r;
+    if (!entry.member == !entry.string)
+        return bad(reading, "an entry of \"opens\" needs either \"member\" or \"string\"");
+    if (!entry.loses)
+        return bad(reading, "an entry of \"opens\" does not say what is lost (\"loses\")");
+    return em_vec_push(reading->arena, &opens->entries, entry);
+}
+
+static int read_opens(struct reading *reading, json_t *object)
+{
+    struct em_opens opens = { 0 };
+    json_t *item;
+    size_t i;
+    int r;
+
+    if ((r = get_strings(reading, object, "object", &opens.objects)) < 0 ||
+        (r = get_string(reading, object, "what", &opens.what)) < 0 ||
+        (r = get_strings(reading, object, "names", &opens.names)) < 0)
+        return r;
+    json_array_foreach(json_object_get(object, "opens"), i, item)
+    {
+        r = read_opens_entry(reading, item, &opens);
+        if (r < 0)
+            return r;
+        if (opens.entries.items[opens.entries.count - 1].member && opens.names.count == 0)
+            return bad(reading, "a rule with members has no \"names\" to compose them by");
+    }
+    return em_vec_push(reading->arena, &reading->knowledge->opens, opens);
+}
+
+static int read_choices(struct reading *reading, json_t *by_major, struct em_package *package)
+{
+    const char *major, *cuda;
+    json_t *by_cuda, *value;
+
+    json_object_foreach(by_major, major, by_cuda)
+    {
+        json_object_foreach(by_cuda, cuda, value)
+        {
+            struct em_package_choice choice = { 0 };
+
+            if (!json_is_string(value))
+                return bad(reading, "a requirement in \"by_major\" is not a string");
+            choice.major = em_arena_strdup(reading->arena, major);
+            choice.cuda = em_arena_strdup(reading->arena, cuda);
+            choice.requirement = em_arena_strdup(reading->arena, json_string_value(value));
+            if (!choice.major || !choice.cuda || !choice.requirement ||
+                em_vec_push(reading->arena, &package->choices, choice) < 0)
+                return EM_NO_MEMORY;
+        }
+    }
+    return EM_OK;
+}
+
+static int read_package(struct reading *reading, json_t *object)
+{
+    struct em_package package = { 0 };
+    int r;
+
+    if ((r = get_string(reading, object, "component", &package.component)) < 0 ||
+        (r = get_strings(reading, object, "sonames", &package.sonames)) < 0 ||
+        (r = read_choices(reading, json_object_get(object, "by_major"), &package)) < 0)
+        return r;
+    if (!package.component)
+        return bad(reading, "a package has no \"component\"");
+    return em_vec_push(reading->arena, &reading->knowledge->packages, package);
+}
+
+static int read_cure(struct reading *reading, json_t *object)
+{
+    struct em_cure cure = { 0 };
+    int r;
+
+    if ((r = get_string(reading, object, "package", &cure.package)) < 0 ||
+        (r = get_string(reading, object, "from", &cure.from)) < 0 ||
+        (r = get_string(reading, object, "below", &cure.below)) < 0 ||
+        (r = get_string(reading, object, "request", &cure.request)) < 0 ||
+        (r = get_string(reading, object, "cure", &cure.cure)) < 0 || (r = get_string(reading, object, "why", &cure.why)) < 0)
+        return r;
+    if (!cure.package || !cure.from || !cure.below || !cure.request || !cure.cure || !cure.why)
+        return bad(reading, "a cure lacks one of package, from, below, request, cure, why");
+    return em_vec_push(reading->arena, &reading->knowledge->cures, cure);
+}
+
+static int read_each(struct reading *reading, json_t *root, const char *key, int (*read)(struct reading *, json_t *))
+{
+    json_t *array = json_object_get(root, key), *item;
+    size_t i;
+
+    if (array && !json_is_array(array))
+        return em_fail(reading->error, EM_BAD_JSON, reading->label, "\"%s\" is not a list", key);
+    json_array_foreach(array, i, item)
+    {
+        int r = read(reading, item);
+
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+static int read_document(struct reading *reading, const void *bytes, size_t size)
+{
+    json_error_t where;
+    json_t *root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &where);
+    const char *schema = json_string_value(json_object_get(root, "schema"));
+    int r;
+
+    if (!root)
+        return em_fail(reading->error, EM_BAD_JSON, reading->label, "line %d: %s", where.line, where.text);
+    if (!schema || strcmp(schema, SCHEMA) != 0) {
+        r = bad(reading, "is not a knowledge table: its \"schema\" is not \"" SCHEMA "\"");
+        goto done;
+    }
+    if ((r = read_each(reading, root, "opens", read_opens)) < 0 ||
+        (r = read_each(reading, root, "packages", read_package)) < 0 ||
+        (r = read_each(reading, root, "cures", read_cure)) < 0 ||
+        (r = get_strings(reading, root, "vendors", &reading->knowledge->vendors)) < 0)
+        goto done;
+    r = get_strings(reading, root, "driver", &reading->knowledge->driver);
+done:
+    json_decref(root);
+    return r;
+}
+
+int em_knowledge_load(struct em_knowledge *knowledge, struct em_arena *arena, const char *extra, struct em_error *error)
+{
+    struct reading reading = { .knowledge = knowledge, .arena = arena, .error = error };
+    struct em_bytes bytes;
+    int r;
+
+    *knowledge = (struct em_knowledge){ 0 };
+    /* The user's tables first: the first rule that fits an object is the one that counts. */
+    if (extra) {
+        reading.label = extra;
+        r = em_read_file_at(AT_FDCWD, extra, EM_MAX_JSON, arena, &bytes, error);
+        if (r == EM_OK)
+            r = read_document(&reading, bytes.data, bytes.size);
+        if (r < 0)
+            return r;
+    }
+    for (const struct em_embedded *file = em_knowledge; file->name; file++) {
+        reading.label = file->name;
+        r = read_document(&reading, file->bytes, file->size);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+static bool matches_any(const struct em_strings *patterns, const char *name)
+{
+    em_vec_each (const char *, pattern, patterns)
+        if (fnmatch(*pattern, name, 0) == 0)
+            return true;
+    return false;
+}
+
+const struct em_opens *em_knowledge_opens(const struct em_knowledge *knowledge, const char *soname)
+{
+    em_vec_each (struct em_opens, opens, &knowledge->opens)
+        if (matches_any(&opens->objects, soname))
+            return opens;
+    return NULL;
+}
+
+/* The digits behind ".so.": "libnvrtc-builtins.so.12.8" has major 12. Empty if there are none. */
+static void soname_major(const char *soname, char major[16])
+{
+    const char *at = strstr(soname, ".so.");
+    size_t length = 0;
+
+    if (at)
+        for (at += 4; isdigit((unsigned char)at[length]) && length < 15; length++)
+            major[length] = at[length];
+    major[length] = '\0';
+}
+
+/* The pattern's {major} takes the soname's own digits, whatever follows them: "libnvrtc-builtins.so.{major}" fits ".so.12.8". */
+static bool fits_soname(const char *pattern, const char *soname)
+{
+    const char *hole = strstr(pattern, "{major}");
+    const char *so = strstr(soname, ".so.");
+    char stem[256], name[256];
+
+    if (!hole || !so || (size_t)(hole - pattern) >= sizeof stem || (size_t)(so - soname) + 4 >= sizeof name)
+        return false;
+    snprintf(stem, sizeof stem, "%.*s", (int)(hole - pattern), pattern);
+    snprintf(name, sizeof name, "%.*s", (int)(so - soname) + 4, soname);
+    return isdigit((unsigned char)so[4]) && fnmatch(stem, name, 0) == 0;
+}
+
+const struct em_package *em_knowledge_package(const struct em_knowledge *knowledge, const char *soname, char major[16])
+{
+    char digits[16];
+
+    soname_major(soname, major ? major : digits);
+    em_vec_each (struct em_package, package, &knowledge->packages)
+        em_vec_each (const char *, pattern, &package->sonames)
+            if (fits_soname(*pattern, soname))
+                return package;
+    return NULL;
+}
+
+const char *em_package_requirement(const struct em_package *package, const char *major, const char *cuda)
+{
+    const char *first = NULL;
+
+    em_vec_each (struct em_package_choice, choice, &package->choices) {
+        if (strcmp(choice->major, major) != 0)
+            continue;
+        if (strcmp(choice->cuda, "*") == 0 || (cuda && strcmp(choice->cuda, cuda) == 0))
+            return choice->requirement;
+        if (!first)
+            first = choice->requirement;
+    }
+    return first;
+}
+
+bool em_knowledge_is_vendor(const struct em_knowledge *knowledge, const char *normalized_name)
+{
+    return matches_any(&knowledge->vendors, normalized_name);
+}
+
+bool em_knowledge_is_driver(const struct em_knowledge *knowledge, const char *soname)
+{
+    return matches_any(&knowledge->driver, soname);
+}
+
+int em_version_compare(const char *a, const char *b)
+{
+    for (;;) {
+        unsigned long x = 0, y = 0;
+        char *a_end, *b_end;
+
+        if (!isdigit((unsigned char)*a) || !isdigit((unsigned char)*b))
+            return isdigit((unsigned char)*a) - isdigit((unsigned char)*b);
+        x = strtoul(a, &a_end, 10);
+        y = strtoul(b, &b_end, 10);
+        if (x != y)
+            return x < y ? -1 : 1;
+        a = a_end + (*a_end == '.');
+        b = b_end + (*b_end == '.');
+    }
+}
+
+const struct em_cure *em_knowledge_cure(const struct em_knowledge *knowledge, const char *package, const char *version,
+                                        const char *request)
+{
+    em_vec_each (struct em_cure, cure, &knowledge->cures)
+        if (strcmp(cure->package, package) == 0 && fnmatch(cure->request, request, 0) == 0 &&
+            em_version_compare(version, cure->from) >= 0 && em_version_compare(version, cure->below) < 0)
+            return cure;
+    return NULL;
+}

@@ -1,0 +1,95 @@
+/* knowledge.h: what cannot be read off an object, as data.
+ *
+ * The tables are JSON under knowledge/, carried in the program; `--knowledge FILE` adds more of the same format. Logic that uses
+ * them stands elsewhere; nothing in the tables is code.
+ *
+ *     em_knowledge_load(&knowledge, arena, extra, error)       extra: a path, or NULL
+ *     opens     which names an object hands to dlopen, with what is lost when they are not found
+ *     packages  which package brings a soname, by CUDA major; which packages are one vendor's; which names are the driver's
+ *     cures     which newer version of a package does without the library
+ *
+ * Patterns are fnmatch(3)'s. In soname patterns {major} stands for the number behind ".so."; in names composed by an object
+ * {full}, {minor} and {major} are the version of the object that composes: 9.1.0, 9.1, 9.
+ */
+#ifndef EM_BUNDLE_DIAGNOSE_KNOWLEDGE_H
+#define EM_BUNDLE_DIAGNOSE_KNOWLEDGE_H
+
+#include "base/base.h"
+
+enum em_without {
+    EM_WITHOUT_ABORT,    /* the process dies */
+    EM_WITHOUT_MAIN,     /* what the object is for does not work */
+    EM_WITHOUT_OPTIONAL, /* absence is handled */
+};
+
+struct em_opens_entry {
+    const char *member;  /* a stem, from which names are composed by the rule's templates; or NULL */
+    const char *string;  /* a pattern: names that the object holds as a string; or NULL */
+    const char *name;    /* with string: the name that is opened when it is another than the string */
+    const char *through; /* the stem of the member that opens this one in fact; NULL: the object itself */
+    enum em_without without;
+    const char *loses; /* "the process aborts at ..." */
+};
+
+struct em_opens {
+    struct em_strings objects; /* patterns of SONAMEs, or of file names where an object has none */
+    const char *what;
+    struct em_strings names; /* templates, most wanted first */
+    struct {
+        EM_VEC(struct em_opens_entry);
+    } entries;
+};
+
+struct em_package_choice {
+    const char *major; /* of the soname */
+    const char *cuda;  /* "cu12", or "*" where the soname's own major says it */
+    const char *requirement;
+};
+
+struct em_package {
+    const char *component;
+    struct em_strings sonames;
+    struct {
+        EM_VEC(struct em_package_choice);
+    } choices;
+};
+
+struct em_cure {
+    const char *package, *from, *below; /* versions: from <= v < below */
+    const char *request;                /* pattern of sonames */
+    const char *cure, *why;
+};
+
+struct em_knowledge {
+    struct {
+        EM_VEC(struct em_opens);
+    } opens;
+    struct {
+        EM_VEC(struct em_package);
+    } packages;
+    struct em_strings vendors; /* patterns of normalised distribution names */
+    struct em_strings driver;  /* patterns of sonames that only a driver installs */
+    struct {
+        EM_VEC(struct em_cure);
+    } cures;
+};
+
+int em_knowledge_load(struct em_knowledge *knowledge, struct em_arena *arena, const char *extra, struct em_error *error);
+
+/* The rule for an object of that SONAME (or file name); NULL: none. */
+const struct em_opens *em_knowledge_opens(const struct em_knowledge *knowledge, const char *soname);
+
+/* The package entry that a soname belongs to, and the soname's major as digits in major (may be NULL). NULL: unknown. */
+const struct em_package *em_knowledge_package(const struct em_knowledge *knowledge, const char *soname, char major[16]);
+/* "nvidia-cudnn-cu12>=9,<10" for that major; cuda is "cu12" or so, the first choice where it does not fit. NULL: none known. */
+const char *em_package_requirement(const struct em_package *package, const char *major, const char *cuda);
+
+bool em_knowledge_is_vendor(const struct em_knowledge *knowledge, const char *normalized_name);
+bool em_knowledge_is_driver(const struct em_knowledge *knowledge, const char *soname);
+const struct em_cure *em_knowledge_cure(const struct em_knowledge *knowledge, const char *package, const char *version,
+                                        const char *request);
+
+/* Orders dotted versions by their numbers, as far as both have digits: "4.10" after "4.9". */
+int em_version_compare(const char *a, const char *b);
+
+#endif
