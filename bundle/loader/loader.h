@@ -112,6 +112,9 @@ struct em_process {
     struct em_loader *loader;
     struct em_loadeds objects;   /* in load order; the main program first if there is one */
     struct em_requests requests; /* in order, of all opens so far */
+    /* Past a DT_NEEDED that is missing, as `ld.so --list` goes: what is there is mapped, open.ok is false, open.failure is the first
+     * miss, and nothing is unmapped again. For finding all that is wrong in one go. */
+    bool keep_going;
 };
 
 struct em_open {
