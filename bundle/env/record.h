@@ -6,13 +6,16 @@
  *
  *     em_record_read(&record, arena, bytes, label, error)    rows live as long as the arena
  *     row = em_record_find(&record, path)                    NULL if it is not listed
- *     em_record_put(&record, path, &digest, size)            new or changed; a new row stands before RECORD's own
+ *     em_record_put(&record, path, &digest, size)            new or changed; a new row stands before RECORD's own. Rows may move
  *     em_record_write(&record, &text)
+ *
+ * A row that is put again keeps its place, its line end and its quotes; one that says the same already is not touched.
  *
  * Paths are relative to the directory that holds the .dist-info, with "/" between parts; they may lead out of it
  * ("../../../bin/ct2-transformers-converter") or be absolute. Nothing here touches the file system.
  *
- * Errors: EM_BAD_RECORD with the line number; EM_NO_MEMORY. On error the record is empty.
+ * Errors: EM_BAD_RECORD with the line number: not exactly three fields, an open quote, text behind a closing one, NUL, not UTF-8,
+ * no path, a size that is no number, a path listed before. EM_LIMIT, EM_NO_MEMORY. On error the record is empty.
  */
 #ifndef EM_BUNDLE_ENV_RECORD_H
 #define EM_BUNDLE_ENV_RECORD_H
@@ -26,7 +29,7 @@ struct em_record_row {
     struct em_sha256 sha256;
     bool has_size;
     uint64_t size;
-    struct em_bytes raw; /* the row as read, line end included; data NULL if it was put */
+    struct em_bytes raw; /* the row as it is written, line end included; empty lines behind it too */
 };
 
 struct em_record {
@@ -34,11 +37,15 @@ struct em_record {
     struct {
         EM_VEC(struct em_record_row);
     } rows;
-    struct em_map by_path; /* path -> index into rows plus 1, as a pointer */
-    const char *line_end;  /* "\n" or "\r\n", as the file has it */
+    uint32_t *slots; /* by hash of the path: index into rows plus 1, 0 is free. em_record_find knows how */
+    size_t slot_count;
+    const char *line_end; /* "\n" or "\r\n", as the first row has it */
     bool has_bom;
+    bool quotes_all;      /* the first row has quotes around each field */
+    struct em_bytes head; /* what stands before the first row: a byte order mark, empty lines */
 };
 
+/* bytes are not copied: they must live as long as the record. */
 int em_record_read(struct em_record *record, struct em_arena *arena, struct em_bytes bytes, const char *label,
                    struct em_error *error);
 struct em_record_row *em_record_find(const struct em_record *record, const char *path);

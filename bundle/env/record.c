@@ -1,0 +1,443 @@
+#include "bundle/env/record.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* A place in the RECORD while it is read. */
+struct input {
+    struct em_bytes bytes;
+    size_t at;
+    unsigned line;     /* of at, counted by line feeds, from 1 */
+    char *free;        /* the fields, each with its NUL: never longer than what they were spelled as and its separator */
+    const char *wrong; /* what is wrong with the row, for the message */
+    unsigned wrong_line;
+};
+
+static int row_wrong(struct input *in, unsigned line, const char *what)
+{
+    in->wrong = what;
+    in->wrong_line = line;
+    return EM_BAD_RECORD;
+}
+
+static bool at_end(const struct input *in)
+{
+    return in->at >= in->bytes.size;
+}
+
+static char peek(const struct input *in)
+{
+    return (char)in->bytes.data[in->at];
+}
+
+/* The length of a line end at the place, 0 if there is none. A lone CR is data: pip has written paths with one, and a reader that
+ * drops it would look for another file. */
+static size_t line_end_size(const struct input *in)
+{
+    if (at_end(in))
+        return 0;
+    if (peek(in) == '\n')
+        return 1;
+    return peek(in) == '\r' && in->at + 1 < in->bytes.size && in->bytes.data[in->at + 1] == '\n' ? 2 : 0;
+}
+
+/* The length of the UTF-8 character at the place, 0 if it is none (RFC 3629: no overlong forms, no surrogates). */
+static size_t character_size(const uint8_t *at, size_t left)
+{
+    size_t size = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : at[0] < 0xf5 ? 4 : 0;
+
+    if (size == 0 || size > left)
+        return 0;
+    for (size_t i = 1; i < size; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
+        (at[0] == 0xf4 && at[1] > 0x8f))
+        return 0;
+    return size;
+}
+
+/* Copies one character of a field. */
+static int take(struct input *in)
+{
+    const uint8_t *at = in->bytes.data + in->at;
+    size_t size = character_size(at, in->bytes.size - in->at);
+
+    if (size == 0)
+        return row_wrong(in, in->line, "is not UTF-8");
+    if (*at == '\0')
+        return row_wrong(in, in->line, "holds a NUL byte");
+    if (*at == '\n')
+        in->line++;
+    memcpy(in->free, at, size);
+    in->free += size;
+    in->at += size;
+    return EM_OK;
+}
+
+static int read_quoted(struct input *in)
+{
+    unsigned opened = in->line;
+    int r;
+
+    in->at++;
+    while (!at_end(in)) {
+        if (peek(in) == '"') {
+            in->at++;
+            if (at_end(in) || peek(in) != '"')
+                return at_end(in) || peek(in) == ',' || line_end_size(in) > 0
+                           ? EM_OK
+                           : row_wrong(in, in->line, "has text behind a closing quote");
+        }
+        r = take(in);
+        if (r < 0)
+            return r;
+    }
+    return row_wrong(in, opened, "opens a quote that is never closed");
+}
+
+static int read_bare(struct input *in)
+{
+    while (!at_end(in) && peek(in) != ',' && line_end_size(in) == 0) {
+        int r = take(in);
+
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+/* One row's three fields; the place is then at its line end. */
+static int read_fields(struct input *in, const char *fields[3], bool *all_quoted)
+{
+    size_t count = 0;
+    int r;
+
+    *all_quoted = true;
+    for (;;) {
+        bool quoted = !at_end(in) && peek(in) == '"';
+
+        if (count == 3)
+            return row_wrong(in, in->line, "has more than three fields");
+        *all_quoted = *all_quoted && quoted;
+        fields[count++] = in->free;
+        r = quoted ? read_quoted(in) : read_bare(in);
+        if (r < 0)
+            return r;
+        *in->free++ = '\0';
+        if (at_end(in) || peek(in) != ',')
+            break;
+        in->at++;
+    }
+    return count == 3 ? EM_OK : row_wrong(in, in->line, "has fewer than three fields");
+}
+
+static bool parse_size(const char *text, uint64_t *size)
+{
+    *size = 0;
+    if (*text == '\0')
+        return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9' || __builtin_mul_overflow(*size, 10u, size) ||
+            __builtin_add_overflow(*size, (uint64_t)(*text - '0'), size))
+            return false;
+    }
+    return true;
+}
+
+static int make_row(struct input *in, unsigned line, const char *const fields[3], struct em_record_row *row)
+{
+    *row = (struct em_record_row){ .path = fields[0], .hash = fields[1] };
+    if (*row->path == '\0')
+        return row_wrong(in, line, "has no path");
+    if (strncmp(row->hash, "sha256=", 7) == 0)
+        row->has_sha256 = em_sha256_from_base64(row->hash + 7, &row->sha256);
+    row->has_size = parse_size(fields[2], &row->size);
+    if (!row->has_size && *fields[2])
+        return row_wrong(in, line, "has a size that is no number");
+    return EM_OK;
+}
+
+/* Empty lines belong to what stands before them. */
+static void skip_empty_lines(struct input *in)
+{
+    for (size_t size; (size = line_end_size(in)) > 0; in->at += size)
+        in->line++;
+}
+
+static int read_row(struct input *in, struct em_record *record, struct em_record_row *row, unsigned *line)
+{
+    size_t start = in->at, end;
+    const char *fields[3];
+    bool all_quoted;
+    int r;
+
+    *line = in->line;
+    r = read_fields(in, fields, &all_quoted);
+    if (r == EM_OK)
+        r = make_row(in, *line, fields, row);
+    if (r < 0)
+        return r;
+    end = line_end_size(in);
+    if (record->rows.count == 0) {
+        record->line_end = end == 2 ? "\r\n" : "\n";
+        record->quotes_all = all_quoted;
+    }
+    skip_empty_lines(in);
+    row->raw = (struct em_bytes){ in->bytes.data + start, in->at - start };
+    return EM_OK;
+}
+
+/* ---- by path ---- */
+
+/* The slot of a path: where it is, or where it would be. Slots hold index plus 1, at most half of them taken. */
+static uint32_t *slot_of(const struct em_record *record, const char *path)
+{
+    size_t at = XXH3_64bits(path, strlen(path)) & (record->slot_count - 1);
+
+    while (record->slots[at] != 0 && strcmp(record->rows.items[record->slots[at] - 1].path, path) != 0)
+        at = (at + 1) & (record->slot_count - 1);
+    return &record->slots[at];
+}
+
+static int make_slots(struct em_record *record, size_t rows)
+{
+    size_t count = 16;
+
+    while (count / 2 < rows)
+        count *= 2;
+    record->slots = em_arena_array(record->arena, count, sizeof *record->slots);
+    record->slot_count = record->slots ? count : 0;
+    return record->slots ? EM_OK : EM_NO_MEMORY;
+}
+
+static int refill_slots(struct em_record *record)
+{
+    if (record->rows.count * 2 > record->slot_count) {
+        if (make_slots(record, record->rows.count * 2) < 0)
+            return EM_NO_MEMORY;
+    } else {
+        memset(record->slots, 0, record->slot_count * sizeof *record->slots);
+    }
+    for (uint32_t i = 0; i < record->rows.count; i++)
+        *slot_of(record, record->rows.items[i].path) = i + 1;
+    return EM_OK;
+}
+
+struct em_record_row *em_record_find(const struct em_record *record, const char *path)
+{
+    uint32_t *slot;
+
+    if (record->slot_count == 0)
+        return NULL;
+    slot = slot_of(record, path);
+    return *slot ? &record->rows.items[*slot - 1] : NULL;
+}
+
+/* ---- reading ---- */
+
+static int read_rows(struct em_record *record, struct input *in)
+{
+    while (!at_end(in)) {
+        struct em_record_row row;
+        unsigned line;
+        uint32_t *slot;
+        int r = read_row(in, record, &row, &line);
+
+        if (r < 0)
+            return r;
+        r = em_vec_push(record->arena, &record->rows, row);
+        if (r < 0)
+            return r;
+        slot = slot_of(record, row.path);
+        if (*slot)
+            return row_wrong(in, line, "lists a path that an earlier line lists");
+        *slot = (uint32_t)record->rows.count;
+        if (record->rows.count * 2 > record->slot_count && refill_slots(record) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+/* How many rows to make room for at once: a RECORD of torch has 13,000. Lines of fewer than 32 bytes are not believed in advance. */
+static size_t guess_rows(struct em_bytes bytes)
+{
+    size_t count = 1;
+
+    for (const uint8_t *at = bytes.data, *end = at + bytes.size; (at = memchr(at, '\n', (size_t)(end - at))); at++)
+        count++;
+    return count < bytes.size / 32 + 8 ? count : bytes.size / 32 + 8;
+}
+
+int em_record_read(struct em_record *record, struct em_arena *arena, struct em_bytes bytes, const char *label,
+                   struct em_error *error)
+{
+    static const uint8_t mark[] = { 0xef, 0xbb, 0xbf };
+    struct input in = { .bytes = bytes, .line = 1 };
+    size_t rows;
+    int r;
+
+    *record = (struct em_record){ .arena = arena, .line_end = "\n" };
+    if (bytes.size == 0)
+        return EM_OK;
+    if (bytes.size > EM_MAX_RECORD)
+        return em_fail(error, EM_LIMIT, label, "has more than the %llu bytes that a RECORD may have",
+                       (unsigned long long)EM_MAX_RECORD);
+    record->has_bom = bytes.size >= sizeof mark && memcmp(bytes.data, mark, sizeof mark) == 0;
+    in.at = record->has_bom ? sizeof mark : 0;
+    skip_empty_lines(&in);
+    record->head = (struct em_bytes){ bytes.data, in.at };
+
+    rows = guess_rows(bytes);
+    in.free = em_arena_alloc(arena, bytes.size + 1);
+    record->rows.items = em_arena_array(arena, rows, sizeof *record->rows.items);
+    if (!in.free || !record->rows.items || make_slots(record, rows) < 0) {
+        *record = (struct em_record){ .arena = arena, .line_end = "\n" };
+        return EM_NO_MEMORY;
+    }
+    record->rows.capacity = rows;
+    r = read_rows(record, &in);
+    if (r < 0)
+        *record = (struct em_record){ .arena = arena, .line_end = "\n" };
+    if (r == EM_BAD_RECORD)
+        return em_fail(error, r, label, "line %u %s", in.wrong_line, in.wrong);
+    return r;
+}
+
+/* ---- changing and writing ---- */
+
+/* The csv module quotes what holds a separator, a quote or a line end; a CR too. */
+static void add_field(struct em_text *text, const char *field, bool always)
+{
+    if (!always && !strpbrk(field, ",\"\r\n")) {
+        em_text_add(text, field);
+        return;
+    }
+    em_text_add(text, "\"");
+    for (; *field; field++)
+        em_text_add_bytes(text, *field == '"' ? "\"\"" : field, *field == '"' ? 2 : 1);
+    em_text_add(text, "\"");
+}
+
+/* The path of a row as it is spelled in its bytes, quotes included: all of it that precedes the first separator. */
+static size_t spelled_path(struct em_bytes raw)
+{
+    bool quoted = false;
+    size_t i;
+
+    for (i = 0; i < raw.size && (quoted || raw.data[i] != ','); i++) {
+        if (raw.data[i] == '"' && (i == 0 || raw.data[0] == '"'))
+            quoted = !quoted;
+    }
+    return i;
+}
+
+static size_t line_ends_size(struct em_bytes raw)
+{
+    size_t size = 0;
+
+    while (size < raw.size && (raw.data[raw.size - size - 1] == '\n' ||
+                               (size > 0 && raw.data[raw.size - size - 1] == '\r' && raw.data[raw.size - size] == '\n')))
+        size++;
+    return size;
+}
+
+/* The bytes of a row that changed: its path and line end as old has them, where there is an old one. */
+static int spell(struct em_record *record, struct em_record_row *row, struct em_bytes old)
+{
+    em_cleanup_text struct em_text text = { 0 };
+    bool quotes_all = old.data ? spelled_path(old) + 1 < old.size && old.data[spelled_path(old) + 1] == '"'
+                               : record->quotes_all;
+    char size[32];
+
+    if (old.data)
+        em_text_add_bytes(&text, old.data, spelled_path(old));
+    else
+        add_field(&text, row->path, quotes_all);
+    em_text_add(&text, ",");
+    add_field(&text, row->hash, quotes_all);
+    em_text_add(&text, ",");
+    snprintf(size, sizeof size, "%llu", (unsigned long long)row->size);
+    add_field(&text, size, quotes_all);
+    if (old.data)
+        em_text_add_bytes(&text, old.data + old.size - line_ends_size(old), line_ends_size(old));
+    else
+        em_text_add(&text, record->line_end);
+    if (text.failed)
+        return EM_NO_MEMORY;
+    row->raw.data = (const uint8_t *)em_arena_strndup(record->arena, text.data, text.size);
+    row->raw.size = text.size;
+    return row->raw.data ? EM_OK : EM_NO_MEMORY;
+}
+
+/* RECORD's own row: "NAME-VERSION.dist-info/RECORD". Another distribution's, vendored, lies deeper. */
+static bool is_own(const char *path)
+{
+    const char *slash = strchr(path, '/');
+
+    return slash && strcmp(slash, "/RECORD") == 0 && slash - path > 10 && strncmp(slash - 10, ".dist-info", 10) == 0;
+}
+
+/* The last row may lack a line end; with a row behind it, it needs one. */
+static int end_last_line(struct em_record *record)
+{
+    struct em_record_row *last = record->rows.count ? &record->rows.items[record->rows.count - 1] : NULL;
+    char *ended;
+
+    if (!last || line_ends_size(last->raw) > 0)
+        return EM_OK;
+    ended = em_arena_printf(record->arena, "%.*s%s", (int)last->raw.size, (const char *)last->raw.data, record->line_end);
+    if (!ended)
+        return EM_NO_MEMORY;
+    last->raw = (struct em_bytes){ (const uint8_t *)ended, strlen(ended) };
+    return EM_OK;
+}
+
+static int insert(struct em_record *record, const struct em_record_row *row)
+{
+    size_t at = 0;
+    int r;
+
+    while (at < record->rows.count && !is_own(record->rows.items[at].path))
+        at++;
+    r = at == record->rows.count ? end_last_line(record) : EM_OK;
+    if (r == EM_OK)
+        r = em_vec_push(record->arena, &record->rows, *row);
+    if (r < 0)
+        return r;
+    memmove(record->rows.items + at + 1, record->rows.items + at, (record->rows.count - 1 - at) * sizeof *row);
+    record->rows.items[at] = *row;
+    return refill_slots(record);
+}
+
+int em_record_put(struct em_record *record, const char *path, const struct em_sha256 *sha256, uint64_t size)
+{
+    struct em_record_row *found = em_record_find(record, path);
+    struct em_record_row row = { .has_sha256 = true, .sha256 = *sha256, .has_size = true, .size = size };
+    char base64[EM_SHA256_BASE64_SIZE];
+    int r;
+
+    if (found && found->has_sha256 && em_sha256_equal(&found->sha256, sha256) && found->has_size && found->size == size)
+        return EM_OK;
+    em_sha256_base64(sha256, base64);
+    row.path = found ? found->path : em_arena_strdup(record->arena, path);
+    row.hash = em_arena_printf(record->arena, "sha256=%s", base64);
+    if (!row.path || !row.hash)
+        return EM_NO_MEMORY;
+    r = spell(record, &row, found ? found->raw : (struct em_bytes){ 0 });
+    if (r < 0)
+        return r;
+    if (!found)
+        return insert(record, &row);
+    *found = row;
+    return EM_OK;
+}
+
+void em_record_write(const struct em_record *record, struct em_text *text)
+{
+    em_text_add_bytes(text, record->head.data, record->head.size);
+    em_vec_each (const struct em_record_row, row, &record->rows)
+        em_text_add_bytes(text, row->raw.data, row->raw.size);
+}
