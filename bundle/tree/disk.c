@@ -251,17 +251,36 @@ static int disk_open(struct em_tree *tree, const char *path, struct em_file **fi
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return strcmp(((const struct em_entry *)a)->name, ((const struct em_entry *)b)->name);
 }
 
-static int disk_list(struct em_tree *tree, struct em_arena *arena, const char *path, struct em_strings *names)
+/* Most file systems say what an entry is; the others are asked. */
+static enum em_node_kind entry_kind(int fd, const struct dirent *entry)
+{
+    struct em_node node;
+    struct stat st;
+
+    switch (entry->d_type) {
+    case DT_REG: return EM_NODE_FILE;
+    case DT_DIR: return EM_NODE_DIRECTORY;
+    case DT_LNK: return EM_NODE_LINK;
+    case DT_UNKNOWN: break;
+    default: return EM_NODE_OTHER;
+    }
+    if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return EM_NODE_OTHER;
+    node_from_stat(&node, &st);
+    return node.kind;
+}
+
+static int disk_entries(struct em_tree *tree, struct em_arena *arena, const char *path, struct em_entries *entries)
 {
     int fd = disk_open_fd((struct disk *)tree, path, O_RDONLY | O_DIRECTORY);
     struct dirent *entry;
     DIR *directory;
     int r = 0;
 
-    *names = (struct em_strings){ 0 };
+    *entries = (struct em_entries){ 0 };
     if (fd < 0)
         return fd;
     directory = fdopendir(fd);
@@ -271,12 +290,12 @@ static int disk_list(struct em_tree *tree, struct em_arena *arena, const char *p
         return r;
     }
     while (errno = 0, (entry = readdir(directory))) {
-        const char *name;
+        struct em_entry found = { .kind = entry_kind(fd, entry) };
 
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        name = em_arena_strdup(arena, entry->d_name);
-        if (!name || em_vec_push(arena, names, name) < 0) {
+        found.name = em_arena_strdup(arena, entry->d_name);
+        if (!found.name || em_vec_push(arena, entries, found) < 0) {
             r = -ENOMEM;
             break;
         }
@@ -284,8 +303,21 @@ static int disk_list(struct em_tree *tree, struct em_arena *arena, const char *p
     if (r == 0 && errno)
         r = -errno;
     closedir(directory);
-    if (r == 0 && names->count > 1)
-        qsort(names->items, names->count, sizeof *names->items, by_name);
+    if (r == 0 && entries->count > 1)
+        qsort(entries->items, entries->count, sizeof *entries->items, by_name);
+    return r;
+}
+
+static int disk_list(struct em_tree *tree, struct em_arena *arena, const char *path, struct em_strings *names)
+{
+    struct em_entries entries;
+    int r = disk_entries(tree, arena, path, &entries);
+
+    *names = (struct em_strings){ 0 };
+    em_vec_each (const struct em_entry, entry, &entries) {
+        if (r == 0 && em_vec_push(arena, names, entry->name) < 0)
+            r = -ENOMEM;
+    }
     return r;
 }
 
@@ -356,6 +388,7 @@ static const struct em_tree_ops disk_ops = {
     .stat = disk_stat,
     .open = disk_open,
     .list = disk_list,
+    .entries = disk_entries,
     .read_link = disk_read_link,
     .real_path = disk_real_path,
     .close = disk_close,

@@ -22,6 +22,32 @@ int em_tree_list(struct em_tree *tree, struct em_arena *arena, const char *path,
     return tree->ops->list(tree, arena, path, names);
 }
 
+int em_tree_entries(struct em_tree *tree, struct em_arena *arena, const char *path, struct em_entries *entries)
+{
+    struct em_strings names;
+    int r;
+
+    if (tree->ops->entries)
+        return tree->ops->entries(tree, arena, path, entries);
+    *entries = (struct em_entries){ 0 };
+    r = em_tree_list(tree, arena, path, &names);
+    if (r < 0)
+        return r;
+    em_vec_each (const char *, name, &names) {
+        const char *joined = em_path_join(arena, path, *name);
+        struct em_node node;
+
+        if (!joined)
+            return -ENOMEM;
+        /* What went away meanwhile is not there. */
+        if (em_tree_stat_link(tree, joined, &node) < 0)
+            continue;
+        if (em_vec_push(arena, entries, ((struct em_entry){ *name, node.kind })) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
 int em_tree_read_link(struct em_tree *tree, struct em_arena *arena, const char *path, char **target)
 {
     return tree->ops->read_link(tree, arena, path, target);

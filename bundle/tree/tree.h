@@ -17,6 +17,7 @@
  *     r = em_tree_stat(tree, "/usr/lib/libx.so", &node);           follows links; -ENOENT
  *     r = em_tree_open(tree, path, &file); ... em_file_close(file) file->reader reads it
  *     r = em_tree_list(tree, arena, directory, &names)             sorted by byte value, without "." and ".."
+ *     r = em_tree_entries(tree, arena, directory, &entries)        the same with what each one is: a walk that asks no more
  *     r = em_tree_real_path(tree, arena, path, &real)              no link left in it
  *
  * Threads: a tree may be asked by several threads once nothing is put into it any more.
@@ -51,12 +52,23 @@ struct em_file {
     void (*close)(struct em_file *file);
 };
 
+/* A name in a directory and what it is; a link is EM_NODE_LINK. */
+struct em_entry {
+    const char *name;
+    enum em_node_kind kind;
+};
+struct em_entries {
+    EM_VEC(struct em_entry);
+};
+
 struct em_tree;
 
 struct em_tree_ops {
     int (*stat)(struct em_tree *tree, const char *path, bool follow, struct em_node *node);
     int (*open)(struct em_tree *tree, const char *path, struct em_file **file);
     int (*list)(struct em_tree *tree, struct em_arena *arena, const char *path, struct em_strings *names);
+    /* May be NULL: then it is list, and a question for each name. */
+    int (*entries)(struct em_tree *tree, struct em_arena *arena, const char *path, struct em_entries *entries);
     int (*read_link)(struct em_tree *tree, struct em_arena *arena, const char *path, char **target);
     int (*real_path)(struct em_tree *tree, struct em_arena *arena, const char *path, char **real);
     void (*close)(struct em_tree *tree);
@@ -70,6 +82,8 @@ int em_tree_stat(struct em_tree *tree, const char *path, struct em_node *node);
 int em_tree_stat_link(struct em_tree *tree, const char *path, struct em_node *node); /* a last link is not followed */
 int em_tree_open(struct em_tree *tree, const char *path, struct em_file **file);     /* a regular file, or -EISDIR, -EINVAL */
 int em_tree_list(struct em_tree *tree, struct em_arena *arena, const char *path, struct em_strings *names);
+int em_tree_entries(struct em_tree *tree, struct em_arena *arena, const char *path,
+                    struct em_entries *entries);                                                      /* sorted too */
 int em_tree_read_link(struct em_tree *tree, struct em_arena *arena, const char *path, char **target); /* -EINVAL: no link */
 int em_tree_real_path(struct em_tree *tree, struct em_arena *arena, const char *path, char **real);
 void em_tree_close(struct em_tree *tree); /* NULL is fine; a tree below an overlay is not closed with it */
