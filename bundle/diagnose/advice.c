@@ -1,0 +1,216 @@
+#include "bundle/diagnose/advice.h"
+
+#include <string.h>
+
+struct em_named {
+    EM_VEC(const struct em_env_object *);
+};
+
+/* What the environment is built for: the packages say it in their names; else the CUDA libraries that its objects ask for. */
+static const char *cuda_of(struct em_advisor *advisor)
+{
+    static const char *const flavours[] = { "cu11", "cu12", "cu13" };
+
+    em_vec_each (struct em_distribution *, distribution, &advisor->env->distributions) {
+        const char *dash = strrchr((*distribution)->normalized, '-');
+
+        for (size_t i = 0; dash && i < sizeof flavours / sizeof *flavours; i++)
+            if (strcmp(dash + 1, flavours[i]) == 0)
+                return flavours[i];
+    }
+    em_vec_each (struct em_case, item, &advisor->loading->cases) {
+        const char *name = item->opening ? item->opening->wanted : item->request->name;
+        char major[16];
+        const struct em_package *package = em_knowledge_package(advisor->knowledge, name, major);
+
+        if (package && (strcmp(package->component, "cublas") == 0 || strcmp(package->component, "cudart") == 0))
+            return em_arena_printf(advisor->arena, "cu%s", major);
+    }
+    return NULL;
+}
+
+int em_advisor_init(struct em_advisor *advisor, struct em_arena *arena, const struct em_env *env, const struct em_world *world,
+                    const struct em_knowledge *knowledge, const struct em_loading *loading)
+{
+    *advisor = (struct em_advisor){
+        .arena = arena, .env = env, .world = world, .knowledge = knowledge, .loading = loading, .by_name = { .arena = arena }
+    };
+    em_vec_each (struct em_env_object, object, &env->objects) {
+        const char *name = em_path_basename(object->path);
+        struct em_named *named = em_map_get(&advisor->by_name, name);
+
+        if (!named) {
+            named = em_new(arena, struct em_named);
+            if (!named || em_map_put(&advisor->by_name, name, named) < 0)
+                return EM_NO_MEMORY;
+        }
+        if (em_vec_push(arena, named, object) < 0)
+            return EM_NO_MEMORY;
+    }
+    advisor->cuda = cuda_of(advisor);
+    return EM_OK;
+}
+
+/* 0: not of the requester's world; else the nearer the higher. */
+static int nearness(const struct em_advisor *advisor, const struct em_env_object *requester,
+                    const struct em_env_object *provider)
+{
+    if (requester->owner == provider->owner)
+        return 4;
+    if (!provider->owner)
+        return 0;
+    if (requester->owner && em_env_requires(advisor->env, requester->owner, provider->owner))
+        return 3;
+    if (em_knowledge_is_vendor(advisor->knowledge, provider->owner->normalized))
+        return 2;
+    return 0;
+}
+
+const struct em_env_object *em_advise_provider(const struct em_advisor *advisor, const struct em_env_object *requester,
+                                               const struct em_strings *names)
+{
+    em_vec_each (const char *, name, names) {
+        const struct em_named *named = em_map_get(&advisor->by_name, *name);
+        const struct em_env_object *best = NULL;
+        int best_nearness = 0;
+
+        if (!named)
+            continue;
+        em_vec_each (const struct em_env_object *, object, named) {
+            int near = *object == requester ? 0 : nearness(advisor, requester, *object);
+
+            if (near > best_nearness) {
+                best = *object;
+                best_nearness = near;
+            }
+        }
+        if (best)
+            return best;
+    }
+    return NULL;
+}
+
+const struct em_env_object *em_advise_other_major(const struct em_advisor *advisor, const char *name)
+{
+    char wanted[16];
+    const struct em_package *package = em_knowledge_package(advisor->knowledge, name, wanted);
+    const struct em_env_object *other = NULL;
+
+    if (!package)
+        return NULL;
+    em_vec_each (struct em_env_object, object, &advisor->env->objects) {
+        char major[16];
+
+        if (em_knowledge_package(advisor->knowledge, em_path_basename(object->path), major) != package)
+            continue;
+        if (strcmp(major, wanted) == 0)
+            return NULL;
+        if (!other)
+            other = object;
+    }
+    return other;
+}
+
+const char *em_advise_place(const struct em_advisor *advisor, const struct em_env_object *object)
+{
+    char *directory = em_path_dirname(advisor->arena, object->path);
+
+    if (!directory)
+        return NULL;
+    if (!object->owner)
+        return em_env_show(advisor->env, directory);
+    return em_arena_printf(advisor->arena, "%s   (%s %s)", em_env_show(advisor->env, directory), object->owner->name,
+                           object->owner->version);
+}
+
+/* The directory as it is shown: normal, and relative to the target where it lies below it. */
+static const char *shown(const struct em_advisor *advisor, const char *directory)
+{
+    char *normal = em_path_normal(advisor->arena, directory);
+
+    return normal ? em_env_show(advisor->env, normal) : NULL;
+}
+
+static const char *whose(const struct em_advisor *advisor, const struct em_request *request, const struct em_try *try)
+{
+    const char *tag = try->rule == EM_RULE_RUNPATH ? "DT_RUNPATH" : "DT_RPATH";
+
+    if (try->owner == request->from || !try->owner)
+        return em_arena_printf(advisor->arena, "%s of the object itself", tag);
+    return em_arena_printf(advisor->arena, "%s of %s", tag, em_path_basename(try->owner->name));
+}
+
+static const char *try_line(const struct em_advisor *advisor, const struct em_request *request, const struct em_try *try)
+{
+    const char *directory = shown(advisor, try->directory);
+
+    if (!directory)
+        return NULL;
+    switch (try->rule) {
+    case EM_RULE_RPATH:
+    case EM_RULE_RUNPATH:
+        if (try->entry && strcmp(try->entry, directory) != 0)
+            return em_arena_printf(advisor->arena, "%s = %s   (%s)", try->entry, directory, whose(advisor, request, try));
+        return em_arena_printf(advisor->arena, "%s   (%s)", directory, whose(advisor, request, try));
+    case EM_RULE_ENV: return em_arena_printf(advisor->arena, "%s   (LD_LIBRARY_PATH)", directory);
+    case EM_RULE_CACHE:
+    case EM_RULE_DEFAULT:
+    case EM_RULE_NONE:
+    case EM_RULE_PATH:
+    case EM_RULE_SONAME:
+    case EM_RULE_RESERVED: break;
+    }
+    return directory;
+}
+
+static int add_line(const struct em_advisor *advisor, struct em_strings *lines, const char *head, const char *text)
+{
+    char *line = text ? em_arena_printf(advisor->arena, "%-10s %s", head, text) : NULL;
+
+    return line ? em_vec_push(advisor->arena, lines, line) : EM_NO_MEMORY;
+}
+
+int em_advise_search(const struct em_advisor *advisor, const struct em_request *request, struct em_strings *lines)
+{
+    const char *system = NULL;
+    size_t first = lines->count;
+
+    em_vec_each (struct em_try, try, &request->tried) {
+        const char *line;
+
+        /* hwcaps subdirectories are the loader's own affair; the directory itself is in the list too. */
+        if (strstr(try->directory, "glibc-hwcaps"))
+            continue;
+        if (try->rule == EM_RULE_DEFAULT || try->rule == EM_RULE_CACHE) {
+            if (try->rule == EM_RULE_DEFAULT)
+                system = em_arena_printf(advisor->arena, "%s%s%s", system ? system : "", system ? ", " : "", try->directory);
+            continue;
+        }
+        line = try_line(advisor, request, try);
+        if (add_line(advisor, lines, lines->count == first ? "looked in" : "", line) < 0)
+            return EM_NO_MEMORY;
+    }
+    if (system) {
+        system = em_arena_printf(advisor->arena, "%s   (default directories)", system);
+        return add_line(advisor, lines, lines->count == first ? "looked in" : "", system);
+    }
+    return EM_OK;
+}
+
+const char *em_advise_package(const struct em_advisor *advisor, const char *name)
+{
+    char major[16];
+    const struct em_package *package = em_knowledge_package(advisor->knowledge, name, major);
+
+    return package ? em_package_requirement(package, major, advisor->cuda) : NULL;
+}
+
+const char *em_advise_cure(const struct em_advisor *advisor, const struct em_env_object *requester, const char *name)
+{
+    const struct em_cure *cure;
+
+    if (!requester->owner || !requester->owner->version)
+        return NULL;
+    cure = em_knowledge_cure(advisor->knowledge, requester->owner->normalized, requester->owner->version, name);
+    return cure ? em_arena_printf(advisor->arena, "pip install '%s', %s", cure->cure, cure->why) : NULL;
+}

@@ -1,0 +1,41 @@
+/* advice.h: who could answer a request, how the search is told, and what would help. Private to diagnose. */
+#ifndef EM_BUNDLE_DIAGNOSE_ADVICE_H
+#define EM_BUNDLE_DIAGNOSE_ADVICE_H
+
+#include "bundle/diagnose/loading.h"
+
+/* Everything that advice looks things up in. */
+struct em_advisor {
+    struct em_arena *arena;
+    const struct em_env *env;
+    const struct em_world *world;
+    const struct em_knowledge *knowledge;
+    const struct em_loading *loading;
+    struct em_map by_name; /* file name -> struct em_named *: the environment's objects of that name */
+    const char *cuda;      /* "cu12": what the environment is built for; NULL: no sign of it */
+};
+
+int em_advisor_init(struct em_advisor *advisor, struct em_arena *arena, const struct em_env *env, const struct em_world *world,
+                    const struct em_knowledge *knowledge, const struct em_loading *loading);
+
+/* The object of the environment that answers one of the names and belongs to the requester's world: of the same distribution, of one
+ * that it requires, of the vendor's family, or nobody's where the requester is nobody's. NULL: none. */
+const struct em_env_object *em_advise_provider(const struct em_advisor *advisor, const struct em_env_object *requester,
+                                               const struct em_strings *names);
+
+/* An object of the same component in another major; NULL: none. */
+const struct em_env_object *em_advise_other_major(const struct em_advisor *advisor, const char *name);
+
+/* "/v/lib/python3.11/site-packages/nvidia/cudnn/lib (nvidia-cudnn-cu12 9.10.2.21)" */
+const char *em_advise_place(const struct em_advisor *advisor, const struct em_env_object *object);
+
+/* One line for each directory that was searched, in order; the system's together on one. */
+int em_advise_search(const struct em_advisor *advisor, const struct em_request *request, struct em_strings *lines);
+
+/* The package that brings the library: "nvidia-cudnn-cu12>=9,<10"; NULL: unknown. */
+const char *em_advise_package(const struct em_advisor *advisor, const char *name);
+
+/* The release of the requester's own package that needs it no longer: "pip install 'ctranslate2>=4.6.3', which needs no cuDNN". */
+const char *em_advise_cure(const struct em_advisor *advisor, const struct em_env_object *requester, const char *name);
+
+#endif

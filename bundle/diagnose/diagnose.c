@@ -1,0 +1,80 @@
+#include "bundle/diagnose/diagnose.h"
+
+#include "bundle/diagnose/integrity.h"
+#include "bundle/diagnose/judge.h"
+
+#include <string.h>
+
+const char *em_severity_name(enum em_severity severity)
+{
+    switch (severity) {
+    case EM_SEVERITY_NOTE: return "note";
+    case EM_SEVERITY_WARNING: return "warning";
+    case EM_SEVERITY_ERROR: return "error";
+    }
+    return NULL;
+}
+
+/* What a plan must not lose: the answers, without the searches that led to them. */
+static int keep_edges(struct em_diagnosis *diagnosis, struct em_arena *arena, const struct em_loading *loading)
+{
+    em_vec_each (struct em_case, item, &loading->cases) {
+        struct em_edge edge = {
+            .object = item->object->path,
+            .name = item->request->name,
+            .via = item->request->via,
+            .result = item->unreachable ? EM_RESULT_MISSING : item->request->result,
+            .rule = item->request->rule,
+            .root = item->root->path,
+        };
+
+        if (edge.result == EM_RESULT_LOADED || edge.result == EM_RESULT_REUSED) {
+            edge.path = em_path_normal(arena, item->request->path);
+            if (!edge.path)
+                return EM_NO_MEMORY;
+        }
+        if (em_vec_push(arena, &diagnosis->edges, edge) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+static int by_weight(const void *left, const void *right)
+{
+    const struct em_finding *a = left, *b = right;
+    int order;
+
+    if (a->severity != b->severity)
+        return a->severity > b->severity ? -1 : 1;
+    order = strcmp(a->object, b->object);
+    if (order == 0)
+        order = strcmp(a->id, b->id);
+    if (order == 0 && a->request && b->request)
+        order = strcmp(a->request, b->request);
+    return order;
+}
+
+int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct em_env *env, const struct em_world *world,
+                const struct em_knowledge *knowledge, const struct em_diagnose_options *options, struct em_error *error)
+{
+    struct em_loading loading;
+    struct em_advisor advisor;
+    int r;
+
+    *diagnosis = (struct em_diagnosis){ .env = env, .world = world, .knowledge = knowledge, .objects = env->objects.count };
+    r = em_loading_run(&loading, arena, env, world, knowledge, options->cache, error);
+    if (r == EM_OK)
+        r = em_advisor_init(&advisor, arena, env, world, knowledge, &loading);
+    if (r == EM_OK)
+        r = em_judge(&diagnosis->findings, &advisor);
+    if (r == EM_OK && options->integrity)
+        r = em_judge_integrity(&diagnosis->findings, arena, env, error);
+    if (r == EM_OK)
+        r = keep_edges(diagnosis, arena, &loading);
+    if (r < 0)
+        return r;
+    diagnosis->bytes_read = loading.bytes_read;
+    if (diagnosis->findings.count > 1)
+        qsort(diagnosis->findings.items, diagnosis->findings.count, sizeof *diagnosis->findings.items, by_weight);
+    return EM_OK;
+}

@@ -1,0 +1,66 @@
+/* diagnose.h: what will fail to load, and why.
+ *
+ *     r = em_diagnose(&diagnosis, arena, &env, &world, &knowledge, &options, error)
+ *     diagnosis.findings    errors first, then by object and request
+ *     diagnosis.edges       every request that was judged, with what it resolves to: what a plan must not lose
+ *
+ * How an environment is judged:
+ *   1. Each extension module is opened by the interpreter in a fresh process, as an import does; then each object that none of
+ *      them loaded is opened in a process of its own. An object that a consumer loads is judged there and not alone: many
+ *      libraries have no path of their own and need none (loading.c).
+ *   2. In each process, each loaded object of the environment is asked which names it would dlopen (opens.c: the tables, and the
+ *      strings they point at), and the loader which files those names give.
+ *   3. A request that fails, or that only this machine answers although a package should, becomes a finding, with the provider
+ *      in the environment if there is one that belongs to the requester's world (advice.c).
+ *   4. RECORDs are held against the disk by presence and size (integrity.c); `elfmend verify` hashes.
+ *
+ * Nothing outside of the environment makes a broken one look whole: a library that a package of the tables should bring and that
+ * only the machine has is EM201, beside the error that it hides.
+ *
+ * Errors are ours (memory, I/O); what is wrong with the environment is in findings.
+ */
+#ifndef EM_BUNDLE_DIAGNOSE_DIAGNOSE_H
+#define EM_BUNDLE_DIAGNOSE_DIAGNOSE_H
+
+#include "bundle/diagnose/finding.h"
+#include "bundle/diagnose/knowledge.h"
+
+/* One request of one object as it was answered. */
+struct em_edge {
+    const char *object; /* absolute path of the requester */
+    const char *name;
+    enum em_via via;
+    enum em_result result;
+    enum em_rule rule;
+    const char *path; /* of what answers, absolute and normal; NULL: missing */
+    const char *root; /* what was opened in that process */
+};
+
+struct em_edges {
+    EM_VEC(struct em_edge);
+};
+
+/* Names found in objects' strings, by path: a what-if that leaves contents alone need not read them again. */
+struct em_diagnose_cache {
+    struct em_map names; /* path -> struct em_strings * */
+};
+
+struct em_diagnose_options {
+    bool integrity;                  /* hold RECORDs against the disk too */
+    struct em_diagnose_cache *cache; /* may be NULL */
+};
+
+struct em_diagnosis {
+    struct em_env *env;
+    const struct em_world *world;
+    const struct em_knowledge *knowledge;
+    struct em_findings findings;
+    struct em_edges edges;
+    size_t objects;
+    uint64_t bytes_read;
+};
+
+int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct em_env *env, const struct em_world *world,
+                const struct em_knowledge *knowledge, const struct em_diagnose_options *options, struct em_error *error);
+
+#endif

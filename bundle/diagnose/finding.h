@@ -1,0 +1,41 @@
+/* finding.h: something wrong or risky, with a stable id (INTERFACE.md lists them: ids are for ever).
+ *
+ * A finding is about one object and, mostly, one request of it. The sentence says what; the evidence, line by line, why; help what
+ * to do. What the planner needs stands beside the words: who asked, by which names, and who could answer.
+ */
+#ifndef EM_BUNDLE_DIAGNOSE_FINDING_H
+#define EM_BUNDLE_DIAGNOSE_FINDING_H
+
+#include "bundle/env/env.h"
+#include "bundle/loader/loader.h"
+
+enum em_severity {
+    EM_SEVERITY_NOTE,
+    EM_SEVERITY_WARNING,
+    EM_SEVERITY_ERROR,
+};
+const char *em_severity_name(enum em_severity severity); /* "note", "warning", "error" */
+
+struct em_finding {
+    const char *id;
+    enum em_severity severity;
+    const char *object;                  /* absolute */
+    const struct em_distribution *owner; /* of the object; NULL: nobody's */
+    const char *request;                 /* the name asked for, most telling one; NULL: the finding is not about one */
+    const char *message;                 /* "opens libcudnn_cnn.so.9 and will not find it" */
+    struct em_strings evidence;
+    const char *help; /* NULL: nothing to advise */
+
+    /* For the planner; requester NULL: nothing that a path or a copy would mend. */
+    const struct em_env_object *requester;
+    struct em_strings names;              /* by which it can be satisfied, most wanted first */
+    const struct em_env_object *provider; /* in the requester's world; NULL: none in the environment */
+    bool wants_copy;                      /* a source may help: present nowhere, and no other major either */
+    bool inherited;                       /* the requester resolves something by an RPATH that it inherits: no RUNPATH for it */
+};
+
+struct em_findings {
+    EM_VEC(struct em_finding);
+};
+
+#endif

@@ -1,0 +1,76 @@
+#include "bundle/diagnose/integrity.h"
+
+#include <string.h>
+
+static bool is_library(const char *path)
+{
+    const char *so = strstr(em_path_basename(path), ".so");
+
+    return so && (so[3] == '\0' || so[3] == '.');
+}
+
+int em_finding_of_deviation(struct em_finding *finding, struct em_arena *arena, const struct em_deviation *deviation)
+{
+    *finding = (struct em_finding){ .object = deviation->path, .owner = deviation->distribution };
+    switch (deviation->kind) {
+    case EM_DEVIATION_CHANGED:
+        finding->id = "EM601";
+        finding->severity = EM_SEVERITY_WARNING;
+        finding->message = "is not what its RECORD says";
+        break;
+    case EM_DEVIATION_MISSING:
+        finding->id = "EM602";
+        finding->severity = is_library(deviation->path) ? EM_SEVERITY_ERROR : EM_SEVERITY_WARNING;
+        finding->message = "is listed in a RECORD and is not there";
+        break;
+    case EM_DEVIATION_UNLISTED:
+        finding->id = "EM603";
+        finding->severity = EM_SEVERITY_NOTE;
+        finding->message = "is listed in no RECORD";
+        break;
+    case EM_DEVIATION_SHARED:
+        finding->id = "EM206";
+        finding->severity = EM_SEVERITY_WARNING;
+        finding->message = "is owned by several distributions";
+        break;
+    }
+    if (deviation->distribution && deviation->kind != EM_DEVIATION_UNLISTED) {
+        const char *line = em_arena_printf(arena, "%-10s %s %s", "owner", deviation->distribution->name,
+                                           deviation->distribution->version);
+
+        if (!line || em_vec_push(arena, &finding->evidence, line) < 0)
+            return EM_NO_MEMORY;
+        if (deviation->kind != EM_DEVIATION_SHARED)
+            finding->help = em_arena_printf(arena, "pip install --force-reinstall --no-deps '%s==%s'",
+                                            deviation->distribution->name, deviation->distribution->version);
+    }
+    if (deviation->detail) {
+        const char *line = em_arena_printf(arena, "%-10s %s", "found", deviation->detail);
+
+        if (!line || em_vec_push(arena, &finding->evidence, line) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+int em_judge_integrity(struct em_findings *findings, struct em_arena *arena, struct em_env *env, struct em_error *error)
+{
+    static const struct em_verify_options presence = { .jobs = 1 };
+    struct em_deviations deviations = { 0 };
+    int r = em_env_verify(&deviations, env, &presence, NULL, error);
+
+    if (r < 0)
+        return r;
+    em_vec_each (struct em_deviation, deviation, &deviations) {
+        struct em_finding finding;
+
+        if (deviation->kind != EM_DEVIATION_CHANGED && deviation->kind != EM_DEVIATION_MISSING)
+            continue;
+        r = em_finding_of_deviation(&finding, arena, deviation);
+        if (r == EM_OK)
+            r = em_vec_push(arena, findings, finding);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}

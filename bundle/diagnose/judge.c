@@ -1,0 +1,225 @@
+#include "bundle/diagnose/judge.h"
+
+#include <string.h>
+
+static const char *wanted_name(const struct em_case *item)
+{
+    return item->opening ? item->opening->wanted : item->request->name;
+}
+
+static bool is_missing(const struct em_case *item)
+{
+    return item->unreachable || item->request->result == EM_RESULT_MISSING || item->request->result == EM_RESULT_REFUSED;
+}
+
+/* Answered by this machine although a package of the tables should answer it: it works here by luck. */
+static bool is_by_luck(const struct em_advisor *advisor, const struct em_case *item)
+{
+    const struct em_request *request = item->request;
+
+    if (is_missing(item) || !request->file || em_loading_object(advisor->loading, &request->file->node))
+        return false;
+    return em_knowledge_package(advisor->knowledge, wanted_name(item), NULL) != NULL;
+}
+
+static bool is_optional(const struct em_case *item)
+{
+    return item->opening && item->opening->entry->without == EM_WITHOUT_OPTIONAL;
+}
+
+/* An error where an import fails or the object dies. What is opened by itself may be a variant or a plugin that nobody opens
+ * here: only a library that is present, or one that the tables know, is worth more than a note then. */
+static enum em_severity severity_of(const struct em_advisor *advisor, const struct em_case *item, bool has_provider)
+{
+    if (is_optional(item))
+        return EM_SEVERITY_NOTE;
+    if (item->opening || item->by_import || has_provider)
+        return EM_SEVERITY_ERROR;
+    return em_knowledge_package(advisor->knowledge, wanted_name(item), NULL) ? EM_SEVERITY_WARNING : EM_SEVERITY_NOTE;
+}
+
+static int add_evidence(const struct em_advisor *advisor, struct em_finding *finding, const char *head, const char *text)
+{
+    char *line = text ? em_arena_printf(advisor->arena, "%-10s %s", head, text) : NULL;
+
+    return line ? em_vec_push(advisor->arena, &finding->evidence, line) : EM_NO_MEMORY;
+}
+
+static const char *where_from(const struct em_advisor *advisor, const struct em_case *item)
+{
+    const struct em_request *request = item->request;
+    const char *rule = "already loaded";
+
+    switch (request->rule) {
+    case EM_RULE_CACHE: rule = "ld.so.cache"; break;
+    case EM_RULE_DEFAULT: rule = "default directory"; break;
+    case EM_RULE_ENV: rule = "LD_LIBRARY_PATH"; break;
+    case EM_RULE_RPATH: rule = "DT_RPATH"; break;
+    case EM_RULE_RUNPATH: rule = "DT_RUNPATH"; break;
+    case EM_RULE_NONE:
+    case EM_RULE_PATH:
+    case EM_RULE_SONAME:
+    case EM_RULE_RESERVED: break;
+    }
+    return em_arena_printf(advisor->arena, "%s   (%s)", request->path, rule);
+}
+
+static int explain(const struct em_advisor *advisor, const struct em_case *item, struct em_finding *finding,
+                   const struct em_env_object *other)
+{
+    int r = em_advise_search(advisor, item->request, &finding->evidence);
+
+    if (r == EM_OK && item->unreachable)
+        r = add_evidence(advisor, finding, "opened by",
+                         em_arena_printf(advisor->arena, "%s, which is not found either", item->opening->entry->through));
+    if (r == EM_OK && item->request->result == EM_RESULT_REFUSED && item->request->why)
+        r = add_evidence(advisor, finding, "refused", item->request->why);
+    if (r == EM_OK && finding->provider)
+        r = add_evidence(advisor, finding, "it is in", em_advise_place(advisor, finding->provider));
+    if (r == EM_OK && other)
+        r = add_evidence(
+            advisor, finding, "there is",
+            em_arena_printf(advisor->arena, "%s in %s", em_path_basename(other->path), em_advise_place(advisor, other)));
+    if (r == EM_OK && is_by_luck(advisor, item))
+        r = add_evidence(advisor, finding, "here only", where_from(advisor, item));
+    if (r == EM_OK && item->opening)
+        r = add_evidence(advisor, finding, "without it", item->opening->entry->loses);
+    return r;
+}
+
+/* The action first, then what would do as well. */
+static const char *help_for(const struct em_advisor *advisor, const struct em_case *item, const struct em_finding *finding)
+{
+    const char *name = wanted_name(item);
+    const char *package = em_advise_package(advisor, name);
+    const char *cure = em_advise_cure(advisor, item->object, name);
+    const char *first = NULL;
+
+    if (finding->provider)
+        first = em_arena_printf(advisor->arena, "elfmend fix %s", advisor->env->given);
+    else if (package && advisor->env->kind != EM_ENV_OBJECT)
+        first = em_arena_printf(advisor->arena, "pip install '%s', then elfmend fix %s", package, advisor->env->given);
+    else if (package)
+        first = em_arena_printf(advisor->arena, "the package is '%s'", package);
+    if (first && cure)
+        return em_arena_printf(advisor->arena, "%s     or: %s", first, cure);
+    return first ? first : cure;
+}
+
+static int add_missing(struct em_findings *findings, const struct em_advisor *advisor, const struct em_case *item)
+{
+    const char *name = wanted_name(item);
+    const char *verb = item->opening ? "opens" : "needs";
+    const struct em_env_object *other = NULL;
+    struct em_finding finding = { .object = item->object->path,
+                                  .owner = item->object->owner,
+                                  .request = name,
+                                  .requester = item->object,
+                                  .inherited = item->inherited };
+    int r;
+
+    if (item->opening)
+        finding.names = item->opening->names;
+    else if (em_vec_push(advisor->arena, &finding.names, name) < 0)
+        return EM_NO_MEMORY;
+    finding.provider = em_advise_provider(advisor, item->object, &finding.names);
+    finding.severity = severity_of(advisor, item, finding.provider != NULL);
+    if (finding.provider) {
+        finding.id = item->opening ? "EM102" : "EM101";
+        finding.message = em_arena_printf(advisor->arena, "%s %s and will not find it", verb, name);
+    } else if ((other = em_advise_other_major(advisor, name)) != NULL) {
+        finding.id = "EM104";
+        finding.message = em_arena_printf(advisor->arena, "%s %s, and only another major is here, which cannot stand in for it",
+                                          verb, name);
+    } else {
+        finding.id = "EM103";
+        finding.wants_copy = true;
+        finding.message = em_arena_printf(advisor->arena, "%s %s, which is nowhere in this environment", verb, name);
+    }
+    if (!finding.message)
+        return EM_NO_MEMORY;
+    r = explain(advisor, item, &finding, other);
+    if (r < 0)
+        return r;
+    finding.help = help_for(advisor, item, &finding);
+    return em_vec_push(advisor->arena, findings, finding);
+}
+
+static int add_by_luck(struct em_findings *findings, const struct em_advisor *advisor, const struct em_case *item)
+{
+    const char *name = wanted_name(item);
+    bool by_env = item->request->rule == EM_RULE_ENV;
+    struct em_finding finding = {
+        .id = by_env ? "EM203" : "EM201",
+        .severity = is_optional(item) ? EM_SEVERITY_NOTE : EM_SEVERITY_WARNING,
+        .object = item->object->path,
+        .owner = item->object->owner,
+        .request = name,
+    };
+    int r;
+
+    finding.message = em_arena_printf(
+        advisor->arena, by_env ? "finds %s through LD_LIBRARY_PATH only" : "finds %s only outside of the environment", name);
+    if (!finding.message)
+        return EM_NO_MEMORY;
+    r = add_evidence(advisor, &finding, "it takes", where_from(advisor, item));
+    if (r < 0)
+        return r;
+    finding.help = help_for(advisor, item, &finding);
+    return em_vec_push(advisor->arena, findings, finding);
+}
+
+static int judge_case(struct em_findings *findings, const struct em_advisor *advisor, const struct em_case *item)
+{
+    int r = EM_OK;
+
+    /* The driver comes with the machine that has the GPU, and with no package. */
+    if (em_knowledge_is_driver(advisor->knowledge, wanted_name(item)))
+        return EM_OK;
+    if (is_by_luck(advisor, item)) {
+        r = add_by_luck(findings, advisor, item);
+        /* What the machine answers is missing all the same in the environment, but where the user pointed the loader at it. */
+        if (r < 0 || item->request->rule == EM_RULE_ENV)
+            return r;
+        return add_missing(findings, advisor, item);
+    }
+    return is_missing(item) ? add_missing(findings, advisor, item) : EM_OK;
+}
+
+/* A root that the loader refuses although nothing is missing. */
+static int judge_refusal(struct em_findings *findings, const struct em_advisor *advisor, const struct em_refused_root *refused)
+{
+    struct em_finding finding = { .object = refused->root->path, .owner = refused->root->owner, .severity = EM_SEVERITY_ERROR };
+    const char *why = refused->why ? refused->why : "the loader refuses it";
+
+    finding.request = refused->request ? refused->request->name : NULL;
+    if (strstr(why, "version"))
+        finding.id = "EM105";
+    else if (strstr(why, "executable stack"))
+        finding.id = "EM106";
+    else
+        finding.id = "EM107";
+    if (!em_env_is_extension(refused->root->path))
+        finding.severity = EM_SEVERITY_WARNING;
+    finding.message = em_arena_printf(advisor->arena, "cannot be loaded: %s", why);
+    if (!finding.message)
+        return EM_NO_MEMORY;
+    return em_vec_push(advisor->arena, findings, finding);
+}
+
+int em_judge(struct em_findings *findings, const struct em_advisor *advisor)
+{
+    int r;
+
+    em_vec_each (struct em_case, item, &advisor->loading->cases) {
+        r = judge_case(findings, advisor, item);
+        if (r < 0)
+            return r;
+    }
+    em_vec_each (struct em_refused_root, refused, &advisor->loading->refused) {
+        r = judge_refusal(findings, advisor, refused);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}

@@ -1,0 +1,334 @@
+#include "bundle/diagnose/loading.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What a run works with; the results are in loading. */
+struct run {
+    struct em_loading *loading;
+    struct em_arena *arena;
+    struct em_env *env;
+    const struct em_world *world;
+    const struct em_knowledge *knowledge;
+    struct em_diagnose_cache *cache;
+    struct em_error *error;
+
+    struct em_process *fresh; /* the interpreter as started: forked for each root */
+    struct em_map met;        /* path of an environment's object -> itself, once some process has loaded it */
+    struct em_map by_request; /* "object\nname" -> index into cases plus 1 */
+    struct em_map openings;   /* path -> struct em_openings *, so that an object's strings are read once */
+};
+
+#define IDENTITY_SIZE 48
+
+static void write_identity(char text[IDENTITY_SIZE], const struct em_node *node)
+{
+    snprintf(text, IDENTITY_SIZE, "%llx:%llx", (unsigned long long)node->device, (unsigned long long)node->inode);
+}
+
+const struct em_env_object *em_loading_object(const struct em_loading *loading, const struct em_node *node)
+{
+    char identity[IDENTITY_SIZE];
+
+    write_identity(identity, node);
+    return em_map_get(&loading->objects, identity);
+}
+
+static int index_objects(struct run *run)
+{
+    run->loading->objects.arena = run->arena;
+    em_vec_each (struct em_env_object, object, &run->env->objects) {
+        char identity[IDENTITY_SIZE];
+        char *key;
+
+        write_identity(identity, &object->node);
+        if (em_map_get(&run->loading->objects, identity))
+            continue;
+        key = em_arena_strdup(run->arena, identity);
+        if (!key || em_map_put(&run->loading->objects, key, object) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+static bool is_missing(const struct em_request *request)
+{
+    return request->result == EM_RESULT_MISSING || request->result == EM_RESULT_REFUSED;
+}
+
+/* Missing is worse than an answer from outside, which is worse than one from the environment. */
+static int badness(const struct run *run, const struct em_case *item)
+{
+    if (is_missing(item->request) || item->unreachable)
+        return 2;
+    return item->request->file && em_loading_object(run->loading, &item->request->file->node) ? 0 : 1;
+}
+
+static int keep_case(struct run *run, struct em_case item)
+{
+    const char *name = item.opening ? item.opening->wanted : item.request->name;
+    char *key = em_arena_printf(run->arena, "%s\n%s", item.object->path, name);
+    struct em_case *known;
+    size_t index;
+    int r;
+
+    if (!key)
+        return EM_NO_MEMORY;
+    index = (size_t)(uintptr_t)em_map_get(&run->by_request, key);
+    if (index > 0) {
+        known = &run->loading->cases.items[index - 1];
+        /* A consumer that an import reaches counts before an object opened by itself. */
+        item.inherited = item.inherited || known->inherited;
+        if (badness(run, &item) > badness(run, known))
+            *known = item;
+        known->inherited = item.inherited;
+        return EM_OK;
+    }
+    r = em_vec_push(run->arena, &run->loading->cases, item);
+    if (r < 0)
+        return r;
+    return em_map_put(&run->by_request, key, (void *)(uintptr_t)run->loading->cases.count);
+}
+
+static struct em_openings *openings_of(struct run *run, const struct em_env_object *object, const char *soname, int *r)
+{
+    struct em_openings *openings = em_map_get(&run->openings, object->path);
+
+    *r = EM_OK;
+    if (openings)
+        return openings;
+    openings = em_new(run->arena, struct em_openings);
+    *r = EM_NO_MEMORY;
+    if (!openings)
+        return NULL;
+    *r = em_openings_of(openings, run->arena, run->knowledge, run->env->tree, object->path, soname, run->cache,
+                        &run->loading->bytes_read, run->error);
+    if (*r == EM_OK)
+        *r = em_map_put(&run->openings, object->path, openings);
+    return *r == EM_OK ? openings : NULL;
+}
+
+/* Asks for an opening's names in turn, as the object would; the last answer is the one to the wanted name if none is found. */
+static int ask_opening(struct run *run, struct em_process *process, const struct em_loaded *caller,
+                       const struct em_opening *opening, struct em_request **answer)
+{
+    struct em_request *wanted = NULL;
+
+    em_vec_each (const char *, name, &opening->names) {
+        int r = em_process_ask(process, *name, caller, EM_VIA_DLOPEN, answer);
+
+        if (r < 0)
+            return r;
+        if (!is_missing(*answer))
+            return EM_OK;
+        if (strcmp(*name, opening->wanted) == 0)
+            wanted = *answer;
+    }
+    if (wanted)
+        *answer = wanted;
+    (void)run;
+    return EM_OK;
+}
+
+/* A member that another member opens can be had only if that one can. It is then asked for in that one's own process. */
+static bool through_is_missing(const struct em_openings *openings, const bool *missing, const struct em_opening *opening)
+{
+    for (size_t i = 0; i < openings->count; i++) {
+        const char *member = openings->items[i].entry->member;
+
+        if (member && strcmp(member, opening->entry->through) == 0)
+            return missing[i];
+    }
+    return false;
+}
+
+static int ask_openings(struct run *run, struct em_process *process, const struct em_loaded *loaded, struct em_case base)
+{
+    int r;
+    struct em_openings *openings = openings_of(run, base.object, loaded->file->object.soname, &r);
+    bool *missing;
+
+    if (!openings)
+        return r;
+    missing = em_arena_array(run->arena, openings->count, sizeof *missing);
+    if (!missing)
+        return EM_NO_MEMORY;
+    for (size_t i = 0; i < openings->count; i++) {
+        struct em_case item = base;
+        struct em_request *answer;
+
+        item.opening = &openings->items[i];
+        if (item.opening->entry->through) {
+            if (!through_is_missing(openings, missing, item.opening))
+                continue;
+            item.unreachable = true;
+        }
+        r = ask_opening(run, process, loaded, item.opening, &answer);
+        if (r < 0)
+            return r;
+        missing[i] = is_missing(answer);
+        item.request = answer;
+        r = keep_case(run, item);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+/* DT_RPATH of an object that loaded this one, or of the main program, found something for it. */
+static bool inherits(const struct em_process *process, const struct em_loaded *loaded)
+{
+    em_vec_each (struct em_request *, request, &process->requests)
+        if ((*request)->from == loaded && (*request)->rule == EM_RULE_RPATH && (*request)->owner && (*request)->owner != loaded)
+            return true;
+    return false;
+}
+
+/* Writes down what the objects of the environment asked for while root was opened. */
+static int gather(struct run *run, struct em_process *process, const struct em_open *open, const struct em_env_object *root,
+                  bool by_import)
+{
+    int r;
+
+    for (size_t i = open->first_request; i < process->requests.count; i++) {
+        const struct em_request *request = process->requests.items[i];
+        struct em_case item = { .request = request, .root = root, .by_import = by_import };
+
+        if (!request->from || !request->from->file)
+            continue;
+        item.object = em_loading_object(run->loading, &request->from->file->node);
+        if (!item.object)
+            continue;
+        item.inherited = inherits(process, request->from);
+        r = keep_case(run, item);
+        if (r < 0)
+            return r;
+    }
+    for (size_t i = 0; i < process->objects.count; i++) {
+        const struct em_loaded *loaded = process->objects.items[i];
+        struct em_case item = { .root = root, .by_import = by_import };
+
+        item.object = loaded->file ? em_loading_object(run->loading, &loaded->file->node) : NULL;
+        if (!item.object)
+            continue;
+        item.inherited = inherits(process, loaded);
+        if (em_map_put(&run->met, item.object->path, (void *)(uintptr_t)item.object) < 0)
+            return EM_NO_MEMORY;
+        r = ask_openings(run, process, loaded, item);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+static int open_root(struct run *run, const struct em_env_object *root, bool by_import)
+{
+    struct em_process *process;
+    struct em_open open;
+    int r = em_process_fork(&process, run->fresh);
+
+    if (r < 0)
+        return r;
+    /* Past the first miss too: the second one behind it is worth knowing. */
+    process->keep_going = true;
+    r = em_process_open(process, root->path, NULL, &open);
+    if (r < 0)
+        return r;
+    if (!open.ok && !(open.failure && open.failure->result == EM_RESULT_MISSING)) {
+        struct em_refused_root refused = { .root = root, .request = open.failure, .why = open.why };
+
+        r = em_vec_push(run->arena, &run->loading->refused, refused);
+        if (r < 0)
+            return r;
+    }
+    return gather(run, process, &open, root, by_import);
+}
+
+/* Shared libraries that a loader of this world can map at all: another machine's are not its business. */
+static bool is_openable(struct run *run, const struct em_env_object *object)
+{
+    const struct em_loadable *file = em_loader_look(run->loading->loader, object->path);
+
+    return file && file->code == EM_OK && file->object.type == ET_DYN && file->object.has_dynamic &&
+           file->object.machine == run->world->machine && file->object.is64 == run->world->is64 && !file->object.interpreter;
+}
+
+/* Every name that an object of the environment needs: whoever has one of them is loaded by its consumers. */
+static int needed_names(struct run *run, struct em_map *needed)
+{
+    needed->arena = run->arena;
+    em_vec_each (struct em_env_object, object, &run->env->objects) {
+        const struct em_loadable *file = em_loader_look(run->loading->loader, object->path);
+
+        if (!file)
+            return EM_NO_MEMORY;
+        if (file->code != EM_OK)
+            continue;
+        for (size_t i = 0; i < file->object.needed.count; i++)
+            if (em_map_put(needed, file->object.needed.items[i], run) < 0)
+                return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+static bool is_needed(struct run *run, const struct em_map *needed, const struct em_env_object *object)
+{
+    const struct em_loadable *file = em_loader_look(run->loading->loader, object->path);
+
+    return em_map_get(needed, em_path_basename(object->path)) ||
+           (file && file->object.soname && em_map_get(needed, file->object.soname));
+}
+
+/* Imports first; then what no import loads, consumers before what they need; then the rest. An object met on the way is not
+ * opened again. */
+static int open_roots(struct run *run)
+{
+    struct em_map needed = { 0 };
+    int r = needed_names(run, &needed);
+
+    for (int pass = 0; pass < 3 && r == EM_OK; pass++) {
+        for (size_t i = 0; i < run->env->objects.count; i++) {
+            const struct em_env_object *object = &run->env->objects.items[i];
+            bool extension = em_env_is_extension(object->path);
+
+            if ((pass == 0 && !extension) || (pass > 0 && em_map_get(&run->met, object->path)) || !is_openable(run, object))
+                continue;
+            if (pass == 1 && is_needed(run, &needed, object))
+                continue;
+            r = open_root(run, object, extension);
+            if (r < 0)
+                break;
+        }
+    }
+    return r;
+}
+
+int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em_env *env, const struct em_world *world,
+                   const struct em_knowledge *knowledge, struct em_diagnose_cache *cache, struct em_error *error)
+{
+    struct run run = { .loading = loading,
+                       .arena = arena,
+                       .env = env,
+                       .world = world,
+                       .knowledge = knowledge,
+                       .cache = cache,
+                       .error = error,
+                       .met = { .arena = arena },
+                       .by_request = { .arena = arena },
+                       .openings = { .arena = arena } };
+    int r;
+
+    *loading = (struct em_loading){ 0 };
+    loading->loader = em_loader_new(world, arena);
+    if (!loading->loader)
+        return EM_NO_MEMORY;
+    r = index_objects(&run);
+    if (r == EM_OK)
+        r = em_process_new(&run.fresh, loading->loader, env->python, error);
+    if (r == EM_OK)
+        r = open_roots(&run);
+    loading->bytes_read += em_loader_bytes_read(loading->loader);
+    em_loader_free(loading->loader);
+    loading->loader = NULL;
+    return r;
+}

@@ -1,0 +1,48 @@
+/* loading.h: the environment as the loader meets it. Private to diagnose.
+ *
+ * Opens what an import would open, each in a fresh process, and writes down every request that an object of the environment made,
+ * with its answer. What the answers mean is judge.c's.
+ */
+#ifndef EM_BUNDLE_DIAGNOSE_LOADING_H
+#define EM_BUNDLE_DIAGNOSE_LOADING_H
+
+#include "bundle/diagnose/opens.h"
+
+/* A request and its answer, once for each (object, name): if it was answered differently in several processes, the worst answer
+ * stands, since that is a process in which it fails. */
+struct em_case {
+    const struct em_env_object *object; /* the requester */
+    const struct em_request *request;   /* the answer; for an opening that failed, the one to its wanted name */
+    struct em_opening *opening;         /* NULL: DT_NEEDED */
+    const struct em_env_object *root;   /* what was opened in that process */
+    bool by_import;                     /* and an import does so */
+    bool unreachable;                   /* a member that another missing member would open: never even asked for */
+    bool inherited;                     /* the object resolves something by an RPATH that is not its own */
+};
+
+/* A root that failed for another reason than a missing library: a version, an executable stack, a wrong file. */
+struct em_refused_root {
+    const struct em_env_object *root;
+    const struct em_request *request; /* NULL: no single one */
+    const char *why;
+};
+
+struct em_loading {
+    struct em_loader *loader;
+    struct {
+        EM_VEC(struct em_case);
+    } cases;
+    struct {
+        EM_VEC(struct em_refused_root);
+    } refused;
+    struct em_map objects; /* "device:inode" -> struct em_env_object *: the environment's, by identity */
+    uint64_t bytes_read;   /* of strings; headers are counted by the loader */
+};
+
+int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em_env *env, const struct em_world *world,
+                   const struct em_knowledge *knowledge, struct em_diagnose_cache *cache, struct em_error *error);
+
+/* The environment's object that a loaded file is, by identity; NULL: it lies elsewhere. */
+const struct em_env_object *em_loading_object(const struct em_loading *loading, const struct em_node *node);
+
+#endif

@@ -1,0 +1,160 @@
+#include "bundle/diagnose/opens.h"
+
+#include "patcher/patcher.h"
+
+#include <ctype.h>
+#include <fnmatch.h>
+#include <string.h>
+
+/* The digits and dots behind ".so." of a file name: "libcudnn-74a4c495.so.9.1.0" is 9.1.0. Empty if there are none. */
+static const char *version_of(const char *name)
+{
+    const char *at = strstr(name, ".so.");
+
+    return at && isdigit((unsigned char)at[4]) ? at + 4 : "";
+}
+
+/* The first count numbers of a dotted version; NULL if it has fewer. */
+static char *version_prefix(struct em_arena *arena, const char *version, unsigned count)
+{
+    const char *at = version;
+
+    while (isdigit((unsigned char)*at)) {
+        at += strspn(at, "0123456789");
+        if (--count == 0)
+            return em_arena_strndup(arena, version, (size_t)(at - version));
+        if (*at == '.')
+            at++;
+    }
+    return NULL;
+}
+
+/* Fills in one template. NULL in *name: the version has not so many parts, so the object would not compose this name. */
+static int compose(struct em_arena *arena, const char *template, const char *member, const char *version, const char **name)
+{
+    static const struct {
+        const char *hole;
+        unsigned parts;
+    } holes[] = { { "{full}", 3 }, { "{minor}", 2 }, { "{major}", 1 } };
+    const char *rest = strstr(template, "{member}");
+    const char *text;
+
+    *name = NULL;
+    if (!rest)
+        return EM_OK;
+    text = em_arena_printf(arena, "%.*s%s%s", (int)(rest - template), template, member, rest + strlen("{member}"));
+    if (!text)
+        return EM_NO_MEMORY;
+    for (size_t i = 0; i < sizeof holes / sizeof *holes; i++) {
+        const char *at = strstr(text, holes[i].hole);
+        const char *value;
+
+        if (!at)
+            continue;
+        value = version_prefix(arena, version, holes[i].parts);
+        if (!value)
+            return EM_OK;
+        text = em_arena_printf(arena, "%.*s%s%s", (int)(at - text), text, value, at + strlen(holes[i].hole));
+        if (!text)
+            return EM_NO_MEMORY;
+    }
+    *name = text;
+    return EM_OK;
+}
+
+static int add_member(struct em_openings *openings, struct em_arena *arena, const struct em_opens *rule,
+                      const struct em_opens_entry *entry, const char *version)
+{
+    struct em_opening opening = { .rule = rule, .entry = entry };
+
+    em_vec_each (const char *, template, &rule->names) {
+        const char *name;
+        int r = compose(arena, *template, entry->member, version, &name);
+
+        if (r < 0)
+            return r;
+        if (!name)
+            continue;
+        if (em_vec_push(arena, &opening.names, name) < 0)
+            return EM_NO_MEMORY;
+        /* Packages carry libraries under their major alone. */
+        const char *behind = version_of(name);
+        if (*behind && !strchr(behind, '.'))
+            opening.wanted = name;
+    }
+    if (opening.names.count == 0)
+        return EM_OK;
+    if (!opening.wanted)
+        opening.wanted = opening.names.items[0];
+    return em_vec_push(arena, openings, opening);
+}
+
+static int strings_of(struct em_strings **names, struct em_arena *arena, struct em_tree *tree, const char *path,
+                      struct em_diagnose_cache *cache, uint64_t *bytes_read, struct em_error *error)
+{
+    em_cleanup_file struct em_file *file = NULL;
+    int r;
+
+    *names = cache ? em_map_get(&cache->names, path) : NULL;
+    if (*names)
+        return EM_OK;
+    *names = em_new(arena, struct em_strings);
+    if (!*names)
+        return EM_NO_MEMORY;
+    r = em_tree_open(tree, path, &file);
+    if (r < 0) {
+        errno = -r;
+        return em_fail_errno(error, path, "cannot be opened");
+    }
+    r = em_names_scan(*names, arena, &file->reader, error);
+    *bytes_read += file->reader.bytes_read;
+    if (r < 0)
+        return r;
+    return cache ? em_map_put(&cache->names, path, *names) : EM_OK;
+}
+
+static int add_strings(struct em_openings *openings, struct em_arena *arena, const struct em_opens *rule,
+                       const struct em_opens_entry *entry, const struct em_strings *strings)
+{
+    em_vec_each (const char *, string, strings) {
+        struct em_opening opening = { .rule = rule, .entry = entry };
+
+        if (fnmatch(entry->string, *string, 0) != 0)
+            continue;
+        opening.wanted = entry->name ? entry->name : *string;
+        if (em_vec_push(arena, &opening.names, opening.wanted) < 0 || em_vec_push(arena, openings, opening) < 0)
+            return EM_NO_MEMORY;
+        if (entry->name)
+            break;
+    }
+    return EM_OK;
+}
+
+int em_openings_of(struct em_openings *openings, struct em_arena *arena, const struct em_knowledge *knowledge,
+                   struct em_tree *tree, const char *path, const char *soname, struct em_diagnose_cache *cache,
+                   uint64_t *bytes_read, struct em_error *error)
+{
+    const char *base = em_path_basename(path);
+    const struct em_opens *rule = em_knowledge_opens(knowledge, soname ? soname : base);
+    const char *version = version_of(base);
+    struct em_strings *strings = NULL;
+    int r;
+
+    *openings = (struct em_openings){ 0 };
+    if (!rule)
+        return EM_OK;
+    if (!*version && soname)
+        version = version_of(soname);
+    em_vec_each (struct em_opens_entry, entry, &rule->entries) {
+        if (entry->member) {
+            r = add_member(openings, arena, rule, entry, version);
+        } else {
+            r = strings ? EM_OK : strings_of(&strings, arena, tree, path, cache, bytes_read, error);
+            if (r == EM_OK)
+                r = add_strings(openings, arena, rule, entry, strings);
+        }
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
