@@ -79,8 +79,8 @@ struct em_options {
 int em_options_parse(struct em_options *options, int argc, char **argv, const struct em_command *command);
 void em_options_free(struct em_options *options);
 
-/* The world as --root, --world, --libc, --ld-library-path want it; tree is opened for it and closed by the caller. like: an
- * interpreter or object whose loader counts, NULL for our own. */
+/* The world as --root, --world, --libc, --ld-library-path want it. *tree is opened if it is NULL, and closed by the caller. like:
+ * an interpreter or object whose loader counts, NULL for our own. */
 int em_options_world(const struct em_options *options, struct em_tree **tree, struct em_world *world, const char *like,
                      struct em_error *error);
 

@@ -1,0 +1,108 @@
+#include "cli/survey.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+/* "EM103" or "EM103:GLOB", the glob over the object as shown and over its base name. */
+static bool is_ignored_by(const char *rule, const struct em_finding *finding, const char *shown)
+{
+    const char *colon = strchr(rule, ':');
+    size_t length = colon ? (size_t)(colon - rule) : strlen(rule);
+
+    if (length != strlen(finding->id) || strncmp(rule, finding->id, length) != 0)
+        return false;
+    return !colon || fnmatch(colon + 1, shown, 0) == 0 || fnmatch(colon + 1, em_path_basename(shown), 0) == 0;
+}
+
+static bool is_wanted(const struct em_finding *finding, const struct em_strings *only, const struct em_strings *ignore,
+                      const struct em_env *env)
+{
+    const char *shown = em_env_show(env, finding->object);
+    bool named = only->count == 0;
+
+    em_vec_each (const char *, glob, only)
+        named = named || fnmatch(*glob, shown, 0) == 0 || fnmatch(*glob, em_path_basename(shown), 0) == 0;
+    em_vec_each (const char *, rule, ignore)
+        if (is_ignored_by(*rule, finding, shown))
+            return false;
+    return named;
+}
+
+static int read_ignore_file(struct em_strings *rules, struct em_arena *arena, const char *path, struct em_error *error)
+{
+    struct em_bytes bytes;
+    char *line, *rest;
+    int r;
+
+    if (access(path, F_OK) != 0)
+        return EM_OK;
+    r = em_read_file_at(AT_FDCWD, path, EM_MAX_METADATA, arena, &bytes, error);
+    if (r < 0)
+        return r;
+    rest = em_arena_strndup(arena, (const char *)bytes.data, bytes.size);
+    if (!rest)
+        return EM_NO_MEMORY;
+    while ((line = strsep(&rest, "\n")) != NULL) {
+        line[strcspn(line, "#\r")] = '\0';
+        line += strspn(line, " \t");
+        line[strcspn(line, " \t")] = '\0';
+        if (*line && em_vec_push(arena, rules, (const char *)line) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+int em_filter_findings(struct em_findings *findings, const struct em_options *options, const struct em_env *env,
+                       struct em_error *error)
+{
+    struct em_strings ignore = { 0 };
+    size_t kept = 0;
+    char *in_target = em_path_join(options->arena, env->path, ".elfmendignore");
+    int r;
+
+    if (!in_target)
+        return EM_NO_MEMORY;
+    em_vec_each (const char *, rule, &options->ignore)
+        if (em_vec_push(options->arena, &ignore, *rule) < 0)
+            return EM_NO_MEMORY;
+    r = read_ignore_file(&ignore, options->arena, ".elfmendignore", error);
+    if (r == EM_OK)
+        r = read_ignore_file(&ignore, options->arena, in_target, error);
+    if (r < 0)
+        return r;
+    em_vec_each (struct em_finding, finding, findings)
+        if (is_wanted(finding, &options->only, &ignore, env))
+            findings->items[kept++] = *finding;
+    findings->count = kept;
+    return EM_OK;
+}
+
+size_t em_count_findings(const struct em_findings *findings, enum em_severity severity)
+{
+    size_t count = 0;
+
+    em_vec_each (struct em_finding, finding, findings)
+        count += finding->severity == severity;
+    return count;
+}
+
+int em_status_of(const struct em_findings *findings, const struct em_options *options)
+{
+    enum em_severity least = EM_SEVERITY_ERROR;
+
+    if (strcmp(options->fail_on, "never") == 0)
+        return EM_EXIT_OK;
+    if (strcmp(options->fail_on, "warning") == 0)
+        least = EM_SEVERITY_WARNING;
+    else if (strcmp(options->fail_on, "note") == 0)
+        least = EM_SEVERITY_NOTE;
+    em_vec_each (struct em_finding, finding, findings)
+        if (finding->severity >= least)
+            return EM_EXIT_FINDINGS;
+    return EM_EXIT_OK;
+}
+
+bool em_is_shown(const struct em_finding *finding, const struct em_options *options)
+{
+    return finding->severity > EM_SEVERITY_NOTE || options->verbose || strcmp(options->fail_on, "note") == 0;
+}

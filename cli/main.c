@@ -1,0 +1,73 @@
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#ifndef EM_VERSION
+#define EM_VERSION "0.1.0"
+#endif
+
+static const struct em_command *const commands[] = {
+    &em_audit_command, &em_fix_command,     &em_apply_command, &em_undo_command,  &em_verify_command,
+    &em_trace_command, &em_explain_command, &em_show_command,  &em_patch_command,
+};
+
+/* Promised by the interface and not built yet: said so, instead of "unknown command". */
+static const char *const not_built[] = { "repack", "doctor" };
+
+static void print_help(FILE *stream)
+{
+    fputs("usage: elfmend COMMAND [OPTIONS] [ARGUMENTS]\n\n"
+          "Finds out why native libraries of a Python environment fail to load, and repairs the files themselves.\n\n"
+          "    elfmend audit .venv     what will fail to load, and why\n"
+          "    elfmend fix .venv       repair it, and prove it\n"
+          "    elfmend undo .venv      every file back as it was\n\n",
+          stream);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(stream, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+    for (size_t i = 0; i < sizeof not_built / sizeof *not_built; i++)
+        fprintf(stream, "  %-9s (not built yet)\n", not_built[i]);
+    fputs("\n`elfmend COMMAND --help` has an example and the options of each. --version prints the version.\n"
+          "Exit status: 0 nothing wrong, or all mended; 1 problems remain; 2 it could not be done, and nothing has changed.\n",
+          stream);
+}
+
+static int run(int argc, char **argv)
+{
+    const char *self = em_path_basename(argv[0]);
+
+    /* Installed under patchelf's name, the program is patchelf. */
+    if (strcmp(self, "patchelf") == 0)
+        return em_cmd_patch(argc, argv);
+    if (argc < 2) {
+        print_help(stderr);
+        return EM_EXIT_FAILED;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return EM_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("elfmend " EM_VERSION);
+        return EM_EXIT_OK;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(argv[1], commands[i]->name) == 0)
+            return commands[i]->run(argc - 1, argv + 1);
+    for (size_t i = 0; i < sizeof not_built / sizeof *not_built; i++)
+        if (strcmp(argv[1], not_built[i]) == 0) {
+            fprintf(stderr, "elfmend: %s: not built yet\n", argv[1]);
+            return EM_EXIT_FAILED;
+        }
+    fprintf(stderr, "elfmend: %s: no such command; `elfmend --help` lists them\n", argv[1]);
+    return EM_EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    /* Dates in archives are local time to libzip; ours never are. */
+    setenv("TZ", "UTC0", 1);
+    tzset();
+    return em_finish_output(run(argc, argv));
+}

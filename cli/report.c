@@ -1,0 +1,122 @@
+#include "cli/survey.h"
+
+#include <string.h>
+
+static const char *paint_of(enum em_severity severity)
+{
+    switch (severity) {
+    case EM_SEVERITY_ERROR: return "red";
+    case EM_SEVERITY_WARNING: return "yellow";
+    case EM_SEVERITY_NOTE: return "dim";
+    }
+    return "reset";
+}
+
+void em_print_finding(const struct em_finding *finding, const struct em_env *env, const struct em_options *options)
+{
+    bool on = em_color_on(options, stdout);
+
+    printf("%s%s%s[%s]%s: %s: %s\n", em_paint(on, "bold"), em_paint(on, paint_of(finding->severity)),
+           em_severity_name(finding->severity), finding->id, em_paint(on, "reset"), em_env_show(env, finding->object),
+           finding->message);
+    em_vec_each (const char *, line, &finding->evidence)
+        printf("  %s\n", *line);
+    if (finding->help)
+        printf("%shelp%s: %s\n", em_paint(on, "green"), em_paint(on, "reset"), finding->help);
+}
+
+static bool same_strings(const struct em_strings *a, const struct em_strings *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    return true;
+}
+
+/* One library of a family after the other is missing for the same reason: the second time only the name is news. */
+static bool is_news(const struct em_finding *finding, const struct em_finding *before)
+{
+    return !before || strcmp(finding->object, before->object) != 0 || strcmp(finding->id, before->id) != 0 || !finding->help ||
+           !before->help || strcmp(finding->help, before->help) != 0;
+}
+
+void em_print_findings(const struct em_findings *findings, const struct em_env *env, const struct em_options *options)
+{
+    const struct em_finding *before = NULL;
+    bool on = em_color_on(options, stdout);
+
+    em_vec_each (struct em_finding, finding, findings) {
+        if (!em_is_shown(finding, options))
+            continue;
+        if (is_news(finding, before)) {
+            if (before)
+                putchar('\n');
+            em_print_finding(finding, env, options);
+        } else {
+            printf("%s%s%s[%s]%s: %s: %s\n", em_paint(on, "bold"), em_paint(on, paint_of(finding->severity)),
+                   em_severity_name(finding->severity), finding->id, em_paint(on, "reset"), em_env_show(env, finding->object),
+                   finding->message);
+            if (!same_strings(&finding->evidence, &before->evidence) && finding->evidence.count > 0)
+                printf("  %s\n", finding->evidence.items[finding->evidence.count - 1]);
+        }
+        before = finding;
+    }
+}
+
+static json_t *string_or_null(const char *string)
+{
+    return string ? json_string(string) : json_null();
+}
+
+json_t *em_finding_json(const struct em_finding *finding, const struct em_env *env)
+{
+    json_t *object = json_object(), *evidence = json_array();
+
+    em_vec_each (const char *, line, &finding->evidence)
+        json_array_append_new(evidence, json_string(*line));
+    json_object_set_new(object, "id", json_string(finding->id));
+    json_object_set_new(object, "severity", json_string(em_severity_name(finding->severity)));
+    json_object_set_new(object, "object", json_string(em_env_show(env, finding->object)));
+    json_object_set_new(object, "owner",
+                        finding->owner
+                            ? json_pack("{s:s, s:s}", "name", finding->owner->name, "version", finding->owner->version)
+                            : json_null());
+    json_object_set_new(object, "request", string_or_null(finding->request));
+    json_object_set_new(object, "message", string_or_null(finding->message));
+    json_object_set_new(object, "evidence", evidence);
+    json_object_set_new(object, "help", string_or_null(finding->help));
+    json_object_set_new(object, "action",
+                        finding->provider     ? json_string("set-path")
+                        : finding->wants_copy ? json_string("copy")
+                                              : json_null());
+    return object;
+}
+
+json_t *em_world_json(const struct em_world *world)
+{
+    json_t *object = json_object(), *directories = json_array();
+
+    for (size_t i = 0; i < world->system_dirs.count; i++)
+        json_array_append_new(directories, json_string(world->system_dirs.items[i]));
+    json_object_set_new(object, "kind", json_string(world->kind));
+    json_object_set_new(object, "libc", json_string(world->libc == EM_LIBC_MUSL ? "musl" : "glibc"));
+    json_object_set_new(object, "version", json_sprintf("%u.%u", world->libc_major, world->libc_minor));
+    json_object_set_new(object, "interpreter", string_or_null(world->interpreter));
+    json_object_set_new(object, "system_dirs", directories);
+    json_object_set_new(object, "cache", json_boolean(world->has_cache));
+    json_object_set_new(object, "ld_library_path", string_or_null(world->ld_library_path));
+    return object;
+}
+
+json_t *em_target_json(const struct em_env *env)
+{
+    json_t *distributions = json_array();
+
+    em_vec_each (struct em_distribution *, distribution, &env->distributions)
+        json_array_append_new(distributions,
+                              json_pack("{s:s, s:s?}", "name", (*distribution)->name, "version", (*distribution)->version));
+    return json_pack("{s:s, s:s, s:o, s:I}", "path", env->given, "kind", em_env_kind_name(env->kind), "distributions",
+                     distributions, "objects", (json_int_t)env->objects.count);
+}

@@ -1,0 +1,39 @@
+#include "cli/survey.h"
+
+#include <time.h>
+
+static double now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+int em_survey_run(struct em_survey *survey, struct em_options *options, const char *target, struct em_error *error)
+{
+    static const struct em_diagnose_options diagnose = { .integrity = true };
+    double start = now();
+    int r;
+
+    *survey = (struct em_survey){ .target = target };
+    r = em_tree_disk(&survey->tree, options->root, error);
+    if (r == EM_OK)
+        r = em_env_read(&survey->env, options->arena, survey->tree, target, error);
+    if (r == EM_OK)
+        r = em_options_world(options, &survey->tree, &survey->world, survey->env.python, error);
+    if (r == EM_OK)
+        r = em_knowledge_load(&survey->knowledge, options->arena, options->knowledge, error);
+    if (r == EM_OK)
+        r = em_diagnose(&survey->diagnosis, options->arena, &survey->env, &survey->world, &survey->knowledge, &diagnose, error);
+    if (r == EM_OK)
+        r = em_filter_findings(&survey->diagnosis.findings, options, &survey->env, error);
+    survey->seconds = now() - start;
+    return r;
+}
+
+void em_survey_free(struct em_survey *survey)
+{
+    em_tree_close(survey->tree);
+    survey->tree = NULL;
+}

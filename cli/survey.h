@@ -1,0 +1,47 @@
+/* survey.h: what audit and fix have in common: one target read, its world, and what is wrong with it.
+ *
+ *     struct em_survey survey;
+ *     r = em_survey_run(&survey, &options, target, error);
+ *     em_survey_free(&survey);
+ *
+ * Findings that the user does not want (--only, --ignore, .elfmendignore) are out of survey.diagnosis.findings already.
+ */
+#ifndef EM_CLI_SURVEY_H
+#define EM_CLI_SURVEY_H
+
+#include "bundle/diagnose/diagnose.h"
+#include "cli/cli.h"
+
+struct em_survey {
+    const char *target; /* as given */
+    struct em_tree *tree;
+    struct em_env env;
+    struct em_world world;
+    struct em_knowledge knowledge;
+    struct em_diagnosis diagnosis;
+    double seconds;
+};
+
+int em_survey_run(struct em_survey *survey, struct em_options *options, const char *target, struct em_error *error);
+void em_survey_free(struct em_survey *survey);
+
+/* Leaves out what --only, --ignore and the ignore files of the target and the working directory name. */
+int em_filter_findings(struct em_findings *findings, const struct em_options *options, const struct em_env *env,
+                       struct em_error *error);
+
+/* How many findings are of that severity. */
+size_t em_count_findings(const struct em_findings *findings, enum em_severity severity);
+/* 1 if a finding is at or above --fail-on, else 0. */
+int em_status_of(const struct em_findings *findings, const struct em_options *options);
+/* Notes are shown when they are asked for. */
+bool em_is_shown(const struct em_finding *finding, const struct em_options *options);
+
+/* ---- report.c ---- */
+void em_print_finding(const struct em_finding *finding, const struct em_env *env, const struct em_options *options);
+/* All that are shown; those that differ in nothing but the name asked for are one. */
+void em_print_findings(const struct em_findings *findings, const struct em_env *env, const struct em_options *options);
+json_t *em_finding_json(const struct em_finding *finding, const struct em_env *env);
+json_t *em_world_json(const struct em_world *world);
+json_t *em_target_json(const struct em_env *env);
+
+#endif

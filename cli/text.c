@@ -1,0 +1,67 @@
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+int em_report_error(const struct em_error *error)
+{
+    const char *sentence = error->sentence[0] ? error->sentence : em_err_name(error->code);
+
+    fprintf(stderr, "elfmend: ");
+    if (error->path[0])
+        fprintf(stderr, "%s: ", error->path);
+    fputs(sentence, stderr);
+    if (error->saved_errno)
+        fprintf(stderr, ": %s", strerror(error->saved_errno));
+    if (error->offset >= 0)
+        fprintf(stderr, " (at offset %lld)", (long long)error->offset);
+    fputc('\n', stderr);
+    return EM_EXIT_FAILED;
+}
+
+void em_warn(const char *format, ...)
+{
+    va_list args;
+
+    fputs("elfmend: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+bool em_color_on(const struct em_options *options, FILE *stream)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+
+    switch (options->color) {
+    case EM_COLOR_ALWAYS: return true;
+    case EM_COLOR_NEVER: return false;
+    case EM_COLOR_AUTO: break;
+    }
+    if (no_color && *no_color)
+        return false;
+    return isatty(fileno(stream)) && term && strcmp(term, "dumb") != 0;
+}
+
+const char *em_paint(bool on, const char *name)
+{
+    static const struct {
+        const char *name, *code;
+    } paints[] = { { "red", "\033[31m" }, { "yellow", "\033[33m" }, { "green", "\033[32m" },
+                   { "bold", "\033[1m" }, { "dim", "\033[2m" },     { "reset", "\033[0m" } };
+
+    for (size_t i = 0; on && i < sizeof paints / sizeof *paints; i++)
+        if (strcmp(paints[i].name, name) == 0)
+            return paints[i].code;
+    return "";
+}
+
+int em_finish_output(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "elfmend: standard output: cannot be written: %s\n", strerror(errno));
+    return EM_EXIT_FAILED;
+}
