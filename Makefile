@@ -1,7 +1,7 @@
 # elfmend: GNU make, pkg-config, no configure step.
 #
 #   make              build/elfmend
-#   make check        units and command-line tests, under prove
+#   make check        units, command-line tests and scenarios, under prove
 #   make check-asan   the same with address and undefined-behaviour sanitizers
 #   make check-real   the real wheels from PyPI, cached outside of the tree (ELFMEND_CACHE, default ~/.cache/elfmend)
 #   make bench        each figure as a ratio to a peer or a floor, in one run
