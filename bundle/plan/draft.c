@@ -1,0 +1,141 @@
+#include "bundle/plan/draft.h"
+
+#include <string.h>
+
+struct em_draft_change *em_draft_find(const struct em_draft *draft, const char *path)
+{
+    return em_map_get(&draft->by_path, path);
+}
+
+struct em_draft_change *em_draft_add(struct em_draft *draft, const char *path, struct em_distribution *owner)
+{
+    struct em_draft_change *change = em_new(draft->arena, struct em_draft_change);
+
+    if (!change)
+        return NULL;
+    change->path = path;
+    change->owner = owner;
+    if (em_vec_push(draft->arena, &draft->changes, change) < 0 || em_map_put(&draft->by_path, path, change) < 0)
+        return NULL;
+    return change;
+}
+
+/* Where the bytes come from before the edit. */
+static struct em_tree *tree_of(const struct em_draft *draft, const struct em_draft_change *change)
+{
+    return change->candidate ? change->candidate->tree : draft->env->tree;
+}
+
+static const char *file_of(const struct em_draft_change *change)
+{
+    return change->candidate ? change->candidate->path : change->path;
+}
+
+int em_draft_patch(struct em_draft *draft, struct em_draft_change *change, struct em_error *error)
+{
+    struct em_edit edit = { .kind = EM_EDIT_SET_RPATH, .value = change->value, .tag = change->tag };
+    em_cleanup_file struct em_file *file = NULL;
+    int r;
+
+    if (!change->value)
+        return EM_OK;
+    r = em_tree_open(tree_of(draft, change), file_of(change), &file);
+    if (r < 0) {
+        errno = -r;
+        return em_fail_errno(error, file_of(change), "cannot be opened");
+    }
+    return em_patch_make(&change->patch, draft->arena, &file->reader, &edit, 1, NULL, error);
+}
+
+static int lay_patch(const struct em_overlay_file *file, struct em_reader *below, struct em_reader **above, void **storage)
+{
+    struct em_patched *patched = calloc(1, sizeof *patched);
+
+    if (!patched)
+        return -ENOMEM;
+    em_patched_init(patched, below, file->context);
+    *above = &patched->reader;
+    *storage = patched;
+    return 0;
+}
+
+static int lay_change(struct em_draft *draft, const struct em_draft_change *change)
+{
+    struct em_overlay_file *file = em_new(draft->arena, struct em_overlay_file);
+    int r;
+
+    if (!file)
+        return EM_NO_MEMORY;
+    *file = (struct em_overlay_file){ .path = change->path, .source = tree_of(draft, change), .from = file_of(change) };
+    if (change->value && !em_patch_is_empty(&change->patch)) {
+        file->wrap = lay_patch;
+        file->context = &change->patch;
+        file->new_size = change->patch.new_size;
+    }
+    r = em_overlay_put(draft->overlay, file);
+    return r == -ENOMEM ? EM_NO_MEMORY : r;
+}
+
+/* A file that a change touches is another inode afterwards; a copy is an object that was not there. */
+static int lay_object(struct em_draft *draft, const struct em_draft_change *change)
+{
+    struct em_env_object *object = NULL;
+    struct em_env_object fresh = { .path = change->path, .owner = change->owner, .owners = change->owner ? 1 : 0 };
+    int r;
+
+    em_vec_each (struct em_env_object, known, &draft->laid.objects)
+        if (strcmp(known->path, change->path) == 0)
+            object = known;
+    if (!object) {
+        if (em_vec_push(draft->arena, &draft->laid.objects, fresh) < 0)
+            return EM_NO_MEMORY;
+        object = &draft->laid.objects.items[draft->laid.objects.count - 1];
+    }
+    r = em_tree_stat(draft->overlay, change->path, &object->node);
+    return r < 0 ? EM_IO : EM_OK;
+}
+
+static int by_path(const void *left, const void *right)
+{
+    const struct em_env_object *a = left, *b = right;
+
+    return strcmp(a->path, b->path);
+}
+
+int em_draft_lay(struct em_draft *draft, struct em_error *error)
+{
+    size_t count = draft->env->objects.count;
+    int r;
+
+    em_tree_close(draft->overlay);
+    draft->overlay = NULL;
+    r = em_tree_overlay(&draft->overlay, draft->env->tree);
+    if (r < 0)
+        return em_fail(error, EM_NO_MEMORY, NULL, "out of memory");
+    draft->laid = *draft->env;
+    draft->laid.tree = draft->overlay;
+    draft->laid.objects.items = em_arena_array(draft->arena, count + draft->changes.count, sizeof *draft->laid.objects.items);
+    draft->laid.objects.capacity = count + draft->changes.count;
+    if (!draft->laid.objects.items)
+        return EM_NO_MEMORY;
+    if (count > 0)
+        memcpy(draft->laid.objects.items, draft->env->objects.items, count * sizeof *draft->laid.objects.items);
+    em_vec_each (struct em_draft_change *, change, &draft->changes) {
+        r = lay_change(draft, *change);
+        if (r < 0)
+            return r;
+    }
+    em_vec_each (struct em_draft_change *, change, &draft->changes) {
+        r = lay_object(draft, *change);
+        if (r < 0)
+            return em_fail(error, r, (*change)->path, "cannot be laid over the tree");
+    }
+    qsort(draft->laid.objects.items, draft->laid.objects.count, sizeof *draft->laid.objects.items, by_path);
+    return EM_OK;
+}
+
+void em_draft_close(struct em_draft *draft)
+{
+    em_tree_close(draft->overlay);
+    draft->overlay = NULL;
+}

@@ -1,0 +1,39 @@
+/* planner.h: findings to actions. Decides, writes nothing.
+ *
+ *     r = em_plan_make(&plan, arena, &diagnosis, &wish, error)
+ *
+ * The object that asks gets the path: the search path of the requester is what counts, however it was loaded. What the planner
+ * decides it tries: each round lays its changes over the tree, diagnoses that tree, and goes on until nothing more can be mended.
+ * So what a copied library needs in its new place, and the second missing request behind the first, come out by themselves.
+ *
+ * No edge is lost: a request that resolved before must resolve to the same file in the tree as it will be, unless it was one that
+ * only this machine answered. An object whose change would break this is left alone, and the plan says why (edges.c).
+ */
+#ifndef EM_BUNDLE_PLAN_PLANNER_H
+#define EM_BUNDLE_PLAN_PLANNER_H
+
+#include "bundle/diagnose/diagnose.h"
+#include "bundle/plan/plan.h"
+#include "bundle/source/source.h"
+
+enum em_strategy {
+    EM_STRATEGY_AUTO, /* path where a provider is in the environment, copy where a source has it */
+    EM_STRATEGY_PATH,
+    EM_STRATEGY_COPY,
+};
+
+struct em_plan_wish {
+    enum em_strategy strategy;
+    enum em_path_tag tag; /* for an object that has neither; KEEP means RPATH */
+    struct {
+        EM_VEC(struct em_source *);
+    } sources;                  /* searched in order */
+    const struct em_pins *pins; /* NULL: none */
+    bool allow_unverified;
+    const char *prefix; /* what --root is on this machine: put before the root of the plan; NULL: "" */
+};
+
+int em_plan_make(struct em_plan *plan, struct em_arena *arena, const struct em_diagnosis *diagnosis,
+                 const struct em_plan_wish *wish, struct em_error *error);
+
+#endif

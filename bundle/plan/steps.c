@@ -1,0 +1,203 @@
+#include "bundle/plan/draft.h"
+
+#include <string.h>
+
+/* What is written from, and where to. */
+struct writer {
+    struct em_arena *arena;
+    struct em_plan *plan;
+    const struct em_draft *draft;
+    const struct em_diagnosis *after;
+    const struct em_map *gave_up;
+    const struct em_plan_wish *wish;
+    struct em_error *error;
+};
+
+const char *em_draft_finding_name(struct em_arena *arena, const struct em_env *env, const struct em_finding *finding)
+{
+    return em_arena_printf(arena, "%s %s: %s", finding->id, em_env_show(env, finding->object),
+                           finding->request ? finding->request : finding->message);
+}
+
+static const char *in_root(struct writer *writer, const char *path)
+{
+    return em_path_after(path, writer->draft->env->path);
+}
+
+static int add_input(struct writer *writer, const char *path, bool is_source)
+{
+    struct em_input input;
+    const char *on_disk = is_source ? path : em_path_join(writer->arena, writer->plan->root, path);
+    int r;
+
+    em_vec_each (struct em_input, known, &writer->plan->inputs)
+        if (strcmp(known->path, path) == 0 && known->is_source == is_source)
+            return EM_OK;
+    if (!on_disk)
+        return EM_NO_MEMORY;
+    r = em_input_of(&input, AT_FDCWD, on_disk, is_source, writer->error);
+    if (r < 0)
+        return r;
+    input.path = path;
+    return em_vec_push(writer->arena, &writer->plan->inputs, input);
+}
+
+static const char *voucher_of(struct writer *writer, const struct em_candidate *candidate)
+{
+    switch (candidate->voucher) {
+    case EM_VOUCHER_RECORD:
+        return em_arena_printf(writer->arena, "RECORD of %s %s", candidate->distribution->name,
+                               candidate->distribution->version);
+    case EM_VOUCHER_PIN: return writer->wish->pins->path;
+    case EM_VOUCHER_NONE: break;
+    }
+    return NULL;
+}
+
+static int add_copy_step(struct writer *writer, const struct em_draft_change *change)
+{
+    const struct em_candidate *candidate = change->candidate;
+    const struct em_distribution *distribution = candidate->distribution;
+    struct em_step step = { .kind = EM_STEP_COPY,
+                            .path = in_root(writer, change->path),
+                            .resolves = change->resolves,
+                            .reason = "beside the object that asks for it",
+                            .value = change->value,
+                            .old_value = change->old_value,
+                            .tag = change->tag,
+                            .from = candidate->path,
+                            .sha256 = candidate->actual,
+                            .voucher = voucher_of(writer, candidate),
+                            .mode = candidate->node.mode };
+    int r = add_input(writer, candidate->path, true);
+
+    if (r < 0)
+        return r;
+    if (distribution)
+        step.provenance = em_arena_printf(writer->arena, "%s %s", distribution->name, distribution->version);
+    return em_vec_push(writer->arena, &writer->plan->steps, step);
+}
+
+static int add_path_step(struct writer *writer, const struct em_draft_change *change)
+{
+    struct em_step step = { .kind = EM_STEP_SET_PATH,
+                            .path = in_root(writer, change->path),
+                            .resolves = change->resolves,
+                            .reason = change->reason ? change->reason : "the object that asks gets the path",
+                            .value = change->value,
+                            .old_value = change->old_value,
+                            .tag = change->tag };
+    int r = add_input(writer, step.path, false);
+
+    return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
+}
+
+/* The files of the plan that a distribution's RECORD lists or shall list. */
+static int files_of(struct writer *writer, struct em_distribution *distribution, struct em_strings *files)
+{
+    em_vec_each (struct em_draft_change *, change, &writer->draft->changes) {
+        const char *row = em_env_row_spelling(writer->draft->env, distribution, (*change)->path);
+        bool listed;
+
+        if (!row)
+            return EM_NO_MEMORY;
+        listed = (*change)->candidate ? (*change)->owner == distribution : em_record_find(&distribution->record, row) != NULL;
+        if (listed && em_vec_push(writer->arena, files, in_root(writer, (*change)->path)) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+static int add_record_steps(struct writer *writer)
+{
+    const struct em_env *env = writer->draft->env;
+
+    em_vec_each (struct em_distribution *, distribution, &env->distributions) {
+        struct em_step step = { .kind = EM_STEP_RECORD, .reason = "package managers compare and remove by it" };
+        const char *path = em_path_join(writer->arena, (*distribution)->dist_info, "RECORD");
+        int r;
+
+        if (!path)
+            return EM_NO_MEMORY;
+        if (!(*distribution)->has_record || !em_path_is_below(path, env->path))
+            continue;
+        r = files_of(writer, *distribution, &step.files);
+        if (r < 0)
+            return r;
+        if (step.files.count == 0)
+            continue;
+        step.path = in_root(writer, path);
+        step.site = in_root(writer, (*distribution)->site);
+        r = add_input(writer, step.path, false);
+        if (r == EM_OK)
+            r = em_vec_push(writer->arena, &writer->plan->steps, step);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+static int write_steps(struct writer *writer)
+{
+    int r = EM_OK;
+
+    em_vec_each (struct em_draft_change *, change, &writer->draft->changes) {
+        r = (*change)->candidate ? add_copy_step(writer, *change) : add_path_step(writer, *change);
+        if (r < 0)
+            return r;
+    }
+    return writer->plan->steps.count > 0 ? add_record_steps(writer) : EM_OK;
+}
+
+/* What will still be found, and why nothing was done about it. */
+static int write_rest(struct writer *writer)
+{
+    em_vec_each (struct em_finding, finding, &writer->after->findings) {
+        const char *name = em_draft_finding_name(writer->arena, writer->draft->env, finding);
+        struct em_refusal refusal = { .finding = name };
+        const char *after;
+
+        if (!name)
+            return EM_NO_MEMORY;
+        if (finding->severity == EM_SEVERITY_NOTE)
+            continue;
+        after = em_arena_printf(writer->arena, "%s %s %s: %s", finding->id, em_severity_name(finding->severity),
+                                em_env_show(writer->draft->env, finding->object),
+                                finding->request ? finding->request : finding->message);
+        if (!after || em_vec_push(writer->arena, &writer->plan->after, after) < 0)
+            return EM_NO_MEMORY;
+        refusal.why = em_map_get(writer->gave_up, name);
+        if (refusal.why && em_vec_push(writer->arena, &writer->plan->refused, refusal) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+static int find_root(struct writer *writer)
+{
+    const struct em_env *env = writer->draft->env;
+    char *real;
+    int r = em_tree_real_path(env->tree, writer->arena, env->path, &real);
+
+    if (r < 0) {
+        errno = -r;
+        return em_fail_errno(writer->error, env->given, "cannot be resolved");
+    }
+    writer->plan->root = writer->wish->prefix ? em_arena_printf(writer->arena, "%s%s", writer->wish->prefix, real) : real;
+    return writer->plan->root ? EM_OK : EM_NO_MEMORY;
+}
+
+int em_draft_to_plan(struct em_plan *plan, const struct em_draft *draft, const struct em_diagnosis *after,
+                     const struct em_map *gave_up, const struct em_plan_wish *wish, struct em_error *error)
+{
+    struct writer writer = {
+        .arena = draft->arena, .plan = plan, .draft = draft, .after = after, .gave_up = gave_up, .wish = wish, .error = error
+    };
+    int r = find_root(&writer);
+
+    if (r == EM_OK)
+        r = write_steps(&writer);
+    if (r == EM_OK)
+        r = write_rest(&writer);
+    return r;
+}

@@ -1,0 +1,249 @@
+#include "bundle/plan/planner.h"
+#include "bundle/plan/transaction.h"
+#include "cli/survey.h"
+
+#include <string.h>
+
+const struct em_command em_fix_command = {
+    .name = "fix",
+    .arguments = "[TARGET]",
+    .summary = "Audit, plan, apply, and audit again as proof; `elfmend undo` takes it back",
+    .example = "elfmend fix .venv --dry-run",
+    .details = "Asks before it writes when it runs on a terminal; --yes does not. With --dry-run nothing is written: the plan "
+               "that is\n"
+               "printed is the one that a run executes. Exit status 0: nothing is wrong any more.\n",
+    .accepts = EM_TAKES_WORLD | EM_TAKES_FILTER | EM_TAKES_JOBS | EM_TAKES_KNOWLEDGE | EM_TAKES_SOURCE | EM_TAKES_STRATEGY |
+               EM_TAKES_YES | EM_TAKES_DRY_RUN | EM_TAKES_NO_UNDO,
+    .run = em_cmd_fix,
+};
+
+/* One run: what was found, what is planned. */
+struct fix {
+    struct em_options options;
+    struct em_survey survey;
+    struct em_tree *here; /* sources are places on this machine, whatever --root says */
+    struct em_pins pins;
+    struct em_plan_wish wish;
+    struct em_plan plan;
+    struct em_receipt receipt;
+    struct em_error error;
+};
+
+static int open_sources(struct fix *fix)
+{
+    struct em_options *options = &fix->options;
+    int r = em_tree_disk(&fix->here, NULL, &fix->error);
+
+    if (r == EM_OK && options->require_hashes) {
+        r = em_pins_read(&fix->pins, options->arena, options->require_hashes, &fix->error);
+        fix->wish.pins = &fix->pins;
+    }
+    em_vec_each (const char *, place, &options->sources) {
+        struct em_source *source;
+
+        if (r == EM_OK)
+            r = em_source_open(&source, options->arena, fix->here, *place, &fix->error);
+        if (r == EM_OK)
+            r = em_vec_push(options->arena, &fix->wish.sources, source);
+    }
+    return r;
+}
+
+static int make_plan(struct fix *fix)
+{
+    struct em_options *options = &fix->options;
+    int r = open_sources(fix);
+
+    if (r < 0)
+        return r;
+    if (options->strategy)
+        fix->wish.strategy = strcmp(options->strategy, "copy") == 0 ? EM_STRATEGY_COPY : EM_STRATEGY_PATH;
+    fix->wish.tag = options->runpath ? EM_TAG_RUNPATH : EM_TAG_KEEP;
+    fix->wish.allow_unverified = options->allow_unverified;
+    fix->wish.prefix = options->root;
+    return em_plan_make(&fix->plan, options->arena, &fix->survey.diagnosis, &fix->wish, &fix->error);
+}
+
+/* A run that was cut off left its journal: it is taken back before anything is looked at. */
+static int recover(struct fix *fix, const char *target)
+{
+    const char *place = fix->options.root ? em_path_join(fix->options.arena, fix->options.root, target + strspn(target, "/"))
+                                          : target;
+    em_cleanup_free char *real = place ? realpath(place, NULL) : NULL;
+    struct stat st;
+    bool recovered = false;
+    int r;
+
+    /* What is not there, or no directory, is for the survey to complain about. */
+    if (!real || stat(real, &st) < 0 || !S_ISDIR(st.st_mode))
+        return EM_OK;
+    if (fix->options.dry_run)
+        return EM_OK;
+    r = em_transaction_recover(fix->options.arena, real, &recovered, &fix->error);
+    if (r == EM_OK && recovered && !fix->options.quiet)
+        em_warn("%s: an earlier run was cut off; what it had begun is taken back", target);
+    return r;
+}
+
+static void print_step(const struct em_step *step)
+{
+    switch (step->kind) {
+    case EM_STEP_SET_PATH:
+        printf("  set-path  %s\n            %s %s\n", step->path, step->tag == EM_TAG_RUNPATH ? "DT_RUNPATH" : "DT_RPATH",
+               step->value);
+        if (step->old_value)
+            printf("            was %s\n", step->old_value);
+        break;
+    case EM_STEP_COPY:
+        printf("  copy      %s\n            from %s\n", step->path, step->from);
+        printf("            verified by %s\n", step->voucher ? step->voucher : "nothing (--allow-unverified)");
+        if (step->value)
+            printf("            %s %s\n", step->tag == EM_TAG_RUNPATH ? "DT_RUNPATH" : "DT_RPATH", step->value);
+        break;
+    case EM_STEP_RECORD:
+        printf("  record    %s   (%zu file%s)\n", step->path, step->files.count, step->files.count == 1 ? "" : "s");
+        break;
+    }
+}
+
+static void print_plan(const struct em_plan *plan)
+{
+    if (plan->steps.count == 0)
+        puts("nothing to do");
+    else
+        printf("plan for %s:\n", plan->target);
+    em_vec_each (struct em_step, step, &plan->steps)
+        print_step(step);
+    em_vec_each (struct em_refusal, refusal, &plan->refused)
+        printf("  refused   %s\n            %s\n", refusal->finding, refusal->why);
+}
+
+static int write_plan_file(struct fix *fix)
+{
+    em_cleanup_text struct em_text text = { 0 };
+    em_cleanup_fd int fd = -1;
+    int r = em_plan_to_json(&fix->plan, &text);
+
+    if (r < 0)
+        return r;
+    fd = em_open_at(AT_FDCWD, fix->options.plan, O_WRONLY | O_CREAT | O_TRUNC, 0666, &fix->error);
+    return fd < 0 ? fd : em_write_all(fd, text.data, text.size, fix->options.plan, &fix->error);
+}
+
+static int show_plan(struct fix *fix)
+{
+    int r = EM_OK;
+
+    if (fix->options.dry_run && fix->options.plan)
+        r = write_plan_file(fix);
+    if (r < 0)
+        return r;
+    if (fix->options.dry_run && fix->options.json) {
+        em_cleanup_text struct em_text text = { 0 };
+
+        r = em_plan_to_json(&fix->plan, &text);
+        if (r == EM_OK)
+            fwrite(text.data, 1, text.size, stdout);
+    } else if (!fix->options.json) {
+        print_plan(&fix->plan);
+    }
+    return r;
+}
+
+static bool is_agreed(const struct fix *fix)
+{
+    char answer[16];
+
+    if (fix->options.yes || fix->options.json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+        return true;
+    printf("apply? [y/N] ");
+    fflush(stdout);
+    return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static json_t *result_json(const struct fix *fix, const struct em_survey *proof)
+{
+    em_cleanup_text struct em_text text = { 0 };
+    json_t *plan = NULL, *findings = json_array(), *id = fix->receipt.id ? json_string(fix->receipt.id) : json_null();
+
+    if (em_plan_to_json(&fix->plan, &text) == EM_OK)
+        plan = json_loadb(text.data, text.size, 0, NULL);
+    em_vec_each (struct em_finding, finding, &proof->diagnosis.findings)
+        if (em_is_shown(finding, &fix->options))
+            json_array_append_new(findings, em_finding_json(finding, &proof->env));
+    return json_pack("{s:s, s:o?, s:o, s:I, s:I, s:o}", "schema", "elfmend.fix/1", "plan", plan, "undo", id, "replaced",
+                     (json_int_t)fix->receipt.replaced, "created", (json_int_t)fix->receipt.created, "findings", findings);
+}
+
+/* The proof: the same audit, from the disk. */
+static int prove(struct fix *fix, const char *target, int *status)
+{
+    struct em_survey proof;
+    int r = em_survey_run(&proof, &fix->options, target, &fix->error);
+
+    if (r == EM_OK) {
+        *status = em_status_of(&proof.diagnosis.findings, &fix->options);
+        if (fix->options.json) {
+            em_json_print(result_json(fix, &proof));
+        } else {
+            if (fix->plan.steps.count > 0 && !fix->options.quiet)
+                printf("\n%zu file%s replaced, %zu added%s%s\n", fix->receipt.replaced, fix->receipt.replaced == 1 ? "" : "s",
+                       fix->receipt.created, fix->receipt.id ? "; elfmend undo takes it back, as " : "",
+                       fix->receipt.id ? fix->receipt.id : "");
+            em_print_findings(&proof.diagnosis.findings, &proof.env, &fix->options);
+            if (*status == EM_EXIT_OK && fix->plan.steps.count > 0 && !fix->options.quiet)
+                puts("audited again: nothing is missing any more");
+        }
+    }
+    em_survey_free(&proof);
+    return r;
+}
+
+static int run(struct fix *fix, const char *target, int *status)
+{
+    struct em_apply_options apply = {
+        .keep_undo = !fix->options.no_undo, .jobs = fix->options.jobs, .progress = em_progress, .context = &fix->options
+    };
+    int r = recover(fix, target);
+
+    if (r == EM_OK)
+        r = em_survey_run(&fix->survey, &fix->options, target, &fix->error);
+    if (r == EM_OK)
+        r = make_plan(fix);
+    if (r == EM_OK)
+        r = show_plan(fix);
+    if (r < 0)
+        return r;
+    *status = em_status_of(&fix->survey.diagnosis.findings, &fix->options);
+    if (fix->options.dry_run || !is_agreed(fix))
+        return EM_OK;
+    r = em_plan_apply(&fix->plan, &apply, fix->options.arena, &fix->receipt, &fix->error);
+    em_progress_end();
+    return r == EM_OK ? prove(fix, target, status) : r;
+}
+
+int em_cmd_fix(int argc, char **argv)
+{
+    struct fix fix = { .error = EM_ERROR_INIT };
+    const char *target;
+    int status = em_options_parse(&fix.options, argc, argv, &em_fix_command);
+    int r;
+
+    if (status >= 0)
+        goto done;
+    if (fix.options.arguments.count > 1)
+        r = em_fail(&fix.error, EM_USAGE, NULL, "fix takes one target");
+    else
+        r = em_options_target(&fix.options, 0, &target, &fix.error);
+    if (r == EM_OK)
+        r = run(&fix, target, &status);
+    if (r == EM_NO_MEMORY)
+        em_fail(&fix.error, r, NULL, "out of memory");
+    if (r < 0)
+        status = em_report_error(&fix.error);
+done:
+    em_survey_free(&fix.survey);
+    em_tree_close(fix.here);
+    em_options_free(&fix.options);
+    return status;
+}
