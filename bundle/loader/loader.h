@@ -68,6 +68,9 @@ struct em_try {
     enum em_rule rule;
     const struct em_loaded *owner; /* whose RPATH or RUNPATH it stands in; NULL otherwise */
     const char *skipped;           /* a file of the name was there and was passed over: "wrong class", NULL otherwise */
+    bool absent;                   /* there is no such directory */
+    bool relative;                 /* depends on the working directory */
+    bool ends;                     /* skipped ended the list that the directory is in: what stands behind it was not searched */
 };
 
 struct em_tries {
@@ -82,6 +85,8 @@ struct em_loaded {
     struct em_loaded *loader; /* whose NEEDED loaded it first; NULL for what was opened */
     size_t index;             /* in load order */
     bool is_main;
+    bool is_interpreter; /* ld.so itself: there from the start, listed once somebody needs it */
+    bool is_system;      /* found by the cache or in a system directory, or loaded by an object that was */
 };
 
 struct em_request {
@@ -97,6 +102,8 @@ struct em_request {
     struct em_loadable *file;      /* what is at path; also when only asked for */
     struct em_tries tried;         /* directories searched without success, in order */
     const char *why;               /* missing or refused: the loader's reason in a sentence */
+    bool optional;                 /* DT_AUXILIARY, LD_PRELOAD: the loader goes on without it */
+    bool promised;                 /* not on this machine, but in the world: "manylinux", "empty" */
 };
 
 struct em_requests {
@@ -106,31 +113,50 @@ struct em_loadeds {
     EM_VEC(struct em_loaded *);
 };
 
-struct em_loader;
+/* A version that an object needs, and why it cannot have it. */
+struct em_version_problem {
+    const struct em_loaded *from;
+    const char *file;                 /* vn_file */
+    const struct em_loaded *provider; /* NULL: nobody is loaded under that name, and the loader's assertion ends the process */
+    const char *version;
+    const char *why;
+    bool weak; /* no error: the loader goes on */
+};
 
-struct em_process {
-    struct em_loader *loader;
-    struct em_loadeds objects;   /* in load order; the main program first if there is one */
-    struct em_requests requests; /* in order, of all opens so far */
-    /* Past a DT_NEEDED that is missing, as `ld.so --list` goes: what is there is mapped, open.ok is false, open.failure is the first
-     * miss, and nothing is unmapped again. For finding all that is wrong in one go. */
-    bool keep_going;
+struct em_version_problems {
+    EM_VEC(struct em_version_problem);
 };
 
 struct em_open {
     bool ok;
-    struct em_loaded *object;         /* what was opened, if ok */
+    struct em_loaded *object;         /* what was opened, if ok; what was about to be, if it was mapped */
     const struct em_request *failure; /* the request that failed, if not ok and it was a request */
     const char *why;                  /* the sentence the loader would print, in its sense, if not ok */
     size_t first_request;             /* index into process->requests of the first one of this open */
     bool aborts;                      /* the process dies rather than gets an error (version assertion) */
+    struct em_version_problems versions;
+};
+
+struct em_loader;
+
+/* The loader stops at the first request that fails. The model notes it, goes on to see what else is missing, and then takes all
+ * back, as the loader did at the first. */
+struct em_process {
+    struct em_loader *loader;
+    struct em_loadeds objects;   /* in load order; the main program first if there is one */
+    struct em_requests requests; /* in order, of all opens so far */
+    struct em_open start;        /* how the program's own start went; ok for a bare one. Not ok: what was found stays listed */
+    /* Past a DT_NEEDED that is missing, as `ld.so --list` goes: what is there is mapped, open.ok is false, open.failure is the first
+     * miss, and nothing is unmapped again. For finding all that is wrong in one go. */
+    bool keep_going;
 };
 
 struct em_loader *em_loader_new(const struct em_world *world, struct em_arena *arena);
 void em_loader_free(struct em_loader *loader);
 const struct em_world *em_loader_world(const struct em_loader *loader);
 
-/* The object at an absolute path, parsed once. NULL only without memory; a file that is not there has code EM_NOT_FOUND. */
+/* The object at a path, parsed once; a relative one counts from the world's cwd. NULL only without memory; a file that is not there
+ * has code EM_NOT_FOUND. */
 struct em_loadable *em_loader_look(struct em_loader *loader, const char *path);
 
 /* Bytes read from objects so far. */

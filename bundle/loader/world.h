@@ -50,16 +50,23 @@ struct em_world {
     const char *platform_token;    /* $PLATFORM, NULL: no value */
     const char *ld_library_path;   /* NULL: not set */
     const char *ld_preload;
-    const char *cwd;     /* absolute */
-    bool secure;         /* AT_SECURE */
-    struct em_map cache; /* name -> struct em_cache_entry */
+    const char *cwd;        /* absolute */
+    const char *so_preload; /* contents of /etc/ld.so.preload; NULL: not there */
+    bool secure;            /* AT_SECURE */
+    struct em_map cache;    /* name -> struct em_cache_entry */
     bool has_cache;
-    struct em_strings only_system; /* not empty: the only names that system directories answer ("manylinux", "empty") */
+    struct em_strings only_system; /* not empty: patterns (fnmatch) of the only names that system directories answer */
     struct em_tree *tree;
 };
 
 int em_world_read(struct em_world *world, struct em_arena *arena, struct em_tree *tree, const struct em_world_wish *wish,
                   struct em_error *error);
+
+/* The entry of ld.so.cache for a name, as the loader would find it; NULL: none. arena is for a key, if one has to be made. */
+const struct em_cache_entry *em_world_cached(const struct em_world *world, struct em_arena *arena, const char *name);
+
+/* Whether a name is one that the "manylinux" or "empty" world has outside of the target. */
+bool em_world_promises(const struct em_world *world, const char *name);
 
 /* The numeric-aware order in which ld.so.cache is sorted and searched (glibc's _dl_cache_libcmp): libx.so.01 equals libx.so.1. */
 int em_cache_compare(const char *a, const char *b);

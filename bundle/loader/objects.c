@@ -1,0 +1,289 @@
+#include "bundle/loader/room.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define KEY_SIZE 40
+
+struct em_loader *em_loader_new(const struct em_world *world, struct em_arena *arena)
+{
+    struct em_loader *loader = em_new(arena, struct em_loader);
+
+    if (!loader)
+        return NULL;
+    loader->world = world;
+    loader->arena = arena;
+    loader->files.arena = loader->paths.arena = loader->directories.arena = loader->places.arena = arena;
+    return loader;
+}
+
+void em_loader_free(struct em_loader *loader)
+{
+    (void)loader; /* all of it is the arena's */
+}
+
+const struct em_world *em_loader_world(const struct em_loader *loader)
+{
+    return loader->world;
+}
+
+uint64_t em_loader_bytes_read(const struct em_loader *loader)
+{
+    return loader->bytes_read;
+}
+
+const char *em_loader_absolute(struct em_loader *loader, const char *path)
+{
+    return path[0] == '/' ? path : em_arena_printf(loader->arena, "%s/%s", loader->world->cwd, path);
+}
+
+static void key_of(char key[KEY_SIZE], const struct em_node *node)
+{
+    snprintf(key, KEY_SIZE, "%llx:%llx", (unsigned long long)node->device, (unsigned long long)node->inode);
+}
+
+/* ---- files ---- */
+
+static int read_object(struct em_loader *loader, struct loadable *file, struct em_file *opened)
+{
+    struct em_error error = EM_ERROR_INIT;
+    struct em_reader *reader = &opened->reader;
+    int r;
+
+    file->header_size = reader->size < sizeof file->header ? (size_t)reader->size : sizeof file->header;
+    r = em_read_at(reader, file->header, file->header_size, 0, &error);
+    if (r == EM_OK)
+        r = em_object_read(&file->base.object, loader->arena, reader, &error);
+    loader->bytes_read += reader->bytes_read;
+    if (r == EM_NO_MEMORY)
+        return r;
+    file->base.code = r;
+    if (r < 0) {
+        file->base.problem = em_arena_strdup(loader->arena, error.sentence);
+        if (!file->base.problem)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+static void judge(struct em_loader *loader, struct loadable *file)
+{
+    if (loader->world->libc == EM_LIBC_MUSL)
+        em_musl_judge(loader, file);
+    else
+        em_glibc_judge(loader, file);
+}
+
+/* The file at path, of which node is known: parsed now, or before under another path. */
+static int look(struct em_loader *loader, const char *path, const struct em_node *node, struct found *found)
+{
+    em_cleanup_file struct em_file *opened = NULL;
+    struct loadable *file;
+    char key[KEY_SIZE], *kept;
+    int r;
+
+    key_of(key, node);
+    file = em_map_get(&loader->files, key);
+    if (file) {
+        found->file = file;
+        return EM_OK;
+    }
+    file = em_new(loader->arena, struct loadable);
+    kept = em_arena_strdup(loader->arena, key);
+    if (!file || !kept)
+        return EM_NO_MEMORY;
+    file->base.node = *node;
+    if (node->kind != EM_NODE_FILE) {
+        file->base.code = EM_NOT_ELF;
+        file->base.problem = node->kind == EM_NODE_DIRECTORY ? "is a directory" : "is not a regular file";
+    } else {
+        r = em_tree_open(loader->world->tree, path, &opened);
+        if (r == -ENOMEM)
+            return EM_NO_MEMORY;
+        if (r < 0) {
+            found->error = -r;
+            return EM_OK;
+        }
+        r = read_object(loader, file, opened);
+        if (r < 0)
+            return r;
+    }
+    judge(loader, file);
+    found->file = file;
+    return em_map_put(&loader->files, kept, file);
+}
+
+static int find(struct em_loader *loader, const char *path, struct found **result)
+{
+    struct found *found = em_new(loader->arena, struct found);
+    struct em_node node;
+    int r;
+
+    *result = found;
+    if (!found)
+        return EM_NO_MEMORY;
+    r = em_tree_stat(loader->world->tree, path, &node);
+    if (r == -ENOMEM)
+        return EM_NO_MEMORY;
+    if (r < 0) {
+        found->error = -r;
+        return EM_OK;
+    }
+    return look(loader, path, &node, found);
+}
+
+int em_loader_find(struct em_loader *loader, const char *path, struct found **found)
+{
+    char *kept;
+    int r;
+
+    path = em_loader_absolute(loader, path);
+    if (!path)
+        return EM_NO_MEMORY;
+    *found = em_map_get(&loader->paths, path);
+    if (*found)
+        return EM_OK;
+    kept = em_arena_strdup(loader->arena, path);
+    if (!kept)
+        return EM_NO_MEMORY;
+    r = find(loader, path, found);
+    return r < 0 ? r : em_map_put(&loader->paths, kept, *found);
+}
+
+struct em_loadable *em_loader_look(struct em_loader *loader, const char *path)
+{
+    struct em_loadable *missing;
+    struct found *found;
+
+    if (em_loader_find(loader, path, &found) < 0)
+        return NULL;
+    if (found->file)
+        return &found->file->base;
+    missing = em_new(loader->arena, struct em_loadable);
+    if (!missing)
+        return NULL;
+    missing->code = found->error == ENOENT || found->error == ENOTDIR ? EM_NOT_FOUND : EM_IO;
+    missing->problem = em_arena_strdup(loader->arena, strerror(found->error));
+    return missing->problem ? missing : NULL;
+}
+
+/* ---- directories ---- */
+
+static int find_place(struct em_loader *loader, const struct em_node *node, struct place **place)
+{
+    char key[KEY_SIZE], *kept;
+
+    key_of(key, node);
+    *place = em_map_get(&loader->places, key);
+    if (*place)
+        return EM_OK;
+    *place = em_new(loader->arena, struct place);
+    kept = em_arena_strdup(loader->arena, key);
+    if (!*place || !kept)
+        return EM_NO_MEMORY;
+    (*place)->names.arena = loader->arena;
+    return em_map_put(&loader->places, kept, *place);
+}
+
+/* Adds the spot at prefix if there is a directory; *there says whether. */
+static int add_spot(struct em_loader *loader, struct directory *directory, const char *prefix, bool *there)
+{
+    struct spot spot = { .prefix = prefix, .where = em_loader_absolute(loader, prefix) };
+    struct em_node node;
+    int r;
+
+    *there = false;
+    if (!prefix || !spot.where)
+        return EM_NO_MEMORY;
+    if (em_tree_stat(loader->world->tree, spot.where, &node) < 0 || node.kind != EM_NODE_DIRECTORY)
+        return EM_OK;
+    *there = true;
+    r = find_place(loader, &node, &spot.place);
+    return r < 0 ? r : em_vec_push(loader->arena, &directory->spots, spot);
+}
+
+/* Most directories have none of the hwcaps subdirectories, and one question for each first part of their names tells. */
+static int add_hwcaps(struct em_loader *loader, struct directory *directory)
+{
+    const struct em_strings *hwcaps = &loader->world->hwcaps;
+    const char *absent = NULL;
+    size_t absent_size = 0;
+
+    for (size_t i = 0; i < hwcaps->count; i++) {
+        const char *name = hwcaps->items[i];
+        size_t size = strcspn(name, "/");
+        const char *first;
+        struct em_node node;
+        bool there;
+        int r;
+
+        if (absent && size == absent_size && strncmp(name, absent, size) == 0)
+            continue;
+        first = em_arena_printf(loader->arena, "%s%.*s", directory->text, (int)size, name);
+        first = first ? em_loader_absolute(loader, first) : NULL;
+        if (!first)
+            return EM_NO_MEMORY;
+        if (em_tree_stat(loader->world->tree, first, &node) < 0 || node.kind != EM_NODE_DIRECTORY) {
+            absent = name;
+            absent_size = size;
+            continue;
+        }
+        r = add_spot(loader, directory, em_arena_printf(loader->arena, "%s%s/", directory->text, name), &there);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+int em_loader_directory(struct em_loader *loader, const char *text, struct directory **result)
+{
+    struct directory *directory = em_map_get(&loader->directories, text);
+    struct em_node node;
+    const char *path;
+    int r;
+
+    *result = directory;
+    if (directory)
+        return EM_OK;
+    *result = directory = em_new(loader->arena, struct directory);
+    if (!directory || !(directory->text = em_arena_strdup(loader->arena, text)))
+        return EM_NO_MEMORY;
+    directory->relative = text[0] != '/';
+    path = em_loader_absolute(loader, directory->text);
+    if (!path)
+        return EM_NO_MEMORY;
+    if (em_tree_stat(loader->world->tree, path, &node) == 0 && node.kind == EM_NODE_DIRECTORY) {
+        r = add_hwcaps(loader, directory);
+        if (r == EM_OK)
+            r = add_spot(loader, directory, directory->text, &directory->exists);
+        if (r < 0)
+            return r;
+    } else if (directory->relative) {
+        /* glibc believes in every relative directory, since the working directory may change: it tries, and hears why not. */
+        r = em_vec_push(loader->arena, &directory->spots, (struct spot){ directory->text, path, NULL });
+        if (r < 0)
+            return r;
+    }
+    return em_map_put(&loader->directories, directory->text, directory);
+}
+
+int em_loader_find_in(struct em_loader *loader, struct spot *spot, const char *name, struct found **found)
+{
+    const char *path;
+    char *kept;
+    int r;
+
+    if (spot->place) {
+        *found = em_map_get(&spot->place->names, name);
+        if (*found)
+            return EM_OK;
+    }
+    path = em_arena_printf(loader->arena, "%s%s", spot->where, name);
+    kept = em_arena_strdup(loader->arena, name);
+    if (!path || !kept)
+        return EM_NO_MEMORY;
+    r = find(loader, path, found);
+    if (r < 0 || !spot->place)
+        return r;
+    return em_map_put(&spot->place->names, kept, *found);
+}
