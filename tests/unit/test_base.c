@@ -1,0 +1,248 @@
+/* What all rooms stand on: paths as text, maps in order of insertion, hashes as RECORD spells them, bytes through bounds. */
+#include "base/base.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct em_arena *arena;
+
+static int make_arena(void **state)
+{
+    (void)state;
+    arena = em_arena_new();
+    return arena ? 0 : -1;
+}
+
+static int free_arena(void **state)
+{
+    (void)state;
+    em_arena_free(arena);
+    return 0;
+}
+
+static void a_normal_path_has_no_detours(void **state)
+{
+    static const char *const cases[][2] = {
+        { "", "." },
+        { ".", "." },
+        { "/", "/" },
+        { "//a//b/", "/a/b" },
+        { "a/./b", "a/b" },
+        { "a/../b", "b" },
+        { "../a", "../a" },
+        { "a/../../b", "../b" },
+        { "/../a", "/a" },
+        { "../../a/..", "../.." },
+        { "/a/b/../../..", "/" },
+        { "a/..", "." },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(em_path_normal(arena, cases[i][0]), cases[i][1]);
+}
+
+static void a_relative_path_leads_from_a_directory_to_a_place(void **state)
+{
+    static const char *const cases[][3] = {
+        { "/v/x.libs", "/v/nvidia/cudnn/lib", "../nvidia/cudnn/lib" },
+        { "/v/x", "/v/x", "." },
+        { "/v/x", "/v", ".." },
+        { "/v", "/v/x", "x" },
+        { "/v/lib", "/v/lib64", "../lib64" },
+        { "/", "/a/b", "a/b" },
+        { "/a/b", "/", "../.." },
+        { "a/b", "a/c", "../c" },
+        { ".", "a", "a" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(em_path_relative(arena, cases[i][0], cases[i][1]), cases[i][2]);
+}
+
+/* A path that came from a file must not lead out of the target. */
+static void only_contained_paths_are_contained(void **state)
+{
+    static const char *const good[] = { "a", "a/b", "..a/b", "a..", "a/...", ".a" };
+    static const char *const bad[] = { "", "/a", "..", "../a", "a/..", "a/../b", "a//b", "a/", "./a", "." };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_true(em_path_is_contained(good[i]));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(em_path_is_contained(bad[i]));
+}
+
+static void below_means_whole_components(void **state)
+{
+    (void)state;
+    assert_true(em_path_is_below("/v/lib", "/v"));
+    assert_true(em_path_is_below("/v", "/v"));
+    assert_true(em_path_is_below("/v", "/"));
+    assert_false(em_path_is_below("/venv", "/v"));
+    assert_string_equal(em_path_after("/v/lib/x", "/v"), "lib/x");
+    assert_string_equal(em_path_after("/v", "/v"), ".");
+    assert_string_equal(em_path_after("/w/x", "/v"), "/w/x");
+}
+
+static void a_map_keeps_the_order_of_insertion(void **state)
+{
+    struct em_map map = { .arena = arena };
+
+    (void)state;
+    for (uintptr_t i = 0; i < 5000; i++)
+        assert_int_equal(em_map_put(&map, em_arena_printf(arena, "key%lu", (unsigned long)i), (void *)(i + 1)), EM_OK);
+    assert_int_equal(em_map_put(&map, "key17", (void *)99), EM_OK);
+    assert_int_equal(map.count, 5000);
+    assert_ptr_equal(em_map_get(&map, "key17"), (void *)99);
+    assert_null(em_map_get(&map, "key5000"));
+    for (size_t i = 0; i < map.count; i++) {
+        char key[32];
+
+        snprintf(key, sizeof key, "key%zu", i);
+        assert_string_equal(map.entries[i].key, key);
+    }
+}
+
+/* FIPS 180-4's own example, in hexadecimal and as RECORD spells it (computed with Python's base64.urlsafe_b64encode). */
+static void a_digest_is_spelled_as_record_does(void **state)
+{
+    struct em_sha256 digest, again;
+    char text[EM_SHA256_BASE64_SIZE], hex[EM_SHA256_HEX_SIZE];
+
+    (void)state;
+    assert_int_equal(em_sha256_bytes("abc", 3, &digest), EM_OK);
+    em_sha256_hex(&digest, hex);
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    em_sha256_base64(&digest, text);
+    assert_string_equal(text, "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
+    assert_true(em_sha256_from_base64(text, &again));
+    assert_true(em_sha256_equal(&digest, &again));
+    assert_false(em_sha256_from_base64("ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0", &again));
+    assert_true(em_sha256_from_hex(hex, &again));
+    assert_false(em_sha256_from_hex("ba78", &again));
+}
+
+static void both_hashes_come_from_one_pass(void **state)
+{
+    size_t size = 3 * 256 * 1024 + 7;
+    uint8_t *data = em_arena_alloc(arena, size);
+    struct em_bytes bytes = { data, size };
+    struct em_reader reader = em_reader_memory(&bytes, "memory");
+    struct em_sha256 streamed, whole;
+    struct em_xxh3 one, other;
+
+    (void)state;
+    for (size_t i = 0; i < size; i++)
+        data[i] = (uint8_t)(i * 31);
+    assert_int_equal(em_hash_reader(&reader, &streamed, &one, NULL), EM_OK);
+    assert_int_equal(em_sha256_bytes(data, size, &whole), EM_OK);
+    assert_true(em_sha256_equal(&streamed, &whole));
+    data[size - 1] ^= 1;
+    assert_int_equal(em_hash_reader(&reader, NULL, &other, NULL), EM_OK);
+    assert_false(em_xxh3_equal(&one, &other));
+}
+
+static void no_byte_beyond_the_end_is_read(void **state)
+{
+    const uint8_t data[] = { 1, 2, 3, 4, 'x' };
+    struct em_bytes bytes = { data, sizeof data }, slice;
+    struct em_reader reader = em_reader_memory(&bytes, "memory");
+    struct em_error error = EM_ERROR_INIT;
+    uint32_t word = 7;
+    uint8_t buffer[8];
+
+    (void)state;
+    assert_true(em_bytes_u32(bytes, 0, false, &word));
+    assert_int_equal(word, 0x04030201);
+    assert_true(em_bytes_u32(bytes, 1, true, &word));
+    assert_int_equal(word, 0x02030478);
+    assert_false(em_bytes_u32(bytes, 2, false, &word));
+    assert_false(em_bytes_u32(bytes, UINT64_MAX - 1, false, &word));
+    assert_false(em_bytes_slice(bytes, 1, UINT64_MAX, &slice));
+    assert_null(em_bytes_string(bytes, 4));
+    assert_int_equal(em_read_at(&reader, buffer, 8, 0, &error), EM_LIMIT);
+    assert_int_equal(em_read_at(&reader, buffer, 1, UINT64_MAX, &error), EM_LIMIT);
+}
+
+static int double_it(void *context, size_t index)
+{
+    int *values = context;
+
+    if (values[index] < 0)
+        return values[index];
+    values[index] *= 2;
+    return EM_OK;
+}
+
+static void the_pool_works_on_each_item_once(void **state)
+{
+    int values[1000];
+
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        values[i] = i;
+    assert_int_equal(em_pool_each(4, 1000, double_it, values), EM_OK);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(values[i], 2 * i);
+    values[500] = EM_IO;
+    assert_int_equal(em_pool_each(4, 1000, double_it, values), EM_IO);
+    assert_int_equal(em_pool_each(4, 0, double_it, values), EM_OK);
+}
+
+/* FICLONE, copy_file_range or plain reads: the copy is the same bytes, and a size that is wrong is noticed. */
+static void a_copy_has_the_same_bytes(void **state)
+{
+    struct em_error error = EM_ERROR_INIT;
+    em_cleanup_fd int in = em_open_at(AT_FDCWD, "in", O_RDWR | O_CREAT, 0600, &error);
+    em_cleanup_fd int out = em_open_at(AT_FDCWD, "out", O_RDWR | O_CREAT | O_TRUNC, 0600, &error);
+    char data[100000], back[100000];
+
+    (void)state;
+    memset(data, 'a', sizeof data);
+    assert_int_equal(em_write_all(in, data, sizeof data, "in", &error), EM_OK);
+    assert_int_equal(em_copy_fd(in, out, sizeof data, "in", &error), EM_OK);
+    assert_int_equal(pread(out, back, sizeof back, 0), sizeof back);
+    assert_memory_equal(data, back, sizeof data);
+    assert_int_equal(ftruncate(out, 0), 0);
+    assert_int_equal(em_copy_fd(in, out, sizeof data + 1, "in", &error), EM_CHANGED);
+}
+
+static void an_error_keeps_the_end_of_a_long_path(void **state)
+{
+    struct em_error error = EM_ERROR_INIT;
+    char path[3000];
+
+    (void)state;
+    memset(path, 'p', sizeof path - 1);
+    strcpy(path + sizeof path - 5, "/end");
+    assert_int_equal(em_fail_at(&error, EM_BAD_ELF, path, 64, "is %s", "short"), EM_BAD_ELF);
+    assert_string_equal(error.sentence, "is short");
+    assert_int_equal(error.offset, 64);
+    assert_memory_equal(error.path, "...", 3);
+    assert_string_equal(error.path + strlen(error.path) - 4, "/end");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_normal_path_has_no_detours),
+        cmocka_unit_test(a_relative_path_leads_from_a_directory_to_a_place),
+        cmocka_unit_test(only_contained_paths_are_contained),
+        cmocka_unit_test(below_means_whole_components),
+        cmocka_unit_test(a_map_keeps_the_order_of_insertion),
+        cmocka_unit_test(a_digest_is_spelled_as_record_does),
+        cmocka_unit_test(both_hashes_come_from_one_pass),
+        cmocka_unit_test(no_byte_beyond_the_end_is_read),
+        cmocka_unit_test(the_pool_works_on_each_item_once),
+        cmocka_unit_test(a_copy_has_the_same_bytes),
+        cmocka_unit_test(an_error_keeps_the_end_of_a_long_path),
+    };
+
+    return cmocka_run_group_tests(tests, make_arena, free_arena);
+}
