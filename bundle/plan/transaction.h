@@ -17,6 +17,10 @@
  * Recovery runs at begin, at undo and wherever em_transaction_recover is called: a journal means that the exchange had begun, and
  * it is taken back, entry by entry, by inode; no journal means that nothing was touched, and the slots are removed.
  *
+ * Nothing but em_transaction_stage may be called from several threads at once; each call needs a change and an error of its own.
+ * The order of staging is of no matter: directories are made first, then files created, then replaced, each by path, then the
+ * last ones.
+ *
  * Errors: EM_BUSY, EM_IO (no space, read-only, ...), EM_CHANGED, EM_REFUSED (the slots would lie on another file system than the
  * target; a link stands in the way). After an error the target is as it was.
  */
@@ -31,15 +35,18 @@ struct em_change {
     const char *path; /* relative to root, contained; its directory exists (create may make it: make_directories) */
     bool create;      /* the path must not exist; otherwise it must, as a regular file */
     bool make_directories;
+    bool last;     /* exchanged after all others: RECORD, which speaks of them */
     uint32_t mode; /* create: permission bits. A replacement takes mode, owner, ACLs and xattrs of the old file */
 
     /* Writes the new content: old is open for reading (-1 for create), new for writing, empty. */
     int (*fill)(struct em_change *change, int old, int new, struct em_error *error);
     void *context;
 
-    /* Results of staging. */
+    /* Results of staging. fill may set unchanged when it finds that the old content will do: then there is no step. It may set
+     * has_sha256 and both digests when it knows them already; otherwise stage hashes what was written. */
+    bool unchanged;
     uint64_t size;
-    bool has_sha256; /* fill may set these two when it knows the digest already; otherwise stage hashes the file */
+    bool has_sha256;
     struct em_sha256 sha256;
     struct em_xxh3 xxh3;
 };
@@ -50,6 +57,8 @@ int em_transaction_stage(struct em_transaction *transaction, struct em_change *c
 int em_transaction_commit(struct em_transaction *transaction, const char *note, bool keep, const char **id,
                           struct em_error *error);
 void em_transaction_end(struct em_transaction *transaction);
+/* How many steps a commit would take now. */
+size_t em_transaction_count(const struct em_transaction *transaction);
 /* An fd of the root directory, held by the transaction. */
 int em_transaction_root(const struct em_transaction *transaction);
 
