@@ -19,9 +19,8 @@ static const char *cuda_of(struct em_advisor *advisor)
                 return flavours[i];
     }
     em_vec_each (struct em_case, item, &advisor->loading->cases) {
-        const char *name = item->opening ? item->opening->wanted : item->request->name;
         char major[16];
-        const struct em_package *package = em_knowledge_package(advisor->knowledge, name, major);
+        const struct em_package *package = em_knowledge_package(advisor->knowledge, em_case_name(item), major);
 
         if (package && (strcmp(package->component, "cublas") == 0 || strcmp(package->component, "cudart") == 0))
             return em_arena_printf(advisor->arena, "cu%s", major);

@@ -2,26 +2,6 @@
 
 #include <string.h>
 
-static const char *wanted_name(const struct em_case *item)
-{
-    return item->opening ? item->opening->wanted : item->request->name;
-}
-
-static bool is_missing(const struct em_case *item)
-{
-    return item->unreachable || item->request->result == EM_RESULT_MISSING || item->request->result == EM_RESULT_REFUSED;
-}
-
-/* Answered by this machine although a package of the tables should answer it: it works here by luck. */
-static bool is_by_luck(const struct em_advisor *advisor, const struct em_case *item)
-{
-    const struct em_request *request = item->request;
-
-    if (is_missing(item) || !request->file || em_loading_object(advisor->loading, &request->file->node))
-        return false;
-    return em_knowledge_package(advisor->knowledge, wanted_name(item), NULL) != NULL;
-}
-
 static bool is_optional(const struct em_case *item)
 {
     return item->opening && item->opening->entry->without == EM_WITHOUT_OPTIONAL;
@@ -35,7 +15,7 @@ static enum em_severity severity_of(const struct em_advisor *advisor, const stru
         return EM_SEVERITY_NOTE;
     if (item->opening || item->by_import || has_provider)
         return EM_SEVERITY_ERROR;
-    return em_knowledge_package(advisor->knowledge, wanted_name(item), NULL) ? EM_SEVERITY_WARNING : EM_SEVERITY_NOTE;
+    return em_knowledge_package(advisor->knowledge, em_case_name(item), NULL) ? EM_SEVERITY_WARNING : EM_SEVERITY_NOTE;
 }
 
 static int add_evidence(const struct em_advisor *advisor, struct em_finding *finding, const char *head, const char *text)
@@ -80,7 +60,7 @@ static int explain(const struct em_advisor *advisor, const struct em_case *item,
         r = add_evidence(
             advisor, finding, "there is",
             em_arena_printf(advisor->arena, "%s in %s", em_path_basename(other->path), em_advise_place(advisor, other)));
-    if (r == EM_OK && is_by_luck(advisor, item))
+    if (r == EM_OK && em_case_is_by_luck(item, advisor->loading, advisor->knowledge))
         r = add_evidence(advisor, finding, "here only", where_from(advisor, item));
     if (r == EM_OK && item->opening)
         r = add_evidence(advisor, finding, "without it", item->opening->entry->loses);
@@ -90,7 +70,7 @@ static int explain(const struct em_advisor *advisor, const struct em_case *item,
 /* The action first, then what would do as well. */
 static const char *help_for(const struct em_advisor *advisor, const struct em_case *item, const struct em_finding *finding)
 {
-    const char *name = wanted_name(item);
+    const char *name = em_case_name(item);
     const char *package = em_advise_package(advisor, name);
     const char *cure = em_advise_cure(advisor, item->object, name);
     const char *first = NULL;
@@ -108,7 +88,7 @@ static const char *help_for(const struct em_advisor *advisor, const struct em_ca
 
 static int add_missing(struct em_findings *findings, const struct em_advisor *advisor, const struct em_case *item)
 {
-    const char *name = wanted_name(item);
+    const char *name = em_case_name(item);
     const char *verb = item->opening ? "opens" : "needs";
     const struct em_env_object *other = NULL;
     struct em_finding finding = { .object = item->object->path,
@@ -147,7 +127,7 @@ static int add_missing(struct em_findings *findings, const struct em_advisor *ad
 
 static int add_by_luck(struct em_findings *findings, const struct em_advisor *advisor, const struct em_case *item)
 {
-    const char *name = wanted_name(item);
+    const char *name = em_case_name(item);
     bool by_env = item->request->rule == EM_RULE_ENV;
     struct em_finding finding = {
         .id = by_env ? "EM203" : "EM201",
@@ -156,12 +136,14 @@ static int add_by_luck(struct em_findings *findings, const struct em_advisor *ad
         .owner = item->object->owner,
         .request = name,
     };
+    struct em_strings name_alone = { .items = &name, .count = 1 };
     int r;
 
     finding.message = em_arena_printf(
         advisor->arena, by_env ? "finds %s through LD_LIBRARY_PATH only" : "finds %s only outside of the environment", name);
     if (!finding.message)
         return EM_NO_MEMORY;
+    finding.provider = em_advise_provider(advisor, item->object, item->opening ? &item->opening->names : &name_alone);
     r = add_evidence(advisor, &finding, "it takes", where_from(advisor, item));
     if (r < 0)
         return r;
@@ -174,16 +156,16 @@ static int judge_case(struct em_findings *findings, const struct em_advisor *adv
     int r = EM_OK;
 
     /* The driver comes with the machine that has the GPU, and with no package. */
-    if (em_knowledge_is_driver(advisor->knowledge, wanted_name(item)))
+    if (em_knowledge_is_driver(advisor->knowledge, em_case_name(item)))
         return EM_OK;
-    if (is_by_luck(advisor, item)) {
+    if (em_case_is_by_luck(item, advisor->loading, advisor->knowledge)) {
         r = add_by_luck(findings, advisor, item);
         /* What the machine answers is missing all the same in the environment, but where the user pointed the loader at it. */
         if (r < 0 || item->request->rule == EM_RULE_ENV)
             return r;
         return add_missing(findings, advisor, item);
     }
-    return is_missing(item) ? add_missing(findings, advisor, item) : EM_OK;
+    return em_case_is_missing(item) ? add_missing(findings, advisor, item) : EM_OK;
 }
 
 /* A root that the loader refuses although nothing is missing. */

@@ -34,6 +34,30 @@ const struct em_env_object *em_loading_object(const struct em_loading *loading, 
     return em_map_get(&loading->objects, identity);
 }
 
+const char *em_case_name(const struct em_case *item)
+{
+    return item->opening ? item->opening->wanted : item->request->name;
+}
+
+static bool is_unanswered(const struct em_request *request)
+{
+    return request->result == EM_RESULT_MISSING || request->result == EM_RESULT_REFUSED;
+}
+
+bool em_case_is_missing(const struct em_case *item)
+{
+    return item->unreachable || is_unanswered(item->request);
+}
+
+bool em_case_is_by_luck(const struct em_case *item, const struct em_loading *loading, const struct em_knowledge *knowledge)
+{
+    const struct em_request *request = item->request;
+
+    if (em_case_is_missing(item) || !request->file || em_loading_object(loading, &request->file->node))
+        return false;
+    return em_knowledge_package(knowledge, em_case_name(item), NULL) != NULL;
+}
+
 static int index_objects(struct run *run)
 {
     run->loading->objects.arena = run->arena;
@@ -51,23 +75,17 @@ static int index_objects(struct run *run)
     return EM_OK;
 }
 
-static bool is_missing(const struct em_request *request)
-{
-    return request->result == EM_RESULT_MISSING || request->result == EM_RESULT_REFUSED;
-}
-
 /* Missing is worse than an answer from outside, which is worse than one from the environment. */
 static int badness(const struct run *run, const struct em_case *item)
 {
-    if (is_missing(item->request) || item->unreachable)
+    if (em_case_is_missing(item))
         return 2;
     return item->request->file && em_loading_object(run->loading, &item->request->file->node) ? 0 : 1;
 }
 
 static int keep_case(struct run *run, struct em_case item)
 {
-    const char *name = item.opening ? item.opening->wanted : item.request->name;
-    char *key = em_arena_printf(run->arena, "%s\n%s", item.object->path, name);
+    char *key = em_arena_printf(run->arena, "%s\n%s", item.object->path, em_case_name(&item));
     struct em_case *known;
     size_t index;
     int r;
@@ -109,8 +127,8 @@ static struct em_openings *openings_of(struct run *run, const struct em_env_obje
 }
 
 /* Asks for an opening's names in turn, as the object would; the last answer is the one to the wanted name if none is found. */
-static int ask_opening(struct run *run, struct em_process *process, const struct em_loaded *caller,
-                       const struct em_opening *opening, struct em_request **answer)
+static int ask_opening(struct em_process *process, const struct em_loaded *caller, const struct em_opening *opening,
+                       struct em_request **answer)
 {
     struct em_request *wanted = NULL;
 
@@ -119,14 +137,13 @@ static int ask_opening(struct run *run, struct em_process *process, const struct
 
         if (r < 0)
             return r;
-        if (!is_missing(*answer))
+        if (!is_unanswered(*answer))
             return EM_OK;
         if (strcmp(*name, opening->wanted) == 0)
             wanted = *answer;
     }
     if (wanted)
         *answer = wanted;
-    (void)run;
     return EM_OK;
 }
 
@@ -163,11 +180,11 @@ static int ask_openings(struct run *run, struct em_process *process, const struc
                 continue;
             item.unreachable = true;
         }
-        r = ask_opening(run, process, loaded, item.opening, &answer);
+        r = ask_opening(process, loaded, item.opening, &answer);
         if (r < 0)
             return r;
-        missing[i] = is_missing(answer);
         item.request = answer;
+        missing[i] = em_case_is_missing(&item) || em_case_is_by_luck(&item, run->loading, run->knowledge);
         r = keep_case(run, item);
         if (r < 0)
             return r;

@@ -42,6 +42,15 @@ struct em_loading {
 int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em_env *env, const struct em_world *world,
                    const struct em_knowledge *knowledge, struct em_diagnose_cache *cache, struct em_error *error);
 
+/* Nothing answers the request. */
+bool em_case_is_missing(const struct em_case *item);
+
+/* Only this machine answers it, although the tables have a package for it: it works here by luck. */
+bool em_case_is_by_luck(const struct em_case *item, const struct em_loading *loading, const struct em_knowledge *knowledge);
+
+/* The name by which packages carry what is asked for. */
+const char *em_case_name(const struct em_case *item);
+
 /* The environment's object that a loaded file is, by identity; NULL: it lies elsewhere. */
 const struct em_env_object *em_loading_object(const struct em_loading *loading, const struct em_node *node);
 
