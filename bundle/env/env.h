@@ -8,12 +8,17 @@
  * directory, or one object. Of each distribution its METADATA is read (name, version, Requires-Dist), and RECORD when something
  * asks for it. Objects are found by walking the site directories (or the whole of any other directory) for files with ELF magic:
  * by name first (.so, .so.N, bin/), so that ten thousand .py files cost a directory entry each and no open.
- * Links are not followed out of the target; a file reached by two names is one object with two paths.
+ * Links to directories are not followed. A link to a file is an object only if it leads out of the target and a RECORD lists it,
+ * as where uv links all of a distribution to its cache; what it leads to inside is an object under its own name.
+ * Hidden directories at the target's root, .elfmend and version control are left out.
+ *
+ * The distributions of a part of a site (nvidia/cudnn/lib) or of one object are looked for in the directories above it; they are
+ * then those alone that list something in it.
  *
  * All paths here are absolute in the tree's terms. What is shown is em_env_show: relative to the target as the user gave it.
  *
  * Errors: EM_NOT_FOUND, EM_IO, EM_BAD_RECORD with the distribution's RECORD and line, EM_UNSUPPORTED for a target that is none
- * of the above, EM_LIMIT for directories too deep.
+ * of the above, a directory without a distribution and without an object included, EM_LIMIT for directories too deep.
  */
 #ifndef EM_BUNDLE_ENV_ENV_H
 #define EM_BUNDLE_ENV_ENV_H
@@ -59,8 +64,9 @@ struct em_env_object {
 
 struct em_env {
     enum em_env_kind kind;
-    const char *given; /* the target as the user spelled it */
-    const char *path;  /* the same, absolute and normal; for an object its directory's is dirname */
+    const char *given;     /* the target as the user spelled it */
+    const char *path;      /* the same, absolute and normal; for an object its directory's is dirname */
+    const char *real_path; /* the same without links */
     struct em_tree *tree;
     struct em_arena *arena;
     const char *python;         /* the interpreter's real path in the tree; NULL if there is none */
@@ -71,8 +77,9 @@ struct em_env {
     } distributions; /* by normalised name, then site */
     struct {
         EM_VEC(struct em_env_object);
-    } objects;            /* by path */
-    struct em_map owners; /* absolute normal path -> struct em_distribution * (the last that lists it) */
+    } objects; /* by path */
+    struct em_map
+        odd_rows; /* absolute normal path -> the distribution, for rows that em_env_row_spelling would spell otherwise */
 };
 
 int em_env_read(struct em_env *env, struct em_arena *arena, struct em_tree *tree, const char *target, struct em_error *error);
