@@ -1,0 +1,262 @@
+/* commit.c: a patch becomes a file.
+ *
+ * em_patch_file never writes into a file that existed before: the result is a new file beside it that takes its name in one rename.
+ * A reader, a process that runs or maps the old file, and another hard link keep what they had; a kill leaves the old or the new
+ * file whole, and at worst a temporary file with a random name. What the new file keeps: permission bits, set-uid and set-gid
+ * included, owner and group as far as we may set them (set-uid goes if we may not), extended attributes and ACLs, and the access
+ * time. The modification time is that of the edit: build systems and package managers go by it. With another output, mode and
+ * attributes are those of the input, and what is at the output's name is replaced the same way.
+ */
+#include "patcher/patcher.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#define PIECE ((size_t)256 * 1024)
+
+/* size bytes from one place of in to another of out, which may be the same file: from the end, so that a table that moves up over
+ * itself is read before it is written. */
+static int move_bytes(int in, int out, const struct em_patch_range *range, const char *label, struct em_error *error)
+{
+    em_cleanup_free uint8_t *buffer = malloc(range->bytes.size < PIECE ? range->bytes.size : PIECE);
+    struct em_reader reader = em_reader_fd(in, range->from + range->bytes.size, label);
+
+    if (!buffer)
+        return EM_NO_MEMORY;
+    for (size_t left = range->bytes.size; left > 0;) {
+        size_t piece = left < PIECE ? left : PIECE;
+        int r = em_read_at(&reader, buffer, piece, range->from + left - piece, error);
+
+        if (r == EM_OK)
+            r = em_pwrite_all(out, buffer, piece, range->offset + left - piece, label, error);
+        if (r < 0)
+            return r;
+        left -= piece;
+    }
+    return EM_OK;
+}
+
+/* Tables first, the highest first: tables only ever move up, so no table is written over before it was read. Then all the rest. */
+static int write_ranges(const struct em_patch *patch, int in, int out, const char *label, struct em_error *error)
+{
+    for (size_t i = patch->ranges.count; i-- > 0;) {
+        const struct em_patch_range *range = &patch->ranges.items[i];
+        int r = range->bytes.data ? EM_OK : move_bytes(in, out, range, label, error);
+
+        if (r < 0)
+            return r;
+    }
+    for (size_t i = 0; i < patch->ranges.count; i++) {
+        const struct em_patch_range *range = &patch->ranges.items[i];
+        int r = range->bytes.data ? em_pwrite_all(out, range->bytes.data, range->bytes.size, range->offset, label, error)
+                                  : EM_OK;
+
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+int em_patch_write(const struct em_patch *patch, int fd, const char *label, struct em_error *error)
+{
+    return write_ranges(patch, fd, fd, label, error);
+}
+
+int em_patch_copy(const struct em_patch *patch, int in, int out, const char *label, struct em_error *error)
+{
+    int r = em_copy_fd(in, out, patch->old_size, label, error);
+
+    return r < 0 ? r : write_ranges(patch, in, out, label, error);
+}
+
+static int copy_attributes(int in, int out, const char *label, struct em_error *error)
+{
+    ssize_t size = flistxattr(in, NULL, 0);
+    em_cleanup_free char *names = NULL;
+
+    if (size <= 0)
+        return EM_OK; /* none, or a file system that has none */
+    names = malloc((size_t)size);
+    if (!names)
+        return EM_NO_MEMORY;
+    size = flistxattr(in, names, (size_t)size);
+    for (ssize_t at = 0; at < size; at += (ssize_t)strlen(names + at) + 1) {
+        ssize_t length = fgetxattr(in, names + at, NULL, 0);
+        em_cleanup_free char *value = NULL;
+
+        if (length < 0)
+            continue;
+        value = malloc((size_t)length + 1);
+        if (!value)
+            return EM_NO_MEMORY;
+        length = fgetxattr(in, names + at, value, (size_t)length);
+        if (length >= 0 && fsetxattr(out, names + at, value, (size_t)length, 0) < 0 && errno != EPERM && errno != EOPNOTSUPP)
+            return em_fail_errno(error, label, "has the attribute %s, which cannot be copied", names + at);
+    }
+    return EM_OK;
+}
+
+static int copy_owner(const struct stat *st, int out, const char *label, struct em_error *error)
+{
+    mode_t mode = st->st_mode & 07777;
+    struct stat now;
+
+    if (fstat(out, &now) < 0)
+        return em_fail_errno(error, label, "cannot be examined");
+    if ((now.st_uid != st->st_uid || now.st_gid != st->st_gid) && fchown(out, st->st_uid, st->st_gid) < 0) {
+        if (errno != EPERM)
+            return em_fail_errno(error, label, "cannot get its owner back");
+        /* Not ours to give away: then nobody may run it with its former owner's rights either. */
+        mode &= (mode_t)~06000;
+    }
+    if (fchmod(out, mode) < 0)
+        return em_fail_errno(error, label, "cannot get its mode back");
+    return EM_OK;
+}
+
+static int finish(int in, int out, const struct stat *st, bool sync, const char *label, struct em_error *error)
+{
+    struct timespec times[2] = { st->st_atim, { .tv_nsec = UTIME_OMIT } };
+    int r = copy_owner(st, out, label, error);
+
+    if (r == EM_OK)
+        r = copy_attributes(in, out, label, error);
+    if (r < 0)
+        return r;
+    futimens(out, times);
+    return sync ? em_fsync(out, label, error) : EM_OK;
+}
+
+struct replacement {
+    struct em_arena *arena;
+    const char *target, *directory, *name;
+    int dir;
+    char *temporary;
+};
+
+/* The directory is held open, and the file is made in it: a rename of a parent meanwhile does no harm. */
+static int open_beside(struct replacement *replacement, const char *target, struct em_error *error)
+{
+    int fd;
+
+    replacement->target = target;
+    replacement->directory = em_path_dirname(replacement->arena, target);
+    replacement->name = em_path_basename(target);
+    replacement->temporary = em_random_name(replacement->arena, ".elfmend-");
+    if (!replacement->directory || !replacement->temporary)
+        return EM_NO_MEMORY;
+    replacement->dir = em_open_at(AT_FDCWD, replacement->directory, O_RDONLY | O_DIRECTORY, 0, error);
+    if (replacement->dir < 0)
+        return replacement->dir;
+    do
+        fd = openat(replacement->dir, replacement->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    while (fd < 0 && errno == EINTR);
+    return fd >= 0 ? fd : em_fail_errno(error, target, "cannot be replaced: no file can be made in its directory");
+}
+
+static int sync_directory(int dir, const char *label, struct em_error *error)
+{
+    return em_fsync(dir, label, error);
+}
+
+static int replace(const struct em_patch *patch, struct replacement *replacement, int in, const struct stat *st, bool sync,
+                   struct em_error *error)
+{
+    em_cleanup_fd int out = open_beside(replacement, replacement->target, error);
+    struct stat now;
+    int r;
+
+    if (out < 0)
+        return out;
+    r = em_patch_copy(patch, in, out, replacement->target, error);
+    if (r == EM_OK)
+        r = finish(in, out, st, sync, replacement->target, error);
+    /* What we read must be what is still there: an edit by somebody else meanwhile is not ours to undo. */
+    if (r == EM_OK && (fstat(in, &now) < 0 || now.st_size != st->st_size || now.st_mtim.tv_sec != st->st_mtim.tv_sec ||
+                       now.st_mtim.tv_nsec != st->st_mtim.tv_nsec))
+        r = em_fail(error, EM_CHANGED, replacement->target, "changed while it was edited; nothing was done");
+    if (r == EM_OK && renameat(replacement->dir, replacement->temporary, replacement->dir, replacement->name) < 0)
+        r = em_fail_errno(error, replacement->target, "cannot be replaced");
+    if (r < 0)
+        unlinkat(replacement->dir, replacement->temporary, 0);
+    else if (sync)
+        r = sync_directory(replacement->dir, replacement->directory, error);
+    return r;
+}
+
+/* An output that is no regular file (a pipe, /dev/stdout) is written through. */
+static int write_through(const struct em_patch *patch, struct em_reader *reader, const char *output, struct em_error *error)
+{
+    em_cleanup_fd int fd = em_open_at(AT_FDCWD, output, O_WRONLY, 0, error);
+    em_cleanup_free uint8_t *buffer = malloc(PIECE);
+    struct em_patched patched;
+
+    if (fd < 0)
+        return fd;
+    if (!buffer)
+        return EM_NO_MEMORY;
+    em_patched_init(&patched, reader, patch);
+    for (uint64_t at = 0; at < patch->new_size; at += PIECE) {
+        size_t piece = patch->new_size - at < PIECE ? (size_t)(patch->new_size - at) : PIECE;
+        int r = em_read_at(&patched.reader, buffer, piece, at, error);
+
+        if (r == EM_OK)
+            r = em_write_all(fd, buffer, piece, output, error);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+/* The file behind a link, by the name under which a new one must appear. */
+static int resolve(struct em_arena *arena, const char *path, const char **target, struct em_error *error)
+{
+    em_cleanup_free char *real = realpath(path, NULL);
+
+    if (!real)
+        return em_fail_errno(error, path, "cannot be opened");
+    *target = em_arena_strdup(arena, real);
+    return *target ? EM_OK : EM_NO_MEMORY;
+}
+
+int em_patch_file(struct em_patch *patch, struct em_arena *arena, const char *path, const struct em_edit *edits, size_t count,
+                  const struct em_patch_options *options, const struct em_patch_file_options *file_options,
+                  struct em_error *error)
+{
+    struct replacement replacement = { .arena = arena, .dir = -1 };
+    const char *output = file_options ? file_options->output : NULL;
+    bool sync = file_options && file_options->fsync;
+    em_cleanup_fd int in = em_open_at(AT_FDCWD, path, O_RDONLY, 0, error);
+    struct em_reader reader;
+    struct stat st, there;
+    int r;
+
+    *patch = (struct em_patch){ 0 };
+    if (in < 0)
+        return in;
+    if (fstat(in, &st) < 0)
+        return em_fail_errno(error, path, "cannot be examined");
+    if (!S_ISREG(st.st_mode))
+        return em_fail(error, EM_NOT_ELF, path, "is not a regular file");
+    reader = em_reader_fd(in, (uint64_t)st.st_size, path);
+    r = em_patch_make(patch, arena, &reader, edits, count, options, error);
+    if (r < 0 || (em_patch_is_empty(patch) && !output))
+        return r;
+    if (output && stat(output, &there) == 0) {
+        if (!S_ISREG(there.st_mode))
+            return write_through(patch, &reader, output, error);
+        if (em_patch_is_empty(patch) && there.st_dev == st.st_dev && there.st_ino == st.st_ino)
+            return EM_OK;
+        r = resolve(arena, output, &replacement.target, error);
+    } else if (output) {
+        replacement.target = output;
+    } else {
+        r = resolve(arena, path, &replacement.target, error);
+    }
+    if (r == EM_OK)
+        r = replace(patch, &replacement, in, &st, sync, error);
+    if (replacement.dir >= 0)
+        close(replacement.dir);
+    return r;
+}

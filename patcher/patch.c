@@ -1,0 +1,159 @@
+/* patch.c: from edits to a patch, and the object as it will be. */
+#include "patcher/check.h"
+#include "patcher/rungs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool em_patch_is_empty(const struct em_patch *patch)
+{
+    return patch->ranges.count == 0 && patch->new_size == patch->old_size;
+}
+
+struct attempt {
+    struct em_patch *patch;
+    struct em_goal *goal;
+    struct em_pieces pieces;
+    struct em_chains chains;
+    uint32_t allowed;
+    struct em_error reason; /* why the last candidate was no good */
+};
+
+/* 1: the patch is good; 0: nothing fits, reason says why. */
+static int climb(struct attempt *attempt, struct em_error *error)
+{
+    struct em_placement placement;
+    struct em_choices choices;
+    int r = em_strings_place(&placement, attempt->goal, attempt->allowed, error);
+
+    if (r == EM_OK)
+        r = em_choices_find(&choices, attempt->goal, &placement, &attempt->pieces, &attempt->chains, attempt->allowed, error);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < choices.count; i++) {
+        struct em_layout layout;
+
+        r = em_layout_build(&layout, attempt->goal, &placement, &attempt->pieces, &attempt->chains, &choices.items[i].candidate,
+                            error);
+        if (r == 1)
+            r = em_layout_emit(attempt->patch, &layout, error);
+        if (r < 0)
+            return r;
+        if (r == 0)
+            continue;
+        attempt->reason = (struct em_error)EM_ERROR_INIT;
+        r = em_check(attempt->patch, &layout, &attempt->reason);
+        if (r == EM_OK)
+            return 1;
+        if (r == EM_IO || r == EM_NO_MEMORY || r == EM_CHANGED) {
+            if (error)
+                *error = attempt->reason;
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int refuse(const struct attempt *attempt, struct em_error *error)
+{
+    const char *name = attempt->goal->image->name;
+
+    if (attempt->reason.code != EM_OK)
+        return em_fail(error, EM_REFUSED, name, "cannot be edited safely: the result %s", attempt->reason.sentence);
+    return em_fail(error, EM_REFUSED, name,
+                   "has no room for the edit: no padding behind .dynstr, no table that could move, no program header to spare");
+}
+
+int em_patch_make(struct em_patch *patch, struct em_arena *arena, struct em_reader *reader, const struct em_edit *edits,
+                  size_t count, const struct em_patch_options *options, struct em_error *error)
+{
+    struct attempt attempt = { .patch = patch, .reason = EM_ERROR_INIT };
+    struct em_image image;
+    struct em_goal goal;
+    int r = em_image_open(&image, arena, reader, error);
+
+    *patch = (struct em_patch){ .old_size = reader->size, .new_size = reader->size, .rung = EM_RUNG_NONE };
+    if (r == EM_OK)
+        r = em_image_read_sections(&image, error);
+    if (r == EM_OK && image.sections_beyond_end)
+        r = em_fail_at(error, EM_BAD_ELF, image.name, image.shoff, "is cut off: its section headers lie beyond its end");
+    if (r == EM_OK)
+        r = em_goal_start(&goal, &image, error);
+    for (size_t i = 0; r == EM_OK && i < count; i++)
+        r = em_goal_apply(&goal, &edits[i], error);
+    if (r == EM_OK)
+        r = em_goal_finish(&goal, error);
+    if (r < 0 || em_goal_is_reached(&goal))
+        return r;
+    attempt.goal = &goal;
+    attempt.allowed = options && options->rungs ? options->rungs : UINT32_MAX;
+    r = em_pieces_find(&attempt.pieces, &goal, error);
+    if (r == EM_OK)
+        r = em_chains_find(&attempt.chains, &goal, &attempt.pieces, error);
+    if (r == EM_OK)
+        r = climb(&attempt, error);
+    if (r == 0 && (attempt.allowed & (1u << EM_RUNG_OVERWRITE))) {
+        attempt.allowed &= ~((1u << EM_RUNG_OVERWRITE) | (1u << EM_RUNG_REUSE));
+        r = climb(&attempt, error);
+    }
+    if (r == 1)
+        return EM_OK;
+    *patch = (struct em_patch){ .old_size = reader->size, .new_size = reader->size };
+    return r < 0 ? r : refuse(&attempt, error);
+}
+
+/* ---- the object as it will be ---- */
+
+static int64_t read_patched(void *context, void *buffer, size_t length, uint64_t offset, struct em_error *error)
+{
+    struct em_patched *patched = context;
+    const struct em_patch *patch = patched->patch;
+    uint64_t next = patch->new_size;
+    size_t low = 0, high = patch->ranges.count;
+    int64_t got;
+
+    if (offset >= patch->new_size)
+        return 0;
+    /* The last range that begins at or before offset. */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (patch->ranges.items[middle].offset <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < patch->ranges.count)
+        next = patch->ranges.items[low].offset;
+    if (length > next - offset)
+        length = (size_t)(next - offset);
+    if (low > 0) {
+        const struct em_patch_range *range = &patch->ranges.items[low - 1];
+        uint64_t into = offset - range->offset;
+
+        if (into < range->bytes.size) {
+            if (length > range->bytes.size - into)
+                length = (size_t)(range->bytes.size - into);
+            if (!range->bytes.data)
+                return patched->below->read(patched->below->context, buffer, length, range->from + into, error);
+            memcpy(buffer, range->bytes.data + into, length);
+            return (int64_t)length;
+        }
+    }
+    if (offset >= patch->old_size) {
+        memset(buffer, 0, length);
+        return (int64_t)length;
+    }
+    if (length > patch->old_size - offset)
+        length = (size_t)(patch->old_size - offset);
+    got = patched->below->read(patched->below->context, buffer, length, offset, error);
+    return got;
+}
+
+void em_patched_init(struct em_patched *patched, struct em_reader *below, const struct em_patch *patch)
+{
+    *patched = (struct em_patched){ .below = below, .patch = patch };
+    patched->reader = (struct em_reader){
+        .read = read_patched, .context = patched, .size = patch->new_size, .name = below->name
+    };
+}

@@ -1,0 +1,299 @@
+#include "patcher/strings.h"
+
+#include "patcher/tags.h"
+
+#include <string.h>
+
+#define PIECE ((size_t)64 * 1024)
+
+struct run {
+    uint64_t start, size;
+};
+
+struct table {
+    struct em_goal *goal;
+    struct em_image *image;
+    uint8_t *starts; /* a bit for each byte of .dynstr: a reference begins here */
+    struct {
+        EM_VEC(struct run);
+    } free;
+};
+
+static void mark(struct table *table, uint64_t index)
+{
+    if (index < table->image->strtab_size)
+        table->starts[index / 8] |= (uint8_t)(1u << (index % 8));
+}
+
+static int mark_symbol(void *context, uint64_t index, const struct em_symbol *symbol)
+{
+    (void)index;
+    mark(context, symbol->name);
+    return 0;
+}
+
+static void mark_dynamic(struct table *table)
+{
+    em_vec_each (struct em_goal_dyn, dyn, &table->goal->dyns) {
+        enum em_tag_kind kind = em_tag_kind(table->image->machine, dyn->tag);
+
+        if (dyn->string == EM_NO_STRING && (kind == EM_TAG_IS_STRING || kind == EM_TAG_IS_UNKNOWN))
+            mark(table, dyn->value);
+    }
+}
+
+static void mark_versions(struct table *table)
+{
+    const struct em_goal *goal = table->goal;
+
+    for (size_t i = 0; i < goal->needs.records.count; i++) {
+        const struct em_verrec *record = &goal->needs.records.items[i];
+
+        if (goal->need_gone[i])
+            continue;
+        if (goal->need_file[i] == EM_NO_STRING)
+            mark(table, record->file);
+        for (size_t j = 0; j < record->aux_count; j++)
+            mark(table, goal->needs.aux.items[record->aux_first + j].name);
+    }
+    for (size_t i = 0; i < goal->defines.aux.count; i++)
+        mark(table, goal->defines.aux.items[i].name);
+}
+
+/* A section header string table, or a symbol table that no loader sees, may use .dynstr too. */
+static bool is_shared(const struct em_image *image)
+{
+    for (uint32_t i = 0; image->shdrs && i < image->shnum; i++) {
+        const struct em_shdr *strings = &image->shdrs[i];
+
+        if (strings->type == SHT_NOBITS || strings->size == 0 || strings->offset >= image->strtab_offset + image->strtab_size ||
+            strings->offset + strings->size <= image->strtab_offset)
+            continue;
+        if (strings->offset != image->strtab_offset || i == image->shstrndx)
+            return true;
+        for (uint32_t j = 0; j < image->shnum; j++) {
+            uint32_t type = image->shdrs[j].type;
+
+            if (image->shdrs[j].link == i && type != SHT_DYNSYM && type != SHT_DYNAMIC && type != SHT_GNU_verdef &&
+                type != SHT_GNU_verneed && type != SHT_NULL)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Splits the table into what references keep and what is free. */
+static int find_free(struct table *table, struct em_error *error)
+{
+    em_cleanup_free uint8_t *buffer = malloc(PIECE);
+    uint64_t size = table->image->strtab_size, start = 0;
+    bool live = false;
+    int r = EM_OK;
+
+    if (!buffer)
+        return EM_NO_MEMORY;
+    for (uint64_t at = 0; at < size; at += PIECE) {
+        size_t piece = size - at < PIECE ? (size_t)(size - at) : PIECE;
+
+        r = em_read_at(table->image->reader, buffer, piece, table->image->strtab_offset + at, error);
+        for (size_t i = 0; r == EM_OK && i < piece; i++) {
+            bool was = live, begins = (table->starts[(at + i) / 8] >> ((at + i) % 8)) & 1;
+
+            if (begins && !was && at + i > start)
+                r = em_vec_push(table->goal->arena, &table->free, (struct run){ start, at + i - start });
+            live = (was || begins) && buffer[i] != '\0';
+            if (was || begins)
+                start = at + i + 1;
+        }
+        if (r < 0)
+            return r;
+    }
+    return start < size ? em_vec_push(table->goal->arena, &table->free, (struct run){ start, size - start }) : EM_OK;
+}
+
+static int start_table(struct table *table, struct em_goal *goal, struct em_error *error)
+{
+    int r;
+
+    *table = (struct table){ .goal = goal, .image = goal->image };
+    if (is_shared(goal->image))
+        return EM_OK;
+    table->starts = calloc(1, (size_t)(goal->image->strtab_size / 8 + 1));
+    if (!table->starts)
+        return EM_NO_MEMORY;
+    mark(table, 0);
+    mark_dynamic(table);
+    mark_versions(table);
+    r = goal->symbols.there ? em_symbols_each(goal->image, &goal->symbols, mark_symbol, table, error) : EM_OK;
+    /* A symbol that is renamed lets its old name go; the old name stays marked, which costs its bytes and no more. */
+    return r < 0 ? r : find_free(table, error);
+}
+
+/* The places of all wanted strings that the table has, in one pass. */
+static int find_present(struct em_goal *goal, bool *found, struct em_error *error)
+{
+    em_cleanup_free uint8_t *buffer = NULL;
+    size_t longest = 1;
+    uint64_t size = goal->image->strtab_size;
+
+    em_vec_each (struct em_goal_string, string, &goal->strings)
+        if (strlen(string->text) + 1 > longest)
+            longest = strlen(string->text) + 1;
+    buffer = malloc(PIECE + longest);
+    if (!buffer)
+        return EM_NO_MEMORY;
+    for (uint64_t at = 0; at < size; at += PIECE) {
+        size_t piece = size - at < PIECE + longest ? (size_t)(size - at) : PIECE + longest;
+        int r = em_read_at(goal->image->reader, buffer, piece, goal->image->strtab_offset + at, error);
+
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < goal->strings.count; i++) {
+            struct em_goal_string *string = &goal->strings.items[i];
+            const uint8_t *hit;
+
+            if (found[i])
+                continue;
+            hit = memmem(buffer, piece, string->text, strlen(string->text) + 1);
+            if (!hit)
+                continue;
+            string->offset = at + (uint64_t)(hit - buffer);
+            found[i] = true;
+        }
+    }
+    return EM_OK;
+}
+
+/* Free bytes that now hold a string in use are free no more. */
+static int take(struct table *table, uint64_t start, uint64_t size)
+{
+    for (size_t i = 0; i < table->free.count; i++) {
+        struct run *run = &table->free.items[i], rest;
+
+        if (start + size <= run->start || start >= run->start + run->size)
+            continue;
+        rest = (struct run){ start + size, 0 };
+        if (run->start + run->size > rest.start)
+            rest.size = run->start + run->size - rest.start;
+        run->size = start > run->start ? start - run->start : 0;
+        if (rest.size > 0) {
+            int r = em_vec_push(table->goal->arena, &table->free, rest);
+
+            if (r < 0)
+                return r;
+        }
+    }
+    return EM_OK;
+}
+
+/* The tightest free run; false if none has room. */
+static bool overwrite(struct table *table, struct em_placement *placement, struct em_goal_string *string, int *r)
+{
+    uint64_t size = strlen(string->text) + 1;
+    struct run *best = NULL;
+    struct em_change change;
+
+    em_vec_each (struct run, run, &table->free)
+        if (run->size >= size && (!best || run->size < best->size))
+            best = run;
+    if (!best)
+        return false;
+    string->offset = best->start;
+    change = (struct em_change){ .offset = table->image->strtab_offset + best->start,
+                                 .bytes = em_arena_alloc(table->goal->arena, (size_t)size),
+                                 .size = (size_t)size };
+    if (!change.bytes) {
+        *r = EM_NO_MEMORY;
+        return true;
+    }
+    memcpy(change.bytes, string->text, (size_t)size);
+    *r = em_vec_push(table->goal->arena, &placement->overwrites, change);
+    best->start += size;
+    best->size -= size;
+    placement->overwritten = true;
+    return true;
+}
+
+/* Where appending begins: at the free bytes that end the table, if there are any. */
+static void find_end(const struct table *table, struct em_placement *placement)
+{
+    em_vec_each (struct run, run, &table->free)
+        if (run->size > 0 && run->start + run->size == table->image->strtab_size)
+            placement->appended_at = run->start;
+}
+
+static int append(struct em_placement *placement, struct em_goal *goal, struct em_goal_string *string)
+{
+    size_t size = strlen(string->text) + 1;
+    uint8_t *hit = placement->appended_size > 0 ? memmem(placement->appended, placement->appended_size, string->text, size)
+                                                : NULL;
+    uint8_t *longer;
+
+    if (hit) {
+        string->offset = placement->appended_at + (uint64_t)(hit - placement->appended);
+        return EM_OK;
+    }
+    longer = em_arena_alloc(goal->arena, placement->appended_size + size);
+    if (!longer)
+        return EM_NO_MEMORY;
+    if (placement->appended_size > 0)
+        memcpy(longer, placement->appended, placement->appended_size);
+    memcpy(longer + placement->appended_size, string->text, size);
+    string->offset = placement->appended_at + placement->appended_size;
+    placement->appended = longer;
+    placement->appended_size += size;
+    return EM_OK;
+}
+
+/* The longest first: a shorter one may be its tail, or fit where it does not. */
+static size_t *by_length(struct em_goal *goal)
+{
+    size_t *order = em_arena_array(goal->arena, goal->strings.count + 1, sizeof *order);
+
+    for (size_t i = 0; order && i < goal->strings.count; i++) {
+        size_t at = i;
+
+        for (; at > 0 && strlen(goal->strings.items[order[at - 1]].text) < strlen(goal->strings.items[i].text); at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+    return order;
+}
+
+int em_strings_place(struct em_placement *placement, struct em_goal *goal, uint32_t allowed, struct em_error *error)
+{
+    size_t *order = by_length(goal);
+    bool *found = em_arena_array(goal->arena, goal->strings.count + 1, sizeof *found);
+    struct table table;
+    int r;
+
+    *placement = (struct em_placement){ 0 };
+    if (goal->strings.count == 0)
+        return EM_OK;
+    if (!order || !found)
+        return EM_NO_MEMORY;
+    r = start_table(&table, goal, error);
+    if (r == EM_OK && (allowed & (1u << EM_RUNG_REUSE)))
+        r = find_present(goal, found, error);
+    for (size_t i = 0; r == EM_OK && i < goal->strings.count; i++)
+        if (found[i]) {
+            r = take(&table, goal->strings.items[i].offset, strlen(goal->strings.items[i].text) + 1);
+            placement->reused = true;
+        }
+    for (size_t i = 0; r == EM_OK && i < goal->strings.count; i++) {
+        struct em_goal_string *string = &goal->strings.items[order[i]];
+
+        if (found[order[i]])
+            continue;
+        if (allowed & (1u << EM_RUNG_OVERWRITE))
+            found[order[i]] = overwrite(&table, placement, string, &r);
+    }
+    placement->appended_at = goal->image->strtab_size;
+    if (allowed & (1u << EM_RUNG_OVERWRITE))
+        find_end(&table, placement);
+    for (size_t i = 0; r == EM_OK && i < goal->strings.count; i++)
+        if (!found[order[i]])
+            r = append(placement, goal, &goal->strings.items[order[i]]);
+    free(table.starts);
+    return r;
+}
