@@ -2,22 +2,6 @@
 
 #include <string.h>
 
-static bool is_optional(const struct em_case *item)
-{
-    return item->opening && item->opening->entry->without == EM_WITHOUT_OPTIONAL;
-}
-
-/* An error where an import fails or the object dies. What is opened by itself may be a variant or a plugin that nobody opens
- * here: only a library that is present, or one that the tables know, is worth more than a note then. */
-static enum em_severity severity_of(const struct em_advisor *advisor, const struct em_case *item, bool has_provider)
-{
-    if (is_optional(item))
-        return EM_SEVERITY_NOTE;
-    if (item->opening || item->by_import || has_provider)
-        return EM_SEVERITY_ERROR;
-    return em_knowledge_package(advisor->knowledge, em_case_name(item), NULL) ? EM_SEVERITY_WARNING : EM_SEVERITY_NOTE;
-}
-
 static int add_evidence(const struct em_advisor *advisor, struct em_finding *finding, const char *head, const char *text)
 {
     char *line = text ? em_arena_printf(advisor->arena, "%-10s %s", head, text) : NULL;
@@ -86,8 +70,9 @@ static const char *help_for(const struct em_advisor *advisor, const struct em_ca
     return first ? first : cure;
 }
 
-static int add_missing(struct em_findings *findings, const struct em_advisor *advisor, const struct em_case *item)
+static int add_missing(struct em_findings *findings, const struct em_standing *standing, const struct em_case *item)
 {
+    const struct em_advisor *advisor = standing->advisor;
     const char *name = em_case_name(item);
     const char *verb = item->opening ? "opens" : "needs";
     const struct em_env_object *other = NULL;
@@ -103,7 +88,7 @@ static int add_missing(struct em_findings *findings, const struct em_advisor *ad
     else if (em_vec_push(advisor->arena, &finding.names, name) < 0)
         return EM_NO_MEMORY;
     finding.provider = em_advise_provider(advisor, item->object, &finding.names);
-    finding.severity = severity_of(advisor, item, finding.provider != NULL);
+    finding.severity = em_standing_severity(standing, item, finding.provider);
     if (finding.provider) {
         finding.id = item->opening ? "EM102" : "EM101";
         finding.message = em_arena_printf(advisor->arena, "%s %s and will not find it", verb, name);
@@ -125,13 +110,13 @@ static int add_missing(struct em_findings *findings, const struct em_advisor *ad
     return em_vec_push(advisor->arena, findings, finding);
 }
 
-static int add_by_luck(struct em_findings *findings, const struct em_advisor *advisor, const struct em_case *item)
+static int add_by_luck(struct em_findings *findings, const struct em_standing *standing, const struct em_case *item)
 {
+    const struct em_advisor *advisor = standing->advisor;
     const char *name = em_case_name(item);
     bool by_env = item->request->rule == EM_RULE_ENV;
     struct em_finding finding = {
         .id = by_env ? "EM203" : "EM201",
-        .severity = is_optional(item) ? EM_SEVERITY_NOTE : EM_SEVERITY_WARNING,
         .object = item->object->path,
         .owner = item->object->owner,
         .request = name,
@@ -144,6 +129,9 @@ static int add_by_luck(struct em_findings *findings, const struct em_advisor *ad
     if (!finding.message)
         return EM_NO_MEMORY;
     finding.provider = em_advise_provider(advisor, item->object, item->opening ? &item->opening->names : &name_alone);
+    /* Luck is worth a warning where its end would be worth an error. */
+    finding.severity = em_standing_severity(standing, item, finding.provider) == EM_SEVERITY_NOTE ? EM_SEVERITY_NOTE
+                                                                                                  : EM_SEVERITY_WARNING;
     r = add_evidence(advisor, &finding, "it takes", where_from(advisor, item));
     if (r < 0)
         return r;
@@ -151,21 +139,22 @@ static int add_by_luck(struct em_findings *findings, const struct em_advisor *ad
     return em_vec_push(advisor->arena, findings, finding);
 }
 
-static int judge_case(struct em_findings *findings, const struct em_advisor *advisor, const struct em_case *item)
+static int judge_case(struct em_findings *findings, const struct em_standing *standing, const struct em_case *item)
 {
+    const struct em_advisor *advisor = standing->advisor;
     int r = EM_OK;
 
     /* The driver comes with the machine that has the GPU, and with no package. */
     if (em_knowledge_is_driver(advisor->knowledge, em_case_name(item)))
         return EM_OK;
     if (em_case_is_by_luck(item, advisor->loading, advisor->knowledge)) {
-        r = add_by_luck(findings, advisor, item);
+        r = add_by_luck(findings, standing, item);
         /* What the machine answers is missing all the same in the environment, but where the user pointed the loader at it. */
         if (r < 0 || item->request->rule == EM_RULE_ENV)
             return r;
-        return add_missing(findings, advisor, item);
+        return add_missing(findings, standing, item);
     }
-    return em_case_is_missing(item) ? add_missing(findings, advisor, item) : EM_OK;
+    return em_case_is_missing(item) ? add_missing(findings, standing, item) : EM_OK;
 }
 
 /* A root that the loader refuses although nothing is missing. */
@@ -191,10 +180,13 @@ static int judge_refusal(struct em_findings *findings, const struct em_advisor *
 
 int em_judge(struct em_findings *findings, const struct em_advisor *advisor)
 {
-    int r;
+    struct em_standing standing;
+    int r = em_standing_init(&standing, advisor);
 
+    if (r < 0)
+        return r;
     em_vec_each (struct em_case, item, &advisor->loading->cases) {
-        r = judge_case(findings, advisor, item);
+        r = judge_case(findings, &standing, item);
         if (r < 0)
             return r;
     }

@@ -58,6 +58,19 @@ bool em_case_is_by_luck(const struct em_case *item, const struct em_loading *loa
     return em_knowledge_package(knowledge, em_case_name(item), NULL) != NULL;
 }
 
+static char *import_key(struct em_arena *arena, const struct em_env_object *object, const struct em_distribution *distribution)
+{
+    return em_arena_printf(arena, "%s\n%s", object->path, distribution ? distribution->normalized : "");
+}
+
+bool em_loading_is_imported(const struct em_loading *loading, const struct em_env_object *object,
+                            const struct em_distribution *distribution)
+{
+    char *key = import_key(loading->imported.arena, object, distribution);
+
+    return key && em_map_get(&loading->imported, key);
+}
+
 static int index_objects(struct run *run)
 {
     run->loading->objects.arena = run->arena;
@@ -224,12 +237,16 @@ static int gather(struct run *run, struct em_process *process, const struct em_o
     for (size_t i = 0; i < process->objects.count; i++) {
         const struct em_loaded *loaded = process->objects.items[i];
         struct em_case item = { .root = root, .by_import = by_import };
+        char *key;
 
         item.object = loaded->file ? em_loading_object(run->loading, &loaded->file->node) : NULL;
         if (!item.object)
             continue;
         item.inherited = inherits(process, loaded);
         if (em_map_put(&run->met, item.object->path, (void *)(uintptr_t)item.object) < 0)
+            return EM_NO_MEMORY;
+        key = by_import ? import_key(run->arena, item.object, root->owner) : NULL;
+        if (by_import && (!key || em_map_put(&run->loading->imported, key, run) < 0))
             return EM_NO_MEMORY;
         r = ask_openings(run, process, loaded, item);
         if (r < 0)
@@ -249,6 +266,9 @@ static int open_root(struct run *run, const struct em_env_object *root, bool by_
     /* Past the first miss too: the second one behind it is worth knowing. */
     process->keep_going = true;
     r = em_process_open(process, root->path, NULL, &open);
+    if (r == EM_OK)
+        r = em_vec_push(run->arena, &run->loading->roots,
+                        (struct em_root){ .object = root, .by_import = by_import, .ok = open.ok });
     if (r < 0)
         return r;
     if (!open.ok && !(open.failure && open.failure->result == EM_RESULT_MISSING)) {
@@ -335,7 +355,7 @@ int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em
                        .openings = { .arena = arena } };
     int r;
 
-    *loading = (struct em_loading){ 0 };
+    *loading = (struct em_loading){ .imported = { .arena = arena } };
     loading->loader = em_loader_new(world, arena);
     if (!loading->loader)
         return EM_NO_MEMORY;

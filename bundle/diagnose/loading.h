@@ -27,6 +27,13 @@ struct em_refused_root {
     const char *why;
 };
 
+/* What was opened, and whether all of it was there. */
+struct em_root {
+    const struct em_env_object *object;
+    bool by_import;
+    bool ok;
+};
+
 struct em_loading {
     struct em_loader *loader;
     struct {
@@ -35,8 +42,12 @@ struct em_loading {
     struct {
         EM_VEC(struct em_refused_root);
     } refused;
-    struct em_map objects; /* "device:inode" -> struct em_env_object *: the environment's, by identity */
-    uint64_t bytes_read;   /* of strings; headers are counted by the loader */
+    struct {
+        EM_VEC(struct em_root);
+    } roots;
+    struct em_map imported; /* "path\ndistribution": an import of one of the distribution's modules loads the object at path */
+    struct em_map objects;  /* "device:inode" -> struct em_env_object *: the environment's, by identity */
+    uint64_t bytes_read;    /* of strings; headers are counted by the loader */
 };
 
 int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em_env *env, const struct em_world *world,
@@ -50,6 +61,10 @@ bool em_case_is_by_luck(const struct em_case *item, const struct em_loading *loa
 
 /* The name by which packages carry what is asked for. */
 const char *em_case_name(const struct em_case *item);
+
+/* Some import of a module of that distribution (NULL: of nobody's) loads the object. */
+bool em_loading_is_imported(const struct em_loading *loading, const struct em_env_object *object,
+                            const struct em_distribution *distribution);
 
 /* The environment's object that a loaded file is, by identity; NULL: it lies elsewhere. */
 const struct em_env_object *em_loading_object(const struct em_loading *loading, const struct em_node *node);

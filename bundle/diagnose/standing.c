@@ -1,0 +1,96 @@
+#include "bundle/diagnose/standing.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* "lib/bnb_cuda118.so" and "lib/bnb_cuda124.so" have one shape. */
+static char *shape_of(struct em_arena *arena, const char *path)
+{
+    char *shape = em_arena_strdup(arena, path);
+    char *to = shape;
+
+    if (!shape)
+        return NULL;
+    for (const char *from = path; *from; from++)
+        if (!isdigit((unsigned char)*from))
+            *to++ = *from;
+    *to = '\0';
+    return shape;
+}
+
+static const char *owner_name(const struct em_env_object *object)
+{
+    return object->owner ? object->owner->normalized : "";
+}
+
+static int note_roots(struct em_standing *standing)
+{
+    struct em_arena *arena = standing->advisor->arena;
+
+    em_vec_each (struct em_root, root, &standing->advisor->loading->roots) {
+        char *shape;
+
+        if (!root->ok)
+            continue;
+        if (root->by_import && em_map_put(&standing->loads, owner_name(root->object), root->object->owner) < 0)
+            return EM_NO_MEMORY;
+        shape = shape_of(arena, root->object->path);
+        if (!shape || em_map_put(&standing->variants, shape, (void *)(uintptr_t)root->object) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+static int note_hopeless(struct em_standing *standing)
+{
+    em_vec_each (struct em_case, item, &standing->advisor->loading->cases) {
+        struct em_strings name = { .items = (const char **)(uintptr_t)&item->request->name, .count = 1 };
+
+        if (item->opening || !em_case_is_missing(item) || em_advise_provider(standing->advisor, item->object, &name))
+            continue;
+        if (em_map_put(&standing->hopeless, item->object->path, (void *)(uintptr_t)item->object) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+int em_standing_init(struct em_standing *standing, const struct em_advisor *advisor)
+{
+    struct em_map empty = { .arena = advisor->arena };
+    int r;
+
+    *standing = (struct em_standing){ .advisor = advisor, .loads = empty, .variants = empty, .hopeless = empty };
+    r = note_roots(standing);
+    return r < 0 ? r : note_hopeless(standing);
+}
+
+static bool is_variant(const struct em_standing *standing, const struct em_env_object *object)
+{
+    char *shape = shape_of(standing->advisor->arena, object->path);
+    const struct em_env_object *other = shape ? em_map_get(&standing->variants, shape) : NULL;
+
+    return other && other != object;
+}
+
+enum em_severity em_standing_severity(const struct em_standing *standing, const struct em_case *item,
+                                      const struct em_env_object *provider)
+{
+    const struct em_advisor *advisor = standing->advisor;
+    bool known = em_knowledge_package(advisor->knowledge, em_case_name(item), NULL) != NULL;
+
+    if (item->opening)
+        return item->opening->entry->without == EM_WITHOUT_OPTIONAL ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
+    if (item->by_import) {
+        bool extra = em_map_get(&standing->loads, owner_name(item->root)) != NULL;
+
+        return extra && !provider && !known ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
+    }
+    if (is_variant(standing, item->object))
+        return EM_SEVERITY_NOTE;
+    if (provider) {
+        if (em_loading_is_imported(advisor->loading, provider, item->object->owner))
+            return EM_SEVERITY_NOTE;
+        return em_map_get(&standing->hopeless, item->object->path) ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
+    }
+    return known && !em_map_get(&standing->loads, owner_name(item->object)) ? EM_SEVERITY_WARNING : EM_SEVERITY_NOTE;
+}

@@ -1,0 +1,30 @@
+/* standing.h: how much a missing library matters, by what the object is to its package. Private to diagnose.
+ *
+ * In every environment that works there are objects that do not load by themselves, and nobody misses them: a build for another CUDA
+ * major, a plugin of a program that is not installed, a back end for a desktop in a slim container. Rules tell them from what is
+ * broken, not lists of names:
+ *   - a *plugin*: what it misses is loaded by any import of its own package, so it is there when somebody opens the plugin;
+ *   - a *variant*: another file in its directory, of the same name but for digits, does load: the package picks the one that fits;
+ *   - *hopeless*: besides, it needs something that is nowhere; nobody can have opened it here;
+ *   - an *extra*: one extension module of many, and others of its package load: what it lacks is the system's, and asked for only by
+ *     those who use that module.
+ */
+#ifndef EM_BUNDLE_DIAGNOSE_STANDING_H
+#define EM_BUNDLE_DIAGNOSE_STANDING_H
+
+#include "bundle/diagnose/advice.h"
+
+struct em_standing {
+    const struct em_advisor *advisor;
+    struct em_map loads;    /* distribution's name -> itself: one of its extension modules loads */
+    struct em_map variants; /* path without its digits -> an object of that shape that loads */
+    struct em_map hopeless; /* object's path -> itself: it needs something that is nowhere */
+};
+
+int em_standing_init(struct em_standing *standing, const struct em_advisor *advisor);
+
+/* provider: as em_advise_provider has it for the case; NULL: none. */
+enum em_severity em_standing_severity(const struct em_standing *standing, const struct em_case *item,
+                                      const struct em_env_object *provider);
+
+#endif
