@@ -116,6 +116,7 @@ struct em_deviation {
     const char *path; /* absolute */
     const struct em_distribution *distribution;
     const struct em_record_row *row; /* NULL for UNLISTED */
+    bool same_bytes;                 /* SHARED: all of them list the same digest; nobody has a wrong file */
     const char *detail;              /* "size 10 instead of 20", "sha256 differs", owners */
 };
 
@@ -127,6 +128,7 @@ struct em_verify_options {
 
 struct em_deviations {
     EM_VEC(struct em_deviation);
+    size_t files; /* that were looked at */
 };
 
 /* In order of distribution, then row; unlisted ones last, by path. bytes_read may be NULL. */

@@ -58,6 +58,10 @@ int em_env_is_object(struct em_env *env, const char *path, bool *is_object, stru
 /* Rows that are spelled otherwise than em_env_row_spelling would go into env->odd_rows. */
 int em_env_note_odd_rows(struct em_env *env, struct em_distribution *distribution);
 
+/* pip writes the RECORD of `pip install --target DIR` in a scratch directory, DIR/lib/python, and moves that to DIR and its ../../bin
+ * to DIR/bin: such rows lead out of DIR and mean what lies in it. The row as it should be spelled, into row_path; NULL for others. */
+const char *em_env_moved_row(const struct em_env *env, const struct em_distribution *distribution, const char *row_path);
+
 /* All of those that list an absolute normal path; the last of them, or NULL. */
 struct em_distribution *em_env_owners(const struct em_env *env, const char *path, size_t *count);
 

@@ -72,25 +72,23 @@ static bool is_usual(const char *path)
     }
 }
 
-/* pip writes the RECORD of `pip install --target DIR` in a scratch directory, DIR/lib/python, and moves that to DIR and its ../../bin
- * to DIR/bin: such rows lead out of DIR, and mean what lies in it. */
-static const char *moved_by_pip(const struct em_env *env, const struct em_distribution *distribution, const char *row_path)
+const char *em_env_moved_row(const struct em_env *env, const struct em_distribution *distribution, const char *row_path)
 {
-    if (env->kind != EM_ENV_TARGET || strncmp(row_path, "../../", 6) != 0 || !em_path_is_contained(row_path + 6))
+    if (env->kind != EM_ENV_TARGET || strncmp(row_path, "../../", 6) != 0 || strcmp(distribution->site, env->path) != 0 ||
+        !em_path_is_contained(row_path + 6))
         return NULL;
-    return em_path_join(env->arena, distribution->site, row_path + 6);
+    return row_path + 6;
 }
 
 int em_env_note_odd_rows(struct em_env *env, struct em_distribution *distribution)
 {
     em_vec_each (const struct em_record_row, row, &distribution->record.rows) {
-        const char *path = moved_by_pip(env, distribution, row->path);
+        const char *moved = em_env_moved_row(env, distribution, row->path), *path;
         int r;
 
-        if (!path && is_usual(row->path))
+        if (!moved && is_usual(row->path))
             continue;
-        if (!path)
-            path = em_env_row_path(env, distribution, row->path);
+        path = em_env_row_path(env, distribution, moved ? moved : row->path);
         r = path ? em_map_put(&env->odd_rows, path, distribution) : EM_NO_MEMORY;
         if (r < 0)
             return r;
