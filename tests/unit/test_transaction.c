@@ -28,7 +28,7 @@ static int setup(void **state)
     assert_int_equal(chmod("t/a", 0751), 0);
     assert_int_equal(link("t/sub/linked", "outside/linked"), 0);
     assert_int_equal(system("touch -d '2020-02-02 02:02:02.123456789' t/a t/sub/b t/sub t"), 0);
-    w->before = snapshot(w->arena, ".");
+    w->before = snapshot(w->arena, "t");
     *state = w;
     return 0;
 }
@@ -57,7 +57,7 @@ static void show(const struct world *w)
 
 static void assert_as_before(struct world *w)
 {
-    assert_string_equal(snapshot(w->arena, "."), w->before);
+    assert_string_equal(snapshot(w->arena, "t"), w->before);
 }
 
 static int fill_text(struct em_change *change, int old, int new, struct em_error *error)

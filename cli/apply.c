@@ -1,0 +1,79 @@
+#include "bundle/plan/plan.h"
+#include "cli/cli.h"
+
+#include <string.h>
+
+const struct em_command em_apply_command = {
+    .name = "apply",
+    .arguments = "PLAN.json",
+    .summary = "Execute a plan that `fix --dry-run --plan PLAN.json` has written",
+    .example = "elfmend fix .venv --dry-run --plan plan.json && elfmend apply plan.json",
+    .details =
+        "Refuses, and changes nothing, if a file that the plan rests on has changed since. What a plan changes lies below\n"
+        "its root, which is printed; it executes nothing.\n",
+    .accepts = EM_TAKES_NO_UNDO | EM_TAKES_JOBS | EM_TAKES_YES,
+    .run = em_cmd_apply,
+};
+
+static int report(const struct em_options *options, const struct em_plan *plan, const struct em_receipt *receipt)
+{
+    if (options->json) {
+        json_t *document = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I}", "schema", "elfmend.apply/1", "root", plan->root, "undo",
+                                     receipt->id, "replaced", (json_int_t)receipt->replaced, "created",
+                                     (json_int_t)receipt->created, "bytes_written", (json_int_t)receipt->bytes_written);
+
+        if (!document)
+            return EM_NO_MEMORY;
+        return em_json_print(document) == EM_EXIT_OK ? EM_OK : EM_IO;
+    }
+    if (options->quiet)
+        return EM_OK;
+    if (receipt->replaced + receipt->created == 0)
+        printf("%s: nothing to do, it is as the plan wants it\n", plan->root);
+    else
+        printf("%s: %zu file%s replaced, %zu added%s%s\n", plan->root, receipt->replaced, receipt->replaced == 1 ? "" : "s",
+               receipt->created, receipt->id ? "; elfmend undo takes it back, as " : "", receipt->id ? receipt->id : "");
+    return EM_OK;
+}
+
+static int run(struct em_options *options, struct em_error *error)
+{
+    const struct em_apply_options apply = {
+        .keep_undo = !options->no_undo, .jobs = options->jobs, .progress = em_progress, .context = options
+    };
+    struct em_receipt receipt;
+    struct em_bytes bytes;
+    struct em_plan plan;
+    const char *file;
+    int r;
+
+    if (options->arguments.count != 1)
+        return em_fail(error, EM_USAGE, NULL, "apply takes one plan file; `elfmend fix --dry-run --plan FILE` writes one");
+    file = options->arguments.items[0];
+    r = em_read_file_at(AT_FDCWD, file, EM_MAX_JSON, options->arena, &bytes, error);
+    if (r == EM_OK)
+        r = em_plan_from_json(&plan, options->arena, bytes, file, error);
+    if (r < 0)
+        return r;
+    r = em_plan_apply(&plan, &apply, options->arena, &receipt, error);
+    em_progress_end();
+    return r == EM_OK ? report(options, &plan, &receipt) : r;
+}
+
+int em_cmd_apply(int argc, char **argv)
+{
+    struct em_options options = { 0 };
+    struct em_error error = EM_ERROR_INIT;
+    int status = em_options_parse(&options, argc, argv, &em_apply_command);
+    int r;
+
+    if (status >= 0)
+        goto done;
+    r = run(&options, &error);
+    if (r == EM_NO_MEMORY)
+        em_fail(&error, r, NULL, "out of memory");
+    status = r < 0 ? em_report_error(&error) : EM_EXIT_OK;
+done:
+    em_options_free(&options);
+    return status;
+}
