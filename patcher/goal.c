@@ -107,6 +107,35 @@ static int set_path(struct em_goal *goal, const struct em_edit *edit, struct em_
     return set_text(goal, &goal->dyns.items[at], edit->value, error);
 }
 
+static bool has_entry(const char *list, const char *entry)
+{
+    size_t length = strlen(entry);
+
+    for (const char *at = list;; at++) {
+        const char *end = strchrnul(at, ':');
+
+        if ((size_t)(end - at) == length && memcmp(at, entry, length) == 0)
+            return true;
+        if (*end == '\0')
+            return false;
+        at = end;
+    }
+}
+
+static int add_path(struct em_goal *goal, const struct em_edit *edit, struct em_error *error)
+{
+    const struct em_goal_dyn *runpath = em_goal_dyn(goal, DT_RUNPATH), *dyn = runpath ? runpath : em_goal_dyn(goal, DT_RPATH);
+    struct em_edit set = *edit;
+    const char *now = "";
+    int r = dyn ? em_goal_text(goal, dyn, &now, error) : EM_OK;
+
+    if (r < 0)
+        return r;
+    if (*now != '\0')
+        set.value = has_entry(now, edit->value) ? now : em_arena_printf(goal->arena, "%s:%s", now, edit->value);
+    return set.value ? set_path(goal, &set, error) : EM_NO_MEMORY;
+}
+
 static void remove_path(struct em_goal *goal)
 {
     for (size_t i = goal->dyns.count; i-- > 0;)
@@ -236,8 +265,8 @@ static void set_stack(struct em_goal *goal, bool executable)
             goal->stack = now == executable ? -1 : executable ? PF_X : 0;
             return;
         }
-    /* No header means what the kernel's default for the machine is, mostly executable: asking for that is already so. */
-    goal->stack = executable ? -1 : 0;
+    /* No header means the kernel's default for the machine; either wish is worth saying. */
+    goal->stack = executable ? PF_X : 0;
 }
 
 static bool needs_dynamic(enum em_edit_kind kind)
@@ -263,6 +292,7 @@ int em_goal_apply(struct em_goal *goal, const struct em_edit *edit, struct em_er
         return em_fail(error, EM_USAGE, goal->image->name, "cannot be edited without a replacement");
     switch (edit->kind) {
     case EM_EDIT_SET_RPATH: return set_path(goal, edit, error);
+    case EM_EDIT_ADD_RPATH: return add_path(goal, edit, error);
     case EM_EDIT_REMOVE_RPATH: remove_path(goal); return EM_OK;
     case EM_EDIT_ADD_NEEDED: return add_needed(goal, edit->value, error);
     case EM_EDIT_REMOVE_NEEDED: return remove_needed(goal, edit->value, error);

@@ -122,6 +122,7 @@ enum em_edit_kind {
     EM_EDIT_ADD_DEBUG_TAG,
     EM_EDIT_CLEAR_SYMBOL_VERSION, /* value: the symbol */
     EM_EDIT_RENAME_SYMBOL,        /* value, replacement */
+    EM_EDIT_ADD_RPATH,            /* value: behind what is there, nothing if it is there already; else as SET_RPATH */
 };
 
 enum em_path_tag {
@@ -136,6 +137,12 @@ struct em_edit {
     enum em_path_tag tag; /* SET_RPATH */
     uint8_t number;
 };
+
+/* Those entries of a search path that find something: an absolute directory stays if it holds a library of the object's machine that
+ * it needs and no directory before it has. Entries that are not absolute ("$ORIGIN") stay; empty ones go. Where there are prefixes,
+ * an absolute entry must begin with one of them. Asks the file system as it is now. */
+int em_path_shrink(const char **shrunk, struct em_arena *arena, const struct em_object *object, const char *path,
+                   const struct em_strings *prefixes, struct em_error *error);
 
 struct em_patch_options {
     uint32_t rungs; /* bit i set: rung i may be used; 0 means all. For tests */
