@@ -25,7 +25,8 @@ static const char *cuda_of(struct em_advisor *advisor)
         if (package && (strcmp(package->component, "cublas") == 0 || strcmp(package->component, "cudart") == 0))
             return em_arena_printf(advisor->arena, "cu%s", major);
     }
-    return NULL;
+    /* No sign of it: what most wheels are built for. */
+    return "cu12";
 }
 
 int em_advisor_init(struct em_advisor *advisor, struct em_arena *arena, const struct em_env *env, const struct em_world *world,

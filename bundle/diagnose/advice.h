@@ -12,7 +12,7 @@ struct em_advisor {
     const struct em_knowledge *knowledge;
     const struct em_loading *loading;
     struct em_map by_name; /* file name -> struct em_named *: the environment's objects of that name */
-    const char *cuda;      /* "cu12": what the environment is built for; NULL: no sign of it */
+    const char *cuda;      /* "cu12": what the environment is built for */
 };
 
 int em_advisor_init(struct em_advisor *advisor, struct em_arena *arena, const struct em_env *env, const struct em_world *world,

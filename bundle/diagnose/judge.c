@@ -36,8 +36,6 @@ static int explain(const struct em_advisor *advisor, const struct em_case *item,
     if (r == EM_OK && item->unreachable)
         r = add_evidence(advisor, finding, "opened by",
                          em_arena_printf(advisor->arena, "%s, which is not found either", item->opening->entry->through));
-    if (r == EM_OK && item->request->result == EM_RESULT_REFUSED && item->request->why)
-        r = add_evidence(advisor, finding, "refused", item->request->why);
     if (r == EM_OK && finding->provider)
         r = add_evidence(advisor, finding, "it is in", em_advise_place(advisor, finding->provider));
     if (r == EM_OK && other)
@@ -99,7 +97,10 @@ static int add_missing(struct em_findings *findings, const struct em_standing *s
     } else {
         finding.id = "EM103";
         finding.wants_copy = true;
-        finding.message = em_arena_printf(advisor->arena, "%s %s, which is nowhere in this environment", verb, name);
+        finding.message = em_arena_printf(advisor->arena,
+                                          advisor->env->kind == EM_ENV_OBJECT ? "%s %s and will not find it"
+                                                                              : "%s %s, which is nowhere in this environment",
+                                          verb, name);
     }
     if (!finding.message)
         return EM_NO_MEMORY;
@@ -139,6 +140,38 @@ static int add_by_luck(struct em_findings *findings, const struct em_standing *s
     return em_vec_push(advisor->arena, findings, finding);
 }
 
+/* What the loader says about a file that it found and does not take decides which finding it is. */
+static const char *refusal_id(const char *why)
+{
+    if (strstr(why, "version"))
+        return "EM105";
+    return strstr(why, "executable stack") ? "EM106" : "EM107";
+}
+
+/* The library is there, and the loader chokes on it: no path would help. */
+static int add_refused(struct em_findings *findings, const struct em_standing *standing, const struct em_case *item)
+{
+    const struct em_advisor *advisor = standing->advisor;
+    const char *why = item->request->why ? item->request->why : "the loader does not say why";
+    struct em_finding finding = { .id = refusal_id(why),
+                                  .severity = em_standing_severity(standing, item, NULL),
+                                  .object = item->object->path,
+                                  .owner = item->object->owner,
+                                  .request = em_case_name(item) };
+
+    finding.message = em_arena_printf(advisor->arena, "%s %s, which is there and refused: %s",
+                                      item->opening ? "opens" : "needs", finding.request, why);
+    if (!finding.message)
+        return EM_NO_MEMORY;
+    if (item->request->path) {
+        const char *path = em_path_normal(advisor->arena, item->request->path);
+
+        if (!path || add_evidence(advisor, &finding, "it is", em_env_show(advisor->env, path)) < 0)
+            return EM_NO_MEMORY;
+    }
+    return em_vec_push(advisor->arena, findings, finding);
+}
+
 static int judge_case(struct em_findings *findings, const struct em_standing *standing, const struct em_case *item)
 {
     const struct em_advisor *advisor = standing->advisor;
@@ -154,28 +187,39 @@ static int judge_case(struct em_findings *findings, const struct em_standing *st
             return r;
         return add_missing(findings, standing, item);
     }
+    if (!item->unreachable && item->request->result == EM_RESULT_REFUSED)
+        return add_refused(findings, standing, item);
     return em_case_is_missing(item) ? add_missing(findings, standing, item) : EM_OK;
 }
 
-/* A root that the loader refuses although nothing is missing. */
-static int judge_refusal(struct em_findings *findings, const struct em_advisor *advisor, const struct em_refused_root *refused)
+/* A root that the loader refuses although nothing that it asked for is missing or refused: the root itself. */
+static int judge_root(struct em_findings *findings, const struct em_advisor *advisor, const struct em_refused_root *refused)
 {
-    struct em_finding finding = { .object = refused->root->path, .owner = refused->root->owner, .severity = EM_SEVERITY_ERROR };
-    const char *why = refused->why ? refused->why : "the loader refuses it";
+    const char *why = refused->why ? refused->why : "the loader does not say why";
+    bool imported = em_env_is_extension(refused->root->path);
+    struct em_finding finding = { .id = refusal_id(why),
+                                  .severity = imported ? EM_SEVERITY_ERROR : EM_SEVERITY_WARNING,
+                                  .object = refused->root->path,
+                                  .owner = refused->root->owner };
 
-    finding.request = refused->request ? refused->request->name : NULL;
-    if (strstr(why, "version"))
-        finding.id = "EM105";
-    else if (strstr(why, "executable stack"))
-        finding.id = "EM106";
-    else
-        finding.id = "EM107";
-    if (!em_env_is_extension(refused->root->path))
-        finding.severity = EM_SEVERITY_WARNING;
+    if (refused->request && refused->request->from)
+        return EM_OK;
     finding.message = em_arena_printf(advisor->arena, "cannot be loaded: %s", why);
-    if (!finding.message)
-        return EM_NO_MEMORY;
-    return em_vec_push(advisor->arena, findings, finding);
+    return finding.message ? em_vec_push(advisor->arena, findings, finding) : EM_NO_MEMORY;
+}
+
+static int judge_unreadable(struct em_findings *findings, const struct em_advisor *advisor,
+                            const struct em_unreadable *unreadable)
+{
+    struct em_finding finding = {
+        .id = "EM107", .severity = EM_SEVERITY_ERROR, .object = unreadable->object->path, .owner = unreadable->object->owner
+    };
+
+    finding.message = em_arena_printf(advisor->arena, "is no object that can be loaded: it %s", unreadable->problem);
+    if (finding.owner)
+        finding.help = em_arena_printf(advisor->arena, "pip install --force-reinstall --no-deps '%s==%s'", finding.owner->name,
+                                       finding.owner->version);
+    return finding.message ? em_vec_push(advisor->arena, findings, finding) : EM_NO_MEMORY;
 }
 
 int em_judge(struct em_findings *findings, const struct em_advisor *advisor)
@@ -191,7 +235,12 @@ int em_judge(struct em_findings *findings, const struct em_advisor *advisor)
             return r;
     }
     em_vec_each (struct em_refused_root, refused, &advisor->loading->refused) {
-        r = judge_refusal(findings, advisor, refused);
+        r = judge_root(findings, advisor, refused);
+        if (r < 0)
+            return r;
+    }
+    em_vec_each (struct em_unreadable, unreadable, &advisor->loading->unreadable) {
+        r = judge_unreadable(findings, advisor, unreadable);
         if (r < 0)
             return r;
     }

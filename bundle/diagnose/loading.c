@@ -290,6 +290,18 @@ static bool is_openable(struct run *run, const struct em_env_object *object)
            file->object.machine == run->world->machine && file->object.is64 == run->world->is64 && !file->object.interpreter;
 }
 
+/* A broken library of an environment is a finding; a broken one that the user named is no target at all. */
+static int note_unreadable(struct run *run, const struct em_env_object *object, const struct em_loadable *file)
+{
+    struct em_unreadable unreadable = { .object = object, .problem = file->problem ? file->problem : em_err_name(file->code) };
+
+    if (file->code == EM_NOT_ELF || file->code == EM_NOT_FOUND)
+        return EM_OK;
+    if (run->env->kind == EM_ENV_OBJECT)
+        return em_fail(run->error, file->code, run->env->given, "%s", unreadable.problem);
+    return em_vec_push(run->arena, &run->loading->unreadable, unreadable);
+}
+
 /* Every name that an object of the environment needs: whoever has one of them is loaded by its consumers. */
 static int needed_names(struct run *run, struct em_map *needed)
 {
@@ -299,8 +311,13 @@ static int needed_names(struct run *run, struct em_map *needed)
 
         if (!file)
             return EM_NO_MEMORY;
-        if (file->code != EM_OK)
+        if (file->code != EM_OK) {
+            int r = note_unreadable(run, object, file);
+
+            if (r < 0)
+                return r;
             continue;
+        }
         for (size_t i = 0; i < file->object.needed.count; i++)
             if (em_map_put(needed, file->object.needed.items[i], run) < 0)
                 return EM_NO_MEMORY;

@@ -27,6 +27,12 @@ struct em_refused_root {
     const char *why;
 };
 
+/* A file with ELF magic that is no whole object. */
+struct em_unreadable {
+    const struct em_env_object *object;
+    const char *problem;
+};
+
 /* What was opened, and whether all of it was there. */
 struct em_root {
     const struct em_env_object *object;
@@ -42,6 +48,9 @@ struct em_loading {
     struct {
         EM_VEC(struct em_refused_root);
     } refused;
+    struct {
+        EM_VEC(struct em_unreadable);
+    } unreadable;
     struct {
         EM_VEC(struct em_root);
     } roots;

@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+const char *em_draft_root(struct em_arena *arena, const struct em_env *env)
+{
+    return env->kind == EM_ENV_OBJECT ? em_path_dirname(arena, env->path) : env->path;
+}
+
 struct em_draft_change *em_draft_find(const struct em_draft *draft, const char *path)
 {
     return em_map_get(&draft->by_path, path);

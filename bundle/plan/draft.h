@@ -14,6 +14,7 @@ struct em_draft_change {
     enum em_path_tag tag;
     struct em_strings resolves;
     const char *reason;
+    int round;             /* of the planner, in which value was last changed */
     struct em_patch patch; /* from the bytes there are to the bytes there will be */
 };
 
@@ -31,6 +32,9 @@ struct em_draft {
     struct em_tree *overlay;
     struct em_env laid;
 };
+
+/* The directory that a plan's paths are relative to: the target, or where the object is that the target is. */
+const char *em_draft_root(struct em_arena *arena, const struct em_env *env);
 
 struct em_draft_change *em_draft_find(const struct em_draft *draft, const char *path);
 /* A new change, empty but for its path and owner. NULL: no memory. */

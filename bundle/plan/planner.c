@@ -21,6 +21,7 @@ struct planner {
     struct em_diagnose_cache cache;
     struct em_map barred;  /* path of an object that must be left alone -> why */
     struct em_map gave_up; /* finding -> why nothing was done */
+    int round;             /* counts from 1 in each draft */
     bool restart;          /* an object was barred: the draft must begin anew without it */
 };
 
@@ -51,16 +52,19 @@ static int add_resolved(struct planner *planner, struct em_draft_change *change,
     return em_vec_push(planner->arena, &change->resolves, text);
 }
 
-/* The change of an object, made from what the object is now if there is none yet. */
-static int change_of(struct planner *planner, const struct em_env_object *object, struct em_draft_change **change)
+/* What an object's path list is now: by its change, if there is one, else as on disk. Nothing is added to the draft. */
+static int list_of(struct planner *planner, const struct em_env_object *object, const char **list, enum em_path_tag *tag)
 {
+    const struct em_draft_change *change = em_draft_find(&planner->draft, object->path);
     em_cleanup_file struct em_file *file = NULL;
     struct em_object parsed;
     int r;
 
-    *change = em_draft_find(&planner->draft, object->path);
-    if (*change)
+    if (change) {
+        *list = change->value ? change->value : change->old_value;
+        *tag = change->tag;
         return EM_OK;
+    }
     r = em_tree_open(planner->before->env->tree, object->path, &file);
     if (r < 0) {
         errno = -r;
@@ -69,12 +73,22 @@ static int change_of(struct planner *planner, const struct em_env_object *object
     r = em_object_read(&parsed, planner->arena, &file->reader, planner->error);
     if (r < 0)
         return r;
+    *list = parsed.runpath ? parsed.runpath : parsed.rpath;
+    *tag = parsed.runpath ? EM_TAG_RUNPATH : parsed.rpath ? EM_TAG_RPATH : EM_TAG_KEEP;
+    return EM_OK;
+}
+
+static int change_of(struct planner *planner, const struct em_env_object *object, const char *list, enum em_path_tag tag,
+                     struct em_draft_change **change)
+{
+    *change = em_draft_find(&planner->draft, object->path);
+    if (*change)
+        return EM_OK;
     *change = em_draft_add(&planner->draft, object->path, object->owner);
     if (!*change)
         return EM_NO_MEMORY;
-    (*change)->old_value = parsed.runpath ? parsed.runpath : parsed.rpath;
-    (*change)->value = (*change)->old_value;
-    (*change)->tag = parsed.runpath ? EM_TAG_RUNPATH : parsed.rpath ? EM_TAG_RPATH : EM_TAG_KEEP;
+    (*change)->old_value = list;
+    (*change)->tag = tag;
     return EM_OK;
 }
 
@@ -100,6 +114,17 @@ static const char *directory_of(struct planner *planner, const char *path)
     return em_path_dirname(planner->arena, path);
 }
 
+/* One entry finds all members of a family: what the same round has put on the path resolves the others too. If it was there before
+ * and the library is still not found, a path is not what is missing. */
+static int already_there(struct planner *planner, const struct em_finding *finding)
+{
+    struct em_draft_change *change = em_draft_find(&planner->draft, finding->requester->path);
+
+    if (change && change->round == planner->round)
+        return add_resolved(planner, change, finding);
+    return give_up(planner, finding, "the directory is on the path already, and it is not found there");
+}
+
 /* The requester's path list gets the provider's directory. */
 static int set_path(struct planner *planner, const struct em_finding *finding, bool *progress)
 {
@@ -108,26 +133,28 @@ static int set_path(struct planner *planner, const struct em_finding *finding, b
     const char *entry = from && to ? em_pathlist_entry(planner->arena, from, to) : NULL;
     struct em_draft_change *change;
     struct em_error refusal = EM_ERROR_INIT;
+    enum em_path_tag tag = EM_TAG_KEEP;
+    const char *list = NULL;
     int r;
 
     if (!entry)
         return EM_NO_MEMORY;
-    r = change_of(planner, finding->requester, &change);
+    r = list_of(planner, finding->requester, &list, &tag);
     if (r < 0)
         return r;
-    /* One entry finds all members of a family: the others of this round are resolved by it too. */
-    if (em_pathlist_has(change->value, entry))
-        return *progress
-                   ? add_resolved(planner, change, finding)
-                   : give_up(planner, finding, "the directory is on the path already and the loader refuses what is there");
+    if (em_pathlist_has(list, entry))
+        return already_there(planner, finding);
+    r = change_of(planner, finding->requester, list, tag, &change);
+    if (r < 0)
+        return r;
     choose_tag(planner, change, finding);
-    change->value = em_pathlist_append(planner->arena, change->value, entry);
+    change->value = em_pathlist_append(planner->arena, list, entry);
+    change->round = planner->round;
     if (!change->value)
         return EM_NO_MEMORY;
     r = em_draft_patch(&planner->draft, change, &refusal);
     if (r == EM_REFUSED || r == EM_UNSUPPORTED || r == EM_BAD_ELF)
-        return em_map_put(&planner->barred, change->path, em_arena_strdup(planner->arena, refusal.sentence)) < 0 ? EM_NO_MEMORY
-                                                                                                                 : EM_REFUSED;
+        return bar(planner, change->path, em_arena_strdup(planner->arena, refusal.sentence));
     if (r < 0)
         return em_fail(planner->error, r, refusal.path, "%s", refusal.sentence);
     *progress = true;
@@ -159,7 +186,7 @@ static int move_paths(struct planner *planner, struct em_draft_change *change, c
     const struct em_env *env = planner->before->env;
     const char *site = finding->requester->owner ? finding->requester->owner->site
                        : env->sites.count > 0    ? env->sites.items[0]
-                                                 : env->path;
+                                                 : em_draft_root(planner->arena, env);
     const char *from = directory_of(planner, change->candidate->path);
     const char *to = directory_of(planner, change->path);
     const char *list = object->runpath ? object->runpath : object->rpath;
@@ -257,7 +284,7 @@ static int draft(struct planner *planner)
     planner->draft.by_path = (struct em_map){ .arena = planner->arena };
     planner->gave_up = (struct em_map){ .arena = planner->arena };
     planner->now = *planner->before;
-    for (int round = 0; round < MOST_ROUNDS; round++) {
+    for (planner->round = 1; planner->round <= MOST_ROUNDS; planner->round++) {
         bool progress = false;
         int r;
 

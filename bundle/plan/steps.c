@@ -5,6 +5,7 @@
 /* What is written from, and where to. */
 struct writer {
     struct em_arena *arena;
+    const char *root; /* of the target, in the environment's terms: plan->root is the same on this machine */
     struct em_plan *plan;
     const struct em_draft *draft;
     const struct em_diagnosis *after;
@@ -21,7 +22,7 @@ const char *em_draft_finding_name(struct em_arena *arena, const struct em_env *e
 
 static const char *in_root(struct writer *writer, const char *path)
 {
-    return em_path_after(path, writer->draft->env->path);
+    return em_path_after(path, writer->root);
 }
 
 static int add_input(struct writer *writer, const char *path, bool is_source)
@@ -119,7 +120,7 @@ static int add_record_steps(struct writer *writer)
 
         if (!path)
             return EM_NO_MEMORY;
-        if (!(*distribution)->has_record || !em_path_is_below(path, env->path))
+        if (!(*distribution)->has_record || !em_path_is_below(path, writer->root))
             continue;
         r = files_of(writer, *distribution, &step.files);
         if (r < 0)
@@ -177,7 +178,7 @@ static int find_root(struct writer *writer)
 {
     const struct em_env *env = writer->draft->env;
     char *real;
-    int r = em_tree_real_path(env->tree, writer->arena, env->path, &real);
+    int r = em_tree_real_path(env->tree, writer->arena, writer->root, &real);
 
     if (r < 0) {
         errno = -r;
@@ -193,7 +194,10 @@ int em_draft_to_plan(struct em_plan *plan, const struct em_draft *draft, const s
     struct writer writer = {
         .arena = draft->arena, .plan = plan, .draft = draft, .after = after, .gave_up = gave_up, .wish = wish, .error = error
     };
-    int r = find_root(&writer);
+    int r;
+
+    writer.root = em_draft_root(draft->arena, draft->env);
+    r = writer.root ? find_root(&writer) : EM_NO_MEMORY;
 
     if (r == EM_OK)
         r = write_steps(&writer);
