@@ -8,6 +8,8 @@
  *     em_pins_read(&pins, arena, bytes, ...)      --require-hashes FILE, sha256sum's format
  *     r = em_candidate_verify(candidate, pins, allow_unverified, error)   hashes the file now, and compares
  *
+ * A place may be a part of a site-packages, the bare nvidia/cudnn/lib too: the RECORD that lists its files is found above it.
+ *
  * What vouches for a file: the pin file if one was given (then nothing else counts), else the RECORD that lists it. With neither,
  * it is EM_REFUSED unless the user allowed it. A file that differs from what vouches for it is EM_REFUSED always.
  */
@@ -33,6 +35,9 @@ struct em_candidate {
     enum em_voucher voucher;                    /* set by em_candidate_verify */
     bool has_expected;                          /* the RECORD has a digest for it */
     struct em_sha256 expected;
+    bool has_expected_size; /* and a size */
+    uint64_t expected_size;
+    const char *problem;     /* NULL: the object was read; else why not. It answers to its file name, to be refused by name */
     struct em_sha256 actual; /* set by em_candidate_verify */
 };
 
@@ -49,7 +54,8 @@ struct em_source {
 int em_source_open(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,
                    struct em_error *error);
 
-/* File name (last component) or whole path -> digest, as sha256sum prints: "HEX  path" or "HEX *path". */
+/* File name (last component) or whole path -> digest, as sha256sum prints: "HEX  path" or "HEX *path". Empty lines and lines with "#"
+ * in front are passed over. A candidate is looked up by the longest tail of its path that is pinned. */
 struct em_pins {
     const char *path;
     struct em_map by_name; /* base name -> struct em_sha256 * */
@@ -57,7 +63,8 @@ struct em_pins {
 };
 int em_pins_read(struct em_pins *pins, struct em_arena *arena, const char *path, struct em_error *error);
 
-/* The candidates that answer a request for soname on that class and machine; in source order. */
+/* The candidates that answer a request for soname on that class and machine: those of that SONAME first, then those of that file
+ * name; among equals those that a RECORD has a digest for, then by path. */
 int em_source_find(const struct em_source *source, const char *soname, bool is64, bool big_endian, uint16_t machine,
                    struct em_arena *arena, struct em_candidates *found);
 

@@ -1,0 +1,73 @@
+#include "bundle/source/inside.h"
+
+#include <string.h>
+
+/* What the owner's RECORD says of the file. */
+static int find_expected(struct em_env *env, struct em_candidate *candidate)
+{
+    const struct em_record_row *row;
+    const char *spelled;
+
+    if (!candidate->distribution)
+        return EM_OK;
+    spelled = em_env_row_spelling(env, candidate->distribution, candidate->path);
+    if (!spelled)
+        return EM_NO_MEMORY;
+    row = em_record_find(&candidate->distribution->record, spelled);
+    if (!row)
+        return EM_OK;
+    candidate->has_expected = row->has_sha256;
+    candidate->expected = row->sha256;
+    candidate->has_expected_size = row->has_size;
+    candidate->expected_size = row->size;
+    return EM_OK;
+}
+
+/* An object that cannot be read stays a candidate, by its file name: whoever asks for it shall hear what is wrong with it. */
+static int read_candidate(struct em_source *source, struct em_env_object *object, struct em_error *error)
+{
+    struct em_candidate *candidate = em_new(source->env.arena, struct em_candidate);
+    em_cleanup_file struct em_file *file = NULL;
+    struct em_error problem = EM_ERROR_INIT;
+    int r;
+
+    if (!candidate)
+        return EM_NO_MEMORY;
+    *candidate = (struct em_candidate){ .path = object->path,
+                                        .tree = source->env.tree,
+                                        .node = object->node,
+                                        .place = source->place,
+                                        .distribution = object->owner };
+    r = em_tree_open(candidate->tree, candidate->path, &file);
+    if (r < 0) {
+        errno = -r;
+        return em_fail_errno(error, candidate->path, "cannot be opened");
+    }
+    r = em_object_read(&candidate->object, source->env.arena, &file->reader, &problem);
+    if (r == EM_BAD_ELF || r == EM_NOT_ELF || r == EM_LIMIT || r == EM_UNSUPPORTED) {
+        candidate->object = (struct em_object){ 0 };
+        candidate->problem = em_arena_strdup(source->env.arena, problem.sentence);
+        r = candidate->problem ? EM_OK : EM_NO_MEMORY;
+    } else if (r < 0 && error) {
+        *error = problem;
+    }
+    if (r == EM_OK)
+        r = find_expected(&source->env, candidate);
+    return r < 0 ? r : em_vec_push(source->env.arena, &source->candidates, candidate);
+}
+
+int em_source_read_directory(struct em_source *source, struct em_arena *arena, struct em_tree *tree, struct em_error *error)
+{
+    int r = em_env_read(&source->env, arena, tree, source->place, error);
+
+    if (r < 0)
+        return r;
+    if (source->env.objects.count == 0)
+        return em_fail(error, EM_UNSUPPORTED, source->place, "holds no library that could be copied");
+    em_vec_each (struct em_env_object, object, &source->env.objects) {
+        r = read_candidate(source, object, error);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}

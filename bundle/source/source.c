@@ -1,0 +1,84 @@
+#include "bundle/source/inside.h"
+
+#include <string.h>
+
+int em_source_open(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,
+                   struct em_error *error)
+{
+    struct em_source *opened = em_new(arena, struct em_source);
+    int r;
+
+    if (!opened)
+        return EM_NO_MEMORY;
+    opened->place = em_arena_strdup(arena, place);
+    if (!opened->place)
+        return EM_NO_MEMORY;
+    if (strncmp(place, "pip:", 4) == 0)
+        return em_fail(error, EM_NOT_BUILT, place, "fetching by pip is not built yet: download and unpack it");
+    r = em_source_read_directory(opened, arena, tree, error);
+    if (r == EM_OK)
+        *source = opened;
+    return r;
+}
+
+/* ---- what vouches for a candidate ---- */
+
+static int check_pin(struct em_candidate *candidate, const struct em_pins *pins, struct em_error *error)
+{
+    const struct em_sha256 *pin;
+    char hex[EM_SHA256_HEX_SIZE];
+    int r = em_pins_find(pins, candidate, &pin, error);
+
+    if (r < 0)
+        return r;
+    if (!pin)
+        return em_fail(error, EM_REFUSED, candidate->path, "is not in %s, and only what is may be copied", pins->path);
+    if (!em_sha256_equal(pin, &candidate->actual)) {
+        em_sha256_hex(&candidate->actual, hex);
+        return em_fail(error, EM_REFUSED, candidate->path, "is not what %s asks for: its SHA-256 is %s", pins->path, hex);
+    }
+    candidate->voucher = EM_VOUCHER_PIN;
+    return EM_OK;
+}
+
+static int check_record(struct em_candidate *candidate, bool allow_unverified, struct em_error *error)
+{
+    const struct em_distribution *distribution = candidate->distribution;
+
+    if (!candidate->has_expected) {
+        if (allow_unverified)
+            return EM_OK;
+        return em_fail(error, EM_REFUSED, candidate->path,
+                       "has nothing that vouches for it, neither a RECORD nor a pin: --require-hashes FILE pins it, "
+                       "--allow-unverified takes it as it is");
+    }
+    if (candidate->has_expected_size && candidate->expected_size != candidate->node.size)
+        return em_fail(error, EM_REFUSED, candidate->path, "is not what the RECORD of %s %s says: %llu bytes instead of %llu",
+                       distribution->name, distribution->version, (unsigned long long)candidate->node.size,
+                       (unsigned long long)candidate->expected_size);
+    if (!em_sha256_equal(&candidate->expected, &candidate->actual))
+        return em_fail(error, EM_REFUSED, candidate->path, "is not what the RECORD of %s %s says: the SHA-256 differs",
+                       distribution->name, distribution->version);
+    candidate->voucher = EM_VOUCHER_RECORD;
+    return EM_OK;
+}
+
+int em_candidate_verify(struct em_candidate *candidate, const struct em_pins *pins, bool allow_unverified,
+                        struct em_error *error)
+{
+    em_cleanup_file struct em_file *file = NULL;
+    int r = em_tree_open(candidate->tree, candidate->path, &file);
+
+    candidate->voucher = EM_VOUCHER_NONE;
+    if (r < 0) {
+        errno = -r;
+        return em_fail_errno(error, candidate->path, "cannot be opened");
+    }
+    candidate->node = file->node;
+    r = em_hash_reader(&file->reader, &candidate->actual, NULL, error);
+    if (r == EM_OK)
+        r = pins && pins->given ? check_pin(candidate, pins, error) : check_record(candidate, allow_unverified, error);
+    if (r == EM_OK && candidate->problem)
+        return em_fail(error, EM_REFUSED, candidate->path, "cannot be used: it %s", candidate->problem);
+    return r;
+}
