@@ -1,0 +1,353 @@
+#include "bundle/tree/tree.h"
+#include "cli/cli.h"
+#include "patcher/patcher.h"
+
+#include <string.h>
+
+const struct em_command em_show_command = {
+    .name = "show",
+    .arguments = "FILE...",
+    .summary = "One object: class, machine, soname, NEEDED, paths, flags, versions, what it may dlopen",
+    .example = "elfmend show .venv/lib/python3.11/site-packages/nvidia/cudnn/lib/libcudnn.so.9",
+    .details = "\"may open\" lists the library names in the object's read-only data: what it hands to dlopen is among them.\n",
+    .accepts = 0,
+    .run = em_cmd_show,
+};
+
+struct shown {
+    const char *path;
+    struct em_object object;
+    struct em_strings names;
+};
+
+struct shown_list {
+    EM_VEC(struct shown);
+};
+
+/* ---- words ---- */
+
+struct word {
+    uint64_t bit;
+    const char *name;
+};
+
+/* gABI chapter 5, "Dynamic Section", and gnu-gabi: DT_FLAGS and DT_FLAGS_1, with readelf's words. */
+static const struct word flag_words[] = {
+    { DF_ORIGIN, "ORIGIN" },     { DF_SYMBOLIC, "SYMBOLIC" },     { DF_TEXTREL, "TEXTREL" },
+    { DF_BIND_NOW, "BIND_NOW" }, { DF_STATIC_TLS, "STATIC_TLS" },
+};
+static const struct word flag_1_words[] = {
+    { DF_1_NOW, "NOW" },           { DF_1_GLOBAL, "GLOBAL" },     { DF_1_GROUP, "GROUP" },
+    { DF_1_NODELETE, "NODELETE" }, { DF_1_LOADFLTR, "LOADFLTR" }, { DF_1_INITFIRST, "INITFIRST" },
+    { DF_1_NOOPEN, "NOOPEN" },     { DF_1_ORIGIN, "ORIGIN" },     { DF_1_INTERPOSE, "INTERPOSE" },
+    { DF_1_NODEFLIB, "NODEFLIB" }, { DF_1_NODUMP, "NODUMP" },     { DF_1_SINGLETON, "SINGLETON" },
+    { DF_1_PIE, "PIE" },
+};
+
+static const char *type_name(const struct em_object *object)
+{
+    switch (object->type) {
+    case ET_REL: return "relocatable";
+    case ET_EXEC: return "executable";
+    case ET_CORE: return "core";
+    case ET_DYN:
+        return object->interpreter || object->dt_flags_1 & DF_1_PIE ? "executable, position-independent" : "shared object";
+    default: return "unknown";
+    }
+}
+
+static const char *stack_name(enum em_stack stack)
+{
+    switch (stack) {
+    case EM_STACK_ABSENT: return "absent";
+    case EM_STACK_PLAIN: return "plain";
+    case EM_STACK_EXECUTABLE: return "executable";
+    }
+    return "";
+}
+
+static const char *stack_sentence(enum em_stack stack)
+{
+    switch (stack) {
+    case EM_STACK_ABSENT: return "no PT_GNU_STACK: executable on most machines";
+    case EM_STACK_PLAIN: return "not executable";
+    case EM_STACK_EXECUTABLE: return "executable";
+    }
+    return "";
+}
+
+static void build_id(const struct em_object *object, char text[2 * 64 + 1])
+{
+    size_t size = object->build_id_size < 64 ? object->build_id_size : 64;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < size; i++)
+        snprintf(text + 2 * i, 3, "%02x", object->build_id[i]);
+}
+
+/* ---- text ---- */
+
+/* Names come from the file: what would steer a terminal is shown as an escape. */
+static void put_text(const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        if (c < 0x20 || c == 0x7f)
+            printf("\\x%02x", c);
+        else
+            putchar(c);
+    }
+}
+
+static void put_field(const char *label, const char *value)
+{
+    printf("  %-12s ", label);
+    put_text(value);
+    putchar('\n');
+}
+
+static void put_list(const char *label, const struct em_strings *values)
+{
+    em_vec_each (const char *, value, values)
+        put_field(value == values->items ? label : "", *value);
+}
+
+static void put_words(const char *label, const struct word *words, size_t count, uint64_t bits)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!(bits & words[i].bit))
+            continue;
+        if (!any)
+            printf("  %-12s", label);
+        printf(" %s", words[i].name);
+        any = true;
+    }
+    if (any)
+        putchar('\n');
+}
+
+static void put_versions(const struct em_object *object)
+{
+    const char *label = "wants";
+
+    em_vec_each (const struct em_verneed, need, &object->verneed) {
+        em_vec_each (const struct em_version, version, &need->versions) {
+            printf("  %-12s ", label);
+            put_text(version->name);
+            printf(" of ");
+            put_text(need->file);
+            printf("%s\n", version->weak ? " (weak)" : "");
+            label = "";
+        }
+    }
+    label = "defines";
+    em_vec_each (const struct em_version, version, &object->verdef) {
+        if (version->base)
+            continue;
+        put_field(label, version->name);
+        label = "";
+    }
+}
+
+static void show_text(const struct shown *shown, struct em_arena *arena)
+{
+    const struct em_object *object = &shown->object;
+    const char *machine = em_machine_name(arena, object->machine);
+    char id[2 * 64 + 1];
+
+    put_text(shown->path);
+    putchar('\n');
+    printf("  %-12s ELF%d, %s-endian\n", "class", object->is64 ? 64 : 32, object->big_endian ? "big" : "little");
+    put_field("machine", machine ? machine : "");
+    put_field("type", type_name(object));
+    printf("  %-12s %llu bytes\n", "size", (unsigned long long)object->size);
+    if (object->soname)
+        put_field("soname", object->soname);
+    put_list("needed", &object->needed);
+    put_list("filter", &object->filters);
+    put_list("auxiliary", &object->auxiliaries);
+    if (object->rpath)
+        put_field(object->runpath ? "rpath (dead)" : "rpath", *object->rpath ? object->rpath : "\"\"");
+    if (object->runpath)
+        put_field("runpath", *object->runpath ? object->runpath : "\"\": switches inherited RPATHs off");
+    if (object->interpreter)
+        put_field("interpreter", object->interpreter);
+    put_words("flags", flag_words, sizeof flag_words / sizeof *flag_words, object->dt_flags);
+    put_words("flags_1", flag_1_words, sizeof flag_1_words / sizeof *flag_1_words, object->dt_flags_1);
+    put_field("stack", stack_sentence(object->stack));
+    build_id(object, id);
+    if (*id)
+        put_field("build id", id);
+    put_versions(object);
+    put_list("may open", &shown->names);
+    if (object->sections_beyond_end)
+        put_field("truncated", "section headers are promised and lie beyond the end of the file");
+}
+
+/* ---- JSON ---- */
+
+/* A string of the file; what is not UTF-8 is not JSON, and is spelled byte by byte. */
+static json_t *string_json(const char *string)
+{
+    em_cleanup_text struct em_text text = { 0 };
+    json_t *json;
+
+    if (!string)
+        return json_null();
+    json = json_string(string);
+    for (const char *at = string; !json && *at; at++)
+        em_text_printf(&text, (unsigned char)*at < 0x80 ? "%c" : "\\x%02x", (unsigned char)*at);
+    return json ? json : json_string(text.data && !text.failed ? text.data : "");
+}
+
+static json_t *strings_json(const struct em_strings *strings)
+{
+    json_t *array = json_array();
+
+    em_vec_each (const char *, string, strings)
+        json_array_append_new(array, string_json(*string));
+    return array;
+}
+
+static void append_words(json_t *array, const struct word *words, size_t count, uint64_t bits)
+{
+    for (size_t i = 0; i < count; i++)
+        if (bits & words[i].bit)
+            json_array_append_new(array, json_string(words[i].name));
+}
+
+static json_t *versions_json(const struct em_versions *versions)
+{
+    json_t *array = json_array();
+
+    em_vec_each (const struct em_version, version, versions)
+        if (!version->base)
+            json_array_append_new(array, string_json(version->name));
+    return array;
+}
+
+static json_t *object_json(const struct shown *shown, struct em_arena *arena)
+{
+    const struct em_object *object = &shown->object;
+    json_t *json = json_object(), *flags = json_array(), *flags_1 = json_array(), *needs = json_array();
+    char id[2 * 64 + 1];
+
+    append_words(flags, flag_words, sizeof flag_words / sizeof *flag_words, object->dt_flags);
+    append_words(flags_1, flag_1_words, sizeof flag_1_words / sizeof *flag_1_words, object->dt_flags_1);
+    em_vec_each (const struct em_verneed, need, &object->verneed)
+        json_array_append_new(
+            needs, json_pack("{s:o, s:o}", "file", string_json(need->file), "versions", versions_json(&need->versions)));
+    build_id(object, id);
+    json_object_set_new(json, "path", string_json(shown->path));
+    json_object_set_new(json, "class", json_integer(object->is64 ? 64 : 32));
+    json_object_set_new(json, "byte_order", json_string(object->big_endian ? "big" : "little"));
+    json_object_set_new(json, "machine", string_json(em_machine_name(arena, object->machine)));
+    json_object_set_new(json, "type", json_string(type_name(object)));
+    json_object_set_new(json, "size", json_integer((json_int_t)object->size));
+    json_object_set_new(json, "soname", string_json(object->soname));
+    json_object_set_new(json, "needed", strings_json(&object->needed));
+    json_object_set_new(json, "filters", strings_json(&object->filters));
+    json_object_set_new(json, "auxiliaries", strings_json(&object->auxiliaries));
+    json_object_set_new(json, "rpath", string_json(object->rpath));
+    json_object_set_new(json, "runpath", string_json(object->runpath));
+    json_object_set_new(json, "interpreter", string_json(object->interpreter));
+    json_object_set_new(json, "flags", flags);
+    json_object_set_new(json, "flags_1", flags_1);
+    json_object_set_new(json, "stack", json_string(stack_name(object->stack)));
+    json_object_set_new(json, "build_id", *id ? json_string(id) : json_null());
+    json_object_set_new(json, "version_needs", needs);
+    json_object_set_new(json, "version_defines", versions_json(&object->verdef));
+    json_object_set_new(json, "may_open", strings_json(&shown->names));
+    json_object_set_new(json, "truncated", json_boolean(object->sections_beyond_end));
+    return json;
+}
+
+/* ---- the command ---- */
+
+static bool is_wheel(const char *path)
+{
+    size_t length = strlen(path);
+
+    return length > 4 && strcmp(path + length - 4, ".whl") == 0;
+}
+
+static int read_object(struct shown *shown, struct em_arena *arena, struct em_tree *tree, const char *path,
+                       struct em_error *error)
+{
+    em_cleanup_file struct em_file *file = NULL;
+    int r = em_tree_open(tree, path, &file);
+
+    *shown = (struct shown){ .path = path };
+    if (r == -EISDIR)
+        return em_fail(error, EM_USAGE, path, "is a directory: `elfmend audit` looks at all that is in it");
+    if (r == -EINVAL)
+        return em_fail(error, EM_NOT_ELF, path, "is no regular file");
+    if (r < 0) {
+        errno = -r;
+        return em_fail_errno(error, path, "cannot be opened");
+    }
+    if (is_wheel(path))
+        return em_fail(error, EM_NOT_BUILT, path, "is a wheel, and wheels are not built yet");
+    r = em_object_read(&shown->object, arena, &file->reader, error);
+    return r < 0 ? r : em_names_scan(&shown->names, arena, &file->reader, error);
+}
+
+static int print_json(const struct shown_list *list, struct em_arena *arena, struct em_error *error)
+{
+    json_t *objects = json_array();
+
+    em_vec_each (const struct shown, shown, list)
+        json_array_append_new(objects, object_json(shown, arena));
+    if (em_json_print(json_pack("{s:s, s:o}", "schema", "elfmend.show/1", "objects", objects)) == EM_EXIT_OK)
+        return EM_OK;
+    return em_fail(error, EM_IO, NULL, "the report cannot be written");
+}
+
+/* All are read before anything is printed: a report is whole, or there is none. */
+static int show(const struct em_options *options, struct em_error *error)
+{
+    em_cleanup_tree struct em_tree *tree = NULL;
+    struct shown_list list = { 0 };
+    int r = em_tree_disk(&tree, NULL, error);
+
+    if (r == EM_OK && options->arguments.count == 0)
+        return em_fail(error, EM_USAGE, NULL, "show needs a FILE; `elfmend show --help` has an example");
+    em_vec_each (const char *, path, &options->arguments) {
+        struct shown shown;
+
+        if (r == EM_OK)
+            r = read_object(&shown, options->arena, tree, *path, error);
+        if (r == EM_OK)
+            r = em_vec_push(options->arena, &list, shown);
+    }
+    if (r == EM_OK && options->json)
+        return print_json(&list, options->arena, error);
+    em_vec_each (const struct shown, shown, &list) {
+        if (r < 0)
+            break;
+        if (shown > list.items)
+            putchar('\n');
+        show_text(shown, options->arena);
+    }
+    return r;
+}
+
+int em_cmd_show(int argc, char **argv)
+{
+    struct em_options options = { 0 };
+    struct em_error error = EM_ERROR_INIT;
+    int status = em_options_parse(&options, argc, argv, &em_show_command);
+
+    if (status < 0) {
+        int r = show(&options, &error);
+
+        if (r == EM_NO_MEMORY)
+            em_fail(&error, r, NULL, "out of memory");
+        status = r == EM_OK ? EM_EXIT_OK : em_report_error(&error);
+    }
+    em_options_free(&options);
+    return status;
+}
