@@ -15,7 +15,7 @@ PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
 PACKAGES := libelf libarchive libzip libxxhash libcrypto libdeflate zlib jansson
 DEPS := gcc make pkg-config libelf-dev libarchive-dev libzip-dev libxxhash-dev libssl-dev libdeflate-dev zlib1g-dev \
-        libjansson-dev libcmocka-dev libc6-dev perl python3 python3-venv binutils elfutils strace
+        libjansson-dev libcmocka-dev libc6-dev perl python3 python3-venv python3-jsonschema binutils elfutils strace
 LINT_DEPS := clang clang-tidy clang-format cppcheck
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wvla $(if $(WERROR),-Werror)
