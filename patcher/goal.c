@@ -6,13 +6,14 @@
 
 int em_goal_want(struct em_goal *goal, const char *text, size_t *string)
 {
-    for (size_t i = 0; i < goal->strings.count; i++)
-        if (strcmp(goal->strings.items[i].text, text) == 0) {
-            *string = i;
-            return EM_OK;
-        }
-    *string = goal->strings.count;
-    return em_vec_push(goal->arena, &goal->strings, (struct em_goal_string){ .text = text });
+    uintptr_t known = (uintptr_t)em_map_get(&goal->wanted, text);
+    int r;
+
+    *string = known > 0 ? (size_t)known - 1 : goal->strings.count;
+    if (known > 0)
+        return EM_OK;
+    r = em_map_put(&goal->wanted, text, (void *)(uintptr_t)(*string + 1));
+    return r < 0 ? r : em_vec_push(goal->arena, &goal->strings, (struct em_goal_string){ .text = text });
 }
 
 int em_goal_change(struct em_goal *goal, uint64_t offset, const void *bytes, size_t size)
@@ -341,6 +342,7 @@ int em_goal_start(struct em_goal *goal, struct em_image *image, struct em_error 
     int r;
 
     *goal = (struct em_goal){ .image = image, .arena = image->arena, .stack = -1, .osabi = -1 };
+    goal->wanted.arena = goal->renames.arena = goal->arena;
     for (size_t i = 0; i < image->dyn_count; i++) {
         struct em_goal_dyn dyn = { image->dyns[i].tag, image->dyns[i].value, EM_NO_STRING, i };
 
@@ -357,7 +359,8 @@ int em_goal_start(struct em_goal *goal, struct em_image *image, struct em_error 
         return r;
     goal->need_gone = em_arena_array(goal->arena, goal->needs.records.count + 1, sizeof *goal->need_gone);
     goal->need_file = em_arena_array(goal->arena, goal->needs.records.count + 1, sizeof *goal->need_file);
-    if (!goal->need_gone || !goal->need_file)
+    goal->aux_gone = em_arena_array(goal->arena, goal->needs.aux.count + 1, sizeof *goal->aux_gone);
+    if (!goal->need_gone || !goal->need_file || !goal->aux_gone)
         return EM_NO_MEMORY;
     for (size_t i = 0; i < goal->needs.records.count; i++)
         goal->need_file[i] = EM_NO_STRING;
@@ -366,7 +369,9 @@ int em_goal_start(struct em_goal *goal, struct em_image *image, struct em_error 
 
 int em_goal_finish(struct em_goal *goal, struct em_error *error)
 {
-    return em_goal_finish_versions(goal, error);
+    int r = em_goal_finish_versions(goal, error);
+
+    return r < 0 ? r : em_goal_finish_symbols(goal, error);
 }
 
 bool em_goal_is_reached(const struct em_goal *goal)

@@ -62,8 +62,13 @@ struct em_goal {
     struct em_symbols symbols;
     struct em_vertable needs, defines; /* as they are in the file */
     bool *need_gone;                   /* by record of needs: it is dropped */
+    bool *aux_gone;                    /* by needs.aux: this version is dropped */
     size_t *need_file;                 /* by record: the string that vn_file shall be, or EM_NO_STRING */
     bool needs_changed;
+    uint8_t *versym; /* .gnu.version as it shall be, by symbol; NULL until an edit asks for it */
+    uint64_t versym_offset;
+    struct em_map renames; /* symbol names, old to new */
+    struct em_map wanted;  /* text of strings to its number plus 1 */
 
     const char *interpreter; /* NULL: stays */
     int stack;               /* -1: stays; else PF_X or 0 */
@@ -89,7 +94,10 @@ struct em_goal_dyn *em_goal_dyn(struct em_goal *goal, uint64_t tag);
 int em_goal_replace_file(struct em_goal *goal, const char *file, const char *replacement, struct em_error *error);
 int em_goal_remove_file(struct em_goal *goal, const char *file, struct em_error *error);
 int em_goal_finish_versions(struct em_goal *goal, struct em_error *error);
+/* 0 and goal->versym, which is NULL if the object has no such table. */
+int em_goal_load_versym(struct em_goal *goal, struct em_error *error);
 int em_goal_clear_version(struct em_goal *goal, const char *symbol, struct em_error *error);
 int em_goal_rename_symbol(struct em_goal *goal, const char *symbol, const char *replacement, struct em_error *error);
+int em_goal_finish_symbols(struct em_goal *goal, struct em_error *error);
 
 #endif

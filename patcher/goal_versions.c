@@ -52,59 +52,123 @@ int em_goal_remove_file(struct em_goal *goal, const char *file, struct em_error 
     return EM_OK;
 }
 
-static bool versym_offset(const struct em_goal *goal, uint64_t *offset)
+int em_goal_load_versym(struct em_goal *goal, struct em_error *error)
 {
     const struct em_dyn *versym = em_image_dyn(goal->image, DT_VERSYM);
+    uint64_t size = goal->symbols.count * 2;
+    int r;
 
-    return versym && goal->symbols.there && em_image_offset(goal->image, versym->value, goal->symbols.count * 2, offset);
+    if (goal->versym || !versym || !goal->symbols.there || size == 0)
+        return EM_OK;
+    if (!em_image_offset(goal->image, versym->value, size, &goal->versym_offset))
+        return em_fail_at(error, EM_BAD_ELF, goal->image->name, goal->image->dynamic_offset,
+                          "has symbol versions (DT_VERSYM) that lead out of their PT_LOAD");
+    goal->versym = em_arena_alloc(goal->arena, (size_t)size);
+    if (!goal->versym)
+        return EM_NO_MEMORY;
+    r = em_read_at(goal->image->reader, goal->versym, (size_t)size, goal->versym_offset, error);
+    if (r < 0)
+        goal->versym = NULL;
+    return r;
 }
 
 /* Symbols that wanted a version of a file that is gone want any version now: VER_NDX_GLOBAL. */
 static int free_symbols(struct em_goal *goal, const struct em_vernaux *aux, size_t count, size_t *freed, struct em_error *error)
 {
-    uint64_t offset;
+    int r = em_goal_load_versym(goal, error);
 
-    if (!versym_offset(goal, &offset))
-        return EM_OK;
-    for (uint64_t i = 0; i < goal->symbols.count; i++) {
-        const uint8_t *at;
-        uint8_t global[2];
-        int r = em_image_peek(goal->image, offset + 2 * i, 2, "a symbol's version", &at, error);
+    for (uint64_t i = 0; r == EM_OK && goal->versym && i < goal->symbols.count; i++)
+        for (size_t j = 0; j < count; j++)
+            if ((em_get16(goal->image, goal->versym + 2 * i) & 0x7fff) == (aux[j].other & 0x7fff)) {
+                em_put16(goal->image, goal->versym + 2 * i, VER_NDX_GLOBAL);
+                (*freed)++;
+                break;
+            }
+    return r;
+}
 
-        if (r < 0)
-            return r;
-        for (size_t j = 0; j < count; j++) {
-            if ((em_get16(goal->image, at) & 0x7fff) != (aux[j].other & 0x7fff))
-                continue;
-            em_put16(goal->image, global, VER_NDX_GLOBAL);
-            r = em_goal_change(goal, offset + 2 * i, global, sizeof global);
-            if (r < 0)
-                return r;
-            (*freed)++;
-            break;
+/* A version that only the cleared symbols wanted: ld.so would refuse to load over it all the same, so it goes too. */
+static void drop_unused(struct em_goal *goal, const uint32_t *cleared, size_t count)
+{
+    for (size_t i = 0; i < goal->needs.records.count; i++) {
+        const struct em_verrec *record = &goal->needs.records.items[i];
+        size_t left = 0;
+
+        for (size_t j = record->aux_first; j < record->aux_first + record->aux_count; j++) {
+            uint16_t index = goal->needs.aux.items[j].other & 0x7fff;
+            bool hit = false, used = false;
+
+            for (size_t k = 0; k < count; k++)
+                hit = hit || cleared[k] == index;
+            for (uint64_t k = 0; hit && !used && k < goal->symbols.count; k++)
+                used = (em_get16(goal->image, goal->versym + 2 * k) & 0x7fff) == index;
+            if (hit && !used)
+                goal->aux_gone[j] = goal->needs_changed = true;
+            left += !goal->aux_gone[j];
         }
+        if (record->aux_count > 0 && left == 0)
+            goal->need_gone[i] = true;
     }
-    return EM_OK;
+}
+
+int em_goal_clear_version(struct em_goal *goal, const char *symbol, struct em_error *error)
+{
+    struct {
+        EM_VEC(uint32_t);
+    } cleared = { 0 };
+    int r = em_goal_load_versym(goal, error);
+
+    for (uint64_t i = 1; r == EM_OK && goal->versym && i < goal->symbols.count; i++) {
+        uint64_t offset = goal->symbols.offset + i * em_sym_size(goal->image);
+        uint16_t index = em_get16(goal->image, goal->versym + 2 * i) & 0x7fff;
+        const uint8_t *at;
+        const char *name;
+
+        if (index <= VER_NDX_GLOBAL)
+            continue;
+        r = em_image_peek(goal->image, offset, em_sym_size(goal->image), "a dynamic symbol", &at, error);
+        if (r == EM_OK)
+            r = em_image_string(goal->image, em_get_symbol(goal->image, at).name, &name, error);
+        if (r < 0 || strcmp(name, symbol) != 0)
+            continue;
+        em_put16(goal->image, goal->versym + 2 * i, VER_NDX_GLOBAL);
+        r = em_vec_push(goal->arena, &cleared, index);
+    }
+    if (r == EM_OK && cleared.count > 0)
+        drop_unused(goal, cleared.items, cleared.count);
+    return r;
+}
+
+static size_t aux_left(const struct em_goal *goal, const struct em_verrec *record)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < record->aux_count; i++)
+        left += !goal->aux_gone[record->aux_first + i];
+    return left;
 }
 
 static void put_need(struct em_goal *goal, uint8_t *at, const struct em_verrec *record, bool last)
 {
     struct em_image *image = goal->image;
+    size_t left = aux_left(goal, record), done = 0;
 
     em_put16(image, at, VER_NEED_CURRENT);
-    em_put16(image, at + 2, (uint16_t)record->aux_count);
+    em_put16(image, at + 2, (uint16_t)left);
     em_put32(image, at + 4, record->file);
-    em_put32(image, at + 8, record->aux_count > 0 ? (uint32_t)RECORD_SIZE : 0);
-    em_put32(image, at + 12, last ? 0 : (uint32_t)(RECORD_SIZE * (1 + record->aux_count)));
+    em_put32(image, at + 8, left > 0 ? (uint32_t)RECORD_SIZE : 0);
+    em_put32(image, at + 12, last ? 0 : (uint32_t)(RECORD_SIZE * (1 + left)));
     for (size_t i = 0; i < record->aux_count; i++) {
         const struct em_vernaux *aux = &goal->needs.aux.items[record->aux_first + i];
 
+        if (goal->aux_gone[record->aux_first + i])
+            continue;
         at += RECORD_SIZE;
         em_put32(image, at, aux->hash);
         em_put16(image, at + 4, aux->flags);
         em_put16(image, at + 6, aux->other);
         em_put32(image, at + 8, aux->name);
-        em_put32(image, at + 12, i + 1 < record->aux_count ? (uint32_t)RECORD_SIZE : 0);
+        em_put32(image, at + 12, ++done < left ? (uint32_t)RECORD_SIZE : 0);
     }
 }
 
@@ -137,7 +201,7 @@ static int write_needs_again(struct em_goal *goal, struct em_error *error)
         put_need(goal, table + at, record, ++done == left);
         if (goal->need_file[i] != EM_NO_STRING)
             r = em_vec_push(goal->arena, &goal->refs, (struct em_goal_ref){ goal->needs.offset + at + 4, goal->need_file[i] });
-        at += RECORD_SIZE * (1 + record->aux_count);
+        at += RECORD_SIZE * (1 + aux_left(goal, record));
     }
     if (r == EM_OK)
         r = em_goal_change(goal, goal->needs.offset, table, (size_t)goal->needs.size);
@@ -159,6 +223,8 @@ int em_goal_finish_versions(struct em_goal *goal, struct em_error *error)
         return EM_OK;
     for (size_t i = 0; i < goal->needs.records.count; i++)
         any_gone = any_gone || goal->need_gone[i];
+    for (size_t i = 0; i < goal->needs.aux.count; i++)
+        any_gone = any_gone || goal->aux_gone[i];
     if (any_gone) {
         size_t left = 0;
         int r = write_needs_again(goal, error);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define PIECE ((size_t)64 * 1024)
+#define FEW 64u /* strings for which a search of the whole table each is fine */
 
 struct run {
     uint64_t start, size;
@@ -54,7 +55,8 @@ static void mark_versions(struct table *table)
         if (goal->need_file[i] == EM_NO_STRING)
             mark(table, record->file);
         for (size_t j = 0; j < record->aux_count; j++)
-            mark(table, goal->needs.aux.items[record->aux_first + j].name);
+            if (!goal->aux_gone[record->aux_first + j])
+                mark(table, goal->needs.aux.items[record->aux_first + j].name);
     }
     for (size_t i = 0; i < goal->defines.aux.count; i++)
         mark(table, goal->defines.aux.items[i].name);
@@ -129,6 +131,28 @@ static int start_table(struct table *table, struct em_goal *goal, struct em_erro
     return r < 0 ? r : find_free(table, error);
 }
 
+/* Many strings: whole ones only, by a map. */
+static int find_whole(struct em_goal *goal, bool *found, struct em_error *error)
+{
+    struct em_bytes bytes;
+    int r = em_read_bytes(goal->image->reader, goal->arena, goal->image->strtab_offset, goal->image->strtab_size, &bytes,
+                          error);
+
+    for (size_t at = 0; r == EM_OK && at < bytes.size;) {
+        const char *text = em_bytes_string(bytes, at);
+        uintptr_t number = text ? (uintptr_t)em_map_get(&goal->wanted, text) : 0;
+
+        if (!text)
+            break;
+        if (number > 0 && !found[number - 1]) {
+            goal->strings.items[number - 1].offset = at;
+            found[number - 1] = true;
+        }
+        at += strlen(text) + 1;
+    }
+    return r;
+}
+
 /* The places of all wanted strings that the table has, in one pass. */
 static int find_present(struct em_goal *goal, bool *found, struct em_error *error)
 {
@@ -136,6 +160,8 @@ static int find_present(struct em_goal *goal, bool *found, struct em_error *erro
     size_t longest = 1;
     uint64_t size = goal->image->strtab_size;
 
+    if (goal->strings.count > FEW)
+        return find_whole(goal, found, error);
     em_vec_each (struct em_goal_string, string, &goal->strings)
         if (strlen(string->text) + 1 > longest)
             longest = strlen(string->text) + 1;
@@ -222,47 +248,61 @@ static void find_end(const struct table *table, struct em_placement *placement)
             placement->appended_at = run->start;
 }
 
+/* Tails are looked for while there are few strings: a rename of all symbols has no use for it, and would take its square. */
 static int append(struct em_placement *placement, struct em_goal *goal, struct em_goal_string *string)
 {
     size_t size = strlen(string->text) + 1;
-    uint8_t *hit = placement->appended_size > 0 ? memmem(placement->appended, placement->appended_size, string->text, size)
-                                                : NULL;
-    uint8_t *longer;
+    uint8_t *hit = placement->appended_size > 0 && goal->strings.count <= FEW
+                       ? memmem(placement->appended, placement->appended_size, string->text, size)
+                       : NULL;
 
     if (hit) {
         string->offset = placement->appended_at + (uint64_t)(hit - placement->appended);
         return EM_OK;
     }
-    longer = em_arena_alloc(goal->arena, placement->appended_size + size);
-    if (!longer)
-        return EM_NO_MEMORY;
-    if (placement->appended_size > 0)
-        memcpy(longer, placement->appended, placement->appended_size);
-    memcpy(longer + placement->appended_size, string->text, size);
+    if (placement->appended_size + size > placement->appended_capacity) {
+        size_t capacity = 2 * (placement->appended_size + size);
+        uint8_t *larger = em_arena_alloc(goal->arena, capacity);
+
+        if (!larger)
+            return EM_NO_MEMORY;
+        if (placement->appended_size > 0)
+            memcpy(larger, placement->appended, placement->appended_size);
+        placement->appended = larger;
+        placement->appended_capacity = capacity;
+    }
+    memcpy(placement->appended + placement->appended_size, string->text, size);
     string->offset = placement->appended_at + placement->appended_size;
-    placement->appended = longer;
     placement->appended_size += size;
     return EM_OK;
 }
 
+static int by_length(const void *a, const void *b, void *context)
+{
+    const struct em_goal *goal = context;
+    size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    size_t x_length = strlen(goal->strings.items[x].text), y_length = strlen(goal->strings.items[y].text);
+
+    if (x_length != y_length)
+        return x_length > y_length ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
 /* The longest first: a shorter one may be its tail, or fit where it does not. */
-static size_t *by_length(struct em_goal *goal)
+static size_t *order_by_length(struct em_goal *goal)
 {
     size_t *order = em_arena_array(goal->arena, goal->strings.count + 1, sizeof *order);
 
-    for (size_t i = 0; order && i < goal->strings.count; i++) {
-        size_t at = i;
-
-        for (; at > 0 && strlen(goal->strings.items[order[at - 1]].text) < strlen(goal->strings.items[i].text); at--)
-            order[at] = order[at - 1];
-        order[at] = i;
-    }
+    for (size_t i = 0; order && i < goal->strings.count; i++)
+        order[i] = i;
+    if (order && goal->strings.count > 1)
+        qsort_r(order, goal->strings.count, sizeof *order, by_length, goal);
     return order;
 }
 
 int em_strings_place(struct em_placement *placement, struct em_goal *goal, uint32_t allowed, struct em_error *error)
 {
-    size_t *order = by_length(goal);
+    size_t *order = order_by_length(goal);
     bool *found = em_arena_array(goal->arena, goal->strings.count + 1, sizeof *found);
     struct table table;
     int r;

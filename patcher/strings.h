@@ -19,7 +19,7 @@ struct em_placement {
     bool reused, overwritten;
     uint64_t appended_at; /* in .dynstr */
     uint8_t *appended;    /* what goes there; the table's new size is at least appended_at + appended_size */
-    size_t appended_size;
+    size_t appended_size, appended_capacity;
     struct {
         EM_VEC(struct em_change);
     } overwrites; /* in .dynstr as it was: offsets of the file */

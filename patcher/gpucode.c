@@ -1,0 +1,309 @@
+/* gpucode.c: fatbin containers, wherever they lie in an object.
+ *
+ * A container: u32 magic 0xBA55ED50, u16 version 1, u16 header size 16, u64 bytes that follow. Entries stand back to back in it:
+ * a header of at least 64 bytes whose size it tells itself, then the payload, both in multiples of 8.
+ *      0 u16 kind: 1 PTX, 2 cubin, 8 LTO-IR      4 u32 header size      8 u64 payload size, padding included
+ *     28 u32 architecture                       40 u64 flags: 0x100000 suffix 'a', 0x200000 suffix 'f'
+ * Little endian on every host. They are in .nv_fatbin, in __nv_relfatbin, and in sections of the library's own choice (.ldata of
+ * cuFFT, .cask_resource of cuBLASLt and cuDNN), so every section is searched that is loaded and not executed: where containers
+ * follow each other by hopping from header to header, elsewhere in pieces.
+ */
+#include "patcher/gpucode.h"
+
+#include "patcher/image.h"
+
+#include <string.h>
+
+#define PIECE ((size_t)256 * 1024)
+#define FIRST_PIECE ((size_t)1024) /* behind a container there is mostly another: why read more */
+#define HEADER 16u
+#define ENTRY 64u
+#define SUFFIX_A UINT64_C(0x100000)
+#define SUFFIX_F UINT64_C(0x200000)
+#define MACHINE_CUDA 190 /* EM_CUDA */
+
+static const uint8_t magic[8] = { 0x50, 0xed, 0x55, 0xba, 1, 0, 16, 0 };
+
+struct scan {
+    struct em_gpu_listing *listing;
+    struct em_arena *arena;
+    struct em_image *image;
+    struct em_error *error;
+    uint8_t *buffer;
+};
+
+const char *em_gpu_kind_name(enum em_gpu_kind kind)
+{
+    switch (kind) {
+    case EM_GPU_CUBIN: return "cubin";
+    case EM_GPU_PTX: return "ptx";
+    case EM_GPU_LTO: return "lto";
+    case EM_GPU_OTHER: return "other";
+    }
+    return NULL;
+}
+
+const char *em_gpu_code_name(struct em_arena *arena, const struct em_gpu_code *code)
+{
+    char suffix[2] = { code->suffix, '\0' };
+
+    return em_arena_printf(arena, "%s_%u%s", code->kind == EM_GPU_CUBIN ? "sm" : "compute", (unsigned)code->arch, suffix);
+}
+
+/* Where entries of that sort are counted; EM_GPU_CODES: there are too many sorts, and this one is left out. */
+static int find_code(struct scan *scan, struct em_gpu_code wanted, size_t *index)
+{
+    struct em_gpu_listing *listing = scan->listing;
+
+    for (*index = 0; *index < listing->codes.count; ++*index) {
+        const struct em_gpu_code *code = &listing->codes.items[*index];
+
+        if (code->arch == wanted.arch && code->suffix == wanted.suffix && code->kind == wanted.kind)
+            return EM_OK;
+    }
+    return *index < EM_GPU_CODES ? em_vec_push(scan->arena, &listing->codes, wanted) : EM_OK;
+}
+
+static int add_set(struct scan *scan, uint64_t codes)
+{
+    scan->listing->containers++;
+    em_vec_each (struct em_gpu_set, set, &scan->listing->sets) {
+        if (set->codes == codes) {
+            set->containers++;
+            return EM_OK;
+        }
+    }
+    return em_vec_push(scan->arena, &scan->listing->sets, (struct em_gpu_set){ .codes = codes, .containers = 1 });
+}
+
+static struct em_gpu_code code_of(const uint8_t *header)
+{
+    struct em_bytes bytes = { header, ENTRY };
+    struct em_gpu_code code = { .kind = EM_GPU_OTHER };
+    uint64_t flags = 0;
+    uint16_t kind = 0;
+
+    em_bytes_u16(bytes, 0, false, &kind);
+    em_bytes_u32(bytes, 28, false, &code.arch);
+    em_bytes_u64(bytes, 40, false, &flags);
+    if (kind == 1)
+        code.kind = EM_GPU_PTX;
+    else if (kind == 2)
+        code.kind = EM_GPU_CUBIN;
+    else if (kind == 8)
+        code.kind = EM_GPU_LTO;
+    if (flags & SUFFIX_A)
+        code.suffix = 'a';
+    else if (flags & SUFFIX_F)
+        code.suffix = 'f';
+    return code;
+}
+
+/* The entry at *at of a container that ends at end. Moves *at behind it; *sound is false if it leads out of the container. */
+static int read_entry(struct scan *scan, uint64_t *at, uint64_t end, uint64_t *codes, bool *sound)
+{
+    const uint8_t *header;
+    struct em_bytes bytes;
+    struct em_gpu_code code;
+    uint32_t header_size = 0;
+    uint64_t payload = 0;
+    size_t index;
+    int r;
+
+    *sound = false;
+    if (end - *at < ENTRY)
+        return EM_OK;
+    r = em_image_peek(scan->image, *at, ENTRY, "GPU code", &header, scan->error);
+    if (r < 0)
+        return r;
+    bytes = (struct em_bytes){ header, ENTRY };
+    em_bytes_u32(bytes, 4, false, &header_size);
+    em_bytes_u64(bytes, 8, false, &payload);
+    if (header_size < ENTRY || header_size > end - *at || payload > end - *at - header_size)
+        return EM_OK;
+    *sound = true;
+    code = code_of(header);
+    r = find_code(scan, code, &index);
+    if (r < 0)
+        return r;
+    if (index < EM_GPU_CODES) {
+        scan->listing->codes.items[index].count++;
+        scan->listing->codes.items[index].bytes += payload;
+        *codes |= UINT64_C(1) << index;
+    }
+    *at += header_size + payload;
+    return EM_OK;
+}
+
+/* The container at offset, in a section that ends at end. *next is where to go on: behind it, or behind its magic if it is none. */
+static int read_container(struct scan *scan, uint64_t offset, uint64_t end, uint64_t *next)
+{
+    const uint8_t *header;
+    uint64_t size = 0, at = offset + HEADER, codes = 0;
+    bool sound = true;
+    int r;
+
+    *next = offset + sizeof magic;
+    if (end - offset < HEADER)
+        return EM_OK;
+    r = em_image_peek(scan->image, offset, HEADER, "GPU code", &header, scan->error);
+    if (r < 0)
+        return r;
+    em_bytes_u64((struct em_bytes){ header, HEADER }, 8, false, &size);
+    if (size > end - at) {
+        scan->listing->broken++;
+        return EM_OK;
+    }
+    *next = end = at + size;
+    /* What is left behind the last entry is padding. */
+    while (sound && end - at >= 8) {
+        r = read_entry(scan, &at, end, &codes, &sound);
+        if (r < 0)
+            return r;
+    }
+    if (!sound)
+        scan->listing->broken++;
+    return codes ? add_set(scan, codes) : EM_OK;
+}
+
+/* Cubins that begin in the first size bytes of the buffer, which was read from offset. Some libraries keep a few as they are. */
+static int count_bare_cubins(struct scan *scan, uint64_t offset, size_t size, uint64_t end)
+{
+    const uint8_t *from = scan->buffer;
+
+    for (const uint8_t *hit; (hit = memmem(from, size - (size_t)(from - scan->buffer), ELFMAG, SELFMAG)) != NULL;
+         from = hit + 1) {
+        uint64_t at = offset + (uint64_t)(hit - scan->buffer);
+        const uint8_t *header;
+        uint16_t machine = 0;
+        int r;
+
+        if (end - at < sizeof(Elf64_Ehdr))
+            return EM_OK;
+        r = em_image_peek(scan->image, at, sizeof(Elf64_Ehdr), "GPU code", &header, scan->error);
+        if (r < 0)
+            return r;
+        em_bytes_u16((struct em_bytes){ header, sizeof(Elf64_Ehdr) }, offsetof(Elf64_Ehdr, e_machine), false, &machine);
+        scan->listing->bare_cubins += header[EI_CLASS] == ELFCLASS64 && machine == MACHINE_CUDA;
+    }
+    return EM_OK;
+}
+
+static int scan_range(struct scan *scan, uint64_t offset, uint64_t size)
+{
+    uint64_t end;
+    size_t piece = FIRST_PIECE;
+
+    if (offset >= scan->image->size)
+        return EM_OK;
+    end = size < scan->image->size - offset ? offset + size : scan->image->size;
+    while (end - offset >= HEADER) {
+        size_t held = end - offset < piece ? (size_t)(end - offset) : piece;
+        size_t seam = held == end - offset ? 0 : sizeof magic - 1;
+        const uint8_t *hit;
+        int r = em_read_at(scan->image->reader, scan->buffer, held, offset, scan->error);
+
+        if (r < 0)
+            return r;
+        hit = memmem(scan->buffer, held, magic, sizeof magic);
+        r = count_bare_cubins(scan, offset, hit ? (size_t)(hit - scan->buffer) : held - seam, end);
+        if (r < 0)
+            return r;
+        if (hit) {
+            r = read_container(scan, offset + (uint64_t)(hit - scan->buffer), end, &offset);
+            if (r < 0)
+                return r;
+            piece = FIRST_PIECE;
+        } else {
+            if (seam == 0)
+                return EM_OK;
+            offset += held - seam;
+            piece = piece < PIECE ? piece * 4 : PIECE;
+        }
+    }
+    return EM_OK;
+}
+
+static int scan_sections(struct scan *scan)
+{
+    for (uint32_t i = 0; i < scan->image->shnum; i++) {
+        const struct em_shdr *section = &scan->image->shdrs[i];
+        bool wanted = section->type == SHT_PROGBITS && (section->flags & SHF_ALLOC) != 0 &&
+                      (section->flags & (SHF_EXECINSTR | SHF_COMPRESSED)) == 0;
+        int r = wanted ? scan_range(scan, section->offset, section->size) : EM_OK;
+
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+static int scan_segments(struct scan *scan)
+{
+    for (uint32_t i = 0; i < scan->image->phnum; i++) {
+        const struct em_phdr *phdr = &scan->image->phdrs[i];
+        bool wanted = phdr->type == PT_LOAD && (phdr->flags & PF_X) == 0;
+        int r = wanted ? scan_range(scan, phdr->offset, phdr->filesz) : EM_OK;
+
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+static int by_arch(const void *left, const void *right)
+{
+    const struct em_gpu_code *a = left, *b = right;
+
+    if (a->arch != b->arch)
+        return a->arch < b->arch ? -1 : 1;
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    return a->suffix - b->suffix;
+}
+
+/* Codes were met in the order of the file; the sets follow when they are put into theirs. */
+static int sort_codes(struct em_gpu_listing *listing, struct em_arena *arena)
+{
+    size_t count = listing->codes.count;
+    struct em_gpu_code *met;
+
+    if (count < 2)
+        return EM_OK;
+    met = em_arena_array(arena, count, sizeof *met);
+    if (!met)
+        return EM_NO_MEMORY;
+    memcpy(met, listing->codes.items, count * sizeof *met);
+    qsort(listing->codes.items, count, sizeof *listing->codes.items, by_arch);
+    em_vec_each (struct em_gpu_set, set, &listing->sets) {
+        uint64_t codes = 0;
+
+        for (size_t i = 0; i < count; i++)
+            for (size_t j = 0; j < count; j++)
+                if ((set->codes >> i & 1) && by_arch(&met[i], &listing->codes.items[j]) == 0)
+                    codes |= UINT64_C(1) << j;
+        set->codes = codes;
+    }
+    return EM_OK;
+}
+
+int em_gpu_code_scan(struct em_gpu_listing *listing, struct em_arena *arena, struct em_reader *reader, struct em_error *error)
+{
+    em_cleanup_free uint8_t *buffer = malloc(PIECE);
+    struct em_image image;
+    struct scan scan = { .listing = listing, .arena = arena, .image = &image, .error = error, .buffer = buffer };
+    int r;
+
+    *listing = (struct em_gpu_listing){ 0 };
+    if (!buffer)
+        return EM_NO_MEMORY;
+    r = em_image_open(&image, arena, reader, error);
+    if (r < 0)
+        return r;
+    /* Broken section headers are no reason to give up: the segments are there. */
+    if (image.sections_beyond_end || em_image_read_sections(&image, NULL) < 0 || !image.shdrs)
+        r = scan_segments(&scan);
+    else
+        r = scan_sections(&scan);
+    return r < 0 ? r : sort_codes(listing, arena);
+}
