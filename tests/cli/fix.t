@@ -85,14 +85,14 @@ same "... changes no byte and no mtime" before after
 # Copies
 "$standin" --cudnn none none
 cp -a none none.shipped
-exits 1 "nothing to copy from: exit 1" "$ELFMEND" fix --world manylinux --strategy path none
+exits 1 "nothing to copy from: what can be mended is, and exit 1" "$ELFMEND" fix --world manylinux --strategy path none
 check "... EM103 says what to install" grep -F "pip install 'nvidia-cudnn-cu12" out
 provider=shipped/$site
 exits 0 "--source: exit 0" "$ELFMEND" fix --source "$provider" none
 works "... repairs" none
 check "... the copies are in RECORD" grep -q 'ctranslate2.libs/libcudnn_cnn.so.9,sha256=' none/"$site"/ctranslate2-4.6.0.dist-info/RECORD
 exits 0 "verify: exit 0" "$ELFMEND" verify none
-exits 0 "undo" "$ELFMEND" undo none
+exits 0 "undo --all" "$ELFMEND" undo --all none
 bytes none.shipped > wanted
 bytes none > got
 same "... removes the copies and gives everything back" wanted got
