@@ -223,6 +223,9 @@ static int copy(struct planner *planner, const struct em_finding *finding, bool 
     if (em_draft_find(&planner->draft, path))
         return EM_OK;
     candidate = find_candidate(planner, finding, &r);
+    /* Not in the sources, but in the environment: then a path to it does what the copy would have done. */
+    if (!candidate && r == EM_OK && finding->provider)
+        return set_path(planner, finding, progress);
     if (!candidate)
         return r < 0 ? r
                      : give_up(planner, finding,

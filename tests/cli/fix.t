@@ -97,6 +97,14 @@ bytes none.shipped > wanted
 bytes none > got
 same "... removes the copies and gives everything back" wanted got
 
+mkdir cudnn
+cp -a "$provider"/nvidia_cudnn* cudnn/
+mkdir cudnn/nvidia
+cp -a "$provider"/nvidia/cudnn cudnn/nvidia/
+cp -a none.shipped some
+exits 0 "--strategy copy from a source that has cuDNN alone: exit 0" "$ELFMEND" fix --strategy copy --source cudnn some
+works "... cuBLAS, which is installed, is reached by a path" some
+
 cp -a "$provider" bad
 printf '\1' | dd of=bad/nvidia/cudnn/lib/libcudnn_cnn.so.9 bs=1 seek=5000 conv=notrunc 2> /dev/null
 files none > before
