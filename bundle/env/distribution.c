@@ -36,7 +36,8 @@ char *em_normalize_name(struct em_arena *arena, const char *name)
 /* ---- METADATA ---- */
 
 /* The headers alone, with a NUL behind them; "" if there is no such file. */
-static int read_headers(struct em_env *env, const char *path, const char **headers, struct em_error *error)
+static int read_headers(struct em_env *env, struct em_arena *arena, const char *path, const char **headers,
+                        struct em_error *error)
 {
     em_cleanup_file struct em_file *file = NULL;
     int answer = em_tree_open(env->tree, path, &file), r;
@@ -55,10 +56,10 @@ static int read_headers(struct em_env *env, const char *path, const char **heade
 
         if (size > file->reader.size)
             size = file->reader.size;
-        r = em_read_bytes(&file->reader, env->arena, 0, size, &bytes, error);
+        r = em_read_bytes(&file->reader, arena, 0, size, &bytes, error);
         if (r < 0)
             return r;
-        text = em_arena_strndup(env->arena, (const char *)bytes.data, bytes.size);
+        text = em_arena_strndup(arena, (const char *)bytes.data, bytes.size);
         if (!text)
             return EM_NO_MEMORY;
         if (size == file->reader.size || strstr(text, "\n\n") || strstr(text, "\n\r\n")) {
@@ -143,12 +144,13 @@ static int add_requirement(struct em_env *env, struct em_distribution *distribut
 static int read_metadata(struct em_env *env, struct em_distribution *distribution, struct em_error *error)
 {
     const char *path = em_path_join(env->arena, distribution->dist_info, "METADATA"), *headers;
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
     struct em_bytes name, value;
     int r;
 
-    if (!path)
+    if (!path || !scratch)
         return EM_NO_MEMORY;
-    r = read_headers(env, path, &headers, error);
+    r = read_headers(env, scratch, path, &headers, error);
     while (r == EM_OK && next_header(&headers, &name, &value)) {
         if (is_header(name, "Requires-Dist")) {
             r = add_requirement(env, distribution, value);
@@ -184,7 +186,7 @@ static int name_by_directory(struct em_env *env, struct em_distribution *distrib
 
 /* A file of the .dist-info; found is false if it is not there. */
 static int read_part(struct em_env *env, struct em_distribution *distribution, const char *name, uint64_t limit,
-                     struct em_bytes *bytes, bool *found, const char **path, struct em_error *error)
+                     struct em_arena *arena, struct em_bytes *bytes, bool *found, const char **path, struct em_error *error)
 {
     struct em_node node;
 
@@ -192,7 +194,7 @@ static int read_part(struct em_env *env, struct em_distribution *distribution, c
     if (!*path)
         return EM_NO_MEMORY;
     *found = em_tree_stat(env->tree, *path, &node) == 0 && node.kind == EM_NODE_FILE;
-    return *found ? em_tree_read(env->tree, env->arena, *path, limit, bytes, error) : EM_OK;
+    return *found ? em_tree_read(env->tree, arena, *path, limit, bytes, error) : EM_OK;
 }
 
 static int read_installer(struct em_env *env, struct em_distribution *distribution, struct em_error *error)
@@ -201,7 +203,7 @@ static int read_installer(struct em_env *env, struct em_distribution *distributi
     const char *path;
     size_t length = 0;
     bool found;
-    int r = read_part(env, distribution, "INSTALLER", EM_MAX_METADATA, &bytes, &found, &path, error);
+    int r = read_part(env, distribution, "INSTALLER", EM_MAX_METADATA, env->arena, &bytes, &found, &path, error);
 
     if (r < 0 || !found)
         return r;
@@ -213,9 +215,12 @@ static int read_installer(struct em_env *env, struct em_distribution *distributi
 
 static int read_record(struct em_env *env, struct em_distribution *distribution, struct em_error *error)
 {
+    em_cleanup_arena struct em_arena *scratch = em_arena_new(); /* the record keeps a copy of its own */
     struct em_bytes bytes;
     const char *path;
-    int r = read_part(env, distribution, "RECORD", EM_MAX_RECORD, &bytes, &distribution->has_record, &path, error);
+    int r = scratch ? read_part(env, distribution, "RECORD", EM_MAX_RECORD, scratch, &bytes, &distribution->has_record, &path,
+                                error)
+                    : EM_NO_MEMORY;
 
     if (r < 0 || !distribution->has_record)
         return r;

@@ -4,14 +4,21 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* A place in the RECORD while it is read. */
+/* A place in the RECORD while it is read: our copy of it, in which a NUL takes the place of each comma behind a path or a hash once
+ * its row is read. So a field without quotes is a string where it stands, and a RECORD of thousands of rows is in memory once; as no
+ * RECORD holds a NUL of its own, writing puts the commas back. */
 struct input {
-    struct em_bytes bytes;
-    size_t at;
+    struct em_arena *arena;
+    char *data;
+    size_t size, at;
     unsigned line;     /* of at, counted by line feeds, from 1 */
-    char *free;        /* the fields, each with its NUL: never longer than what they were spelled as and its separator */
     const char *wrong; /* what is wrong with the row, for the message */
     unsigned wrong_line;
+};
+
+struct field {
+    size_t start, end; /* quotes included */
+    bool quoted;
 };
 
 static int row_wrong(struct input *in, unsigned line, const char *what)
@@ -23,12 +30,12 @@ static int row_wrong(struct input *in, unsigned line, const char *what)
 
 static bool at_end(const struct input *in)
 {
-    return in->at >= in->bytes.size;
+    return in->at >= in->size;
 }
 
 static char peek(const struct input *in)
 {
-    return (char)in->bytes.data[in->at];
+    return in->data[in->at];
 }
 
 /* The length of a line end at the place, 0 if there is none. A lone CR is data: pip has written paths with one, and a reader that
@@ -39,7 +46,7 @@ static size_t line_end_size(const struct input *in)
         return 0;
     if (peek(in) == '\n')
         return 1;
-    return peek(in) == '\r' && in->at + 1 < in->bytes.size && in->bytes.data[in->at + 1] == '\n' ? 2 : 0;
+    return peek(in) == '\r' && in->at + 1 < in->size && in->data[in->at + 1] == '\n' ? 2 : 0;
 }
 
 /* The length of the UTF-8 character at the place, 0 if it is none (RFC 3629: no overlong forms, no surrogates). */
@@ -59,11 +66,11 @@ static size_t character_size(const uint8_t *at, size_t left)
     return size;
 }
 
-/* Copies one character of a field. */
-static int take(struct input *in)
+/* Goes over one character of a field. */
+static int step(struct input *in)
 {
-    const uint8_t *at = in->bytes.data + in->at;
-    size_t size = character_size(at, in->bytes.size - in->at);
+    const uint8_t *at = (const uint8_t *)in->data + in->at;
+    size_t size = character_size(at, in->size - in->at);
 
     if (size == 0)
         return row_wrong(in, in->line, "is not UTF-8");
@@ -71,13 +78,11 @@ static int take(struct input *in)
         return row_wrong(in, in->line, "holds a NUL byte");
     if (*at == '\n')
         in->line++;
-    memcpy(in->free, at, size);
-    in->free += size;
     in->at += size;
     return EM_OK;
 }
 
-static int read_quoted(struct input *in)
+static int step_over_quoted(struct input *in)
 {
     unsigned opened = in->line;
     int r;
@@ -86,22 +91,22 @@ static int read_quoted(struct input *in)
     while (!at_end(in)) {
         if (peek(in) == '"') {
             in->at++;
-            if (at_end(in) || peek(in) != '"')
-                return at_end(in) || peek(in) == ',' || line_end_size(in) > 0
-                           ? EM_OK
-                           : row_wrong(in, in->line, "has text behind a closing quote");
+            if (at_end(in) || peek(in) == ',' || line_end_size(in) > 0)
+                return EM_OK;
+            if (peek(in) != '"')
+                return row_wrong(in, in->line, "has text behind a closing quote");
         }
-        r = take(in);
+        r = step(in);
         if (r < 0)
             return r;
     }
     return row_wrong(in, opened, "opens a quote that is never closed");
 }
 
-static int read_bare(struct input *in)
+static int step_over_bare(struct input *in)
 {
     while (!at_end(in) && peek(in) != ',' && line_end_size(in) == 0) {
-        int r = take(in);
+        int r = step(in);
 
         if (r < 0)
             return r;
@@ -109,24 +114,23 @@ static int read_bare(struct input *in)
     return EM_OK;
 }
 
-/* One row's three fields; the place is then at its line end. */
-static int read_fields(struct input *in, const char *fields[3], bool *all_quoted)
+/* The three fields of a row; the place is then at its line end. */
+static int find_fields(struct input *in, struct field fields[3])
 {
     size_t count = 0;
     int r;
 
-    *all_quoted = true;
     for (;;) {
-        bool quoted = !at_end(in) && peek(in) == '"';
+        struct field *field = &fields[count];
 
         if (count == 3)
             return row_wrong(in, in->line, "has more than three fields");
-        *all_quoted = *all_quoted && quoted;
-        fields[count++] = in->free;
-        r = quoted ? read_quoted(in) : read_bare(in);
+        *field = (struct field){ .start = in->at, .quoted = !at_end(in) && peek(in) == '"' };
+        r = field->quoted ? step_over_quoted(in) : step_over_bare(in);
         if (r < 0)
             return r;
-        *in->free++ = '\0';
+        field->end = in->at;
+        count++;
         if (at_end(in) || peek(in) != ',')
             break;
         in->at++;
@@ -134,28 +138,55 @@ static int read_fields(struct input *in, const char *fields[3], bool *all_quoted
     return count == 3 ? EM_OK : row_wrong(in, in->line, "has fewer than three fields");
 }
 
-static bool parse_size(const char *text, uint64_t *size)
+/* A path or a hash as a string: where it stands, or without its quotes. NULL: no memory. */
+static const char *field_string(struct input *in, const struct field *field)
 {
+    size_t length = field->end - field->start;
+    char *string, *to;
+
+    if (!field->quoted) {
+        in->data[field->end] = '\0'; /* in place of the comma */
+        return in->data + field->start;
+    }
+    string = to = em_arena_strndup(in->arena, in->data + field->start, length);
+    if (!string)
+        return NULL;
+    for (const char *from = string + 1, *end = string + length - 1; from < end; from++) {
+        *to++ = *from;
+        if (*from == '"')
+            from++;
+    }
+    *to = '\0';
+    return string;
+}
+
+/* An empty one is no size, and no fault. */
+static bool parse_size(const struct input *in, const struct field *field, bool *has_size, uint64_t *size)
+{
+    size_t end = field->end - field->quoted;
+
     *size = 0;
-    if (*text == '\0')
-        return false;
-    for (; *text; text++) {
-        if (*text < '0' || *text > '9' || __builtin_mul_overflow(*size, 10u, size) ||
-            __builtin_add_overflow(*size, (uint64_t)(*text - '0'), size))
+    for (size_t i = field->start + field->quoted; i < end; i++) {
+        char c = in->data[i];
+
+        if (c < '0' || c > '9' || __builtin_mul_overflow(*size, 10u, size) ||
+            __builtin_add_overflow(*size, (uint64_t)(c - '0'), size))
             return false;
+        *has_size = true;
     }
     return true;
 }
 
-static int make_row(struct input *in, unsigned line, const char *const fields[3], struct em_record_row *row)
+static int make_row(struct input *in, unsigned line, const struct field fields[3], struct em_record_row *row)
 {
-    *row = (struct em_record_row){ .path = fields[0], .hash = fields[1] };
+    *row = (struct em_record_row){ .path = field_string(in, &fields[0]), .hash = field_string(in, &fields[1]) };
+    if (!row->path || !row->hash)
+        return EM_NO_MEMORY;
     if (*row->path == '\0')
         return row_wrong(in, line, "has no path");
     if (strncmp(row->hash, "sha256=", 7) == 0)
         row->has_sha256 = em_sha256_from_base64(row->hash + 7, &row->sha256);
-    row->has_size = parse_size(fields[2], &row->size);
-    if (!row->has_size && *fields[2])
+    if (!parse_size(in, &fields[2], &row->has_size, &row->size))
         return row_wrong(in, line, "has a size that is no number");
     return EM_OK;
 }
@@ -170,12 +201,11 @@ static void skip_empty_lines(struct input *in)
 static int read_row(struct input *in, struct em_record *record, struct em_record_row *row, unsigned *line)
 {
     size_t start = in->at, end;
-    const char *fields[3];
-    bool all_quoted;
+    struct field fields[3];
     int r;
 
     *line = in->line;
-    r = read_fields(in, fields, &all_quoted);
+    r = find_fields(in, fields);
     if (r == EM_OK)
         r = make_row(in, *line, fields, row);
     if (r < 0)
@@ -183,10 +213,10 @@ static int read_row(struct input *in, struct em_record *record, struct em_record
     end = line_end_size(in);
     if (record->rows.count == 0) {
         record->line_end = end == 2 ? "\r\n" : "\n";
-        record->quotes_all = all_quoted;
+        record->quotes_all = fields[0].quoted && fields[1].quoted && fields[2].quoted;
     }
     skip_empty_lines(in);
-    row->raw = (struct em_bytes){ in->bytes.data + start, in->at - start };
+    row->raw = (struct em_bytes){ (const uint8_t *)in->data + start, in->at - start };
     return EM_OK;
 }
 
@@ -275,7 +305,7 @@ int em_record_read(struct em_record *record, struct em_arena *arena, struct em_b
                    struct em_error *error)
 {
     static const uint8_t mark[] = { 0xef, 0xbb, 0xbf };
-    struct input in = { .bytes = bytes, .line = 1 };
+    struct input in = { .arena = arena, .size = bytes.size, .line = 1 };
     size_t rows;
     int r;
 
@@ -285,19 +315,18 @@ int em_record_read(struct em_record *record, struct em_arena *arena, struct em_b
     if (bytes.size > EM_MAX_RECORD)
         return em_fail(error, EM_LIMIT, label, "has more than the %llu bytes that a RECORD may have",
                        (unsigned long long)EM_MAX_RECORD);
-    record->has_bom = bytes.size >= sizeof mark && memcmp(bytes.data, mark, sizeof mark) == 0;
-    in.at = record->has_bom ? sizeof mark : 0;
-    skip_empty_lines(&in);
-    record->head = (struct em_bytes){ bytes.data, in.at };
-
     rows = guess_rows(bytes);
-    in.free = em_arena_alloc(arena, bytes.size + 1);
+    in.data = em_arena_strndup(arena, (const char *)bytes.data, bytes.size);
     record->rows.items = em_arena_array(arena, rows, sizeof *record->rows.items);
-    if (!in.free || !record->rows.items || make_slots(record, rows) < 0) {
+    if (!in.data || !record->rows.items || make_slots(record, rows) < 0) {
         *record = (struct em_record){ .arena = arena, .line_end = "\n" };
         return EM_NO_MEMORY;
     }
     record->rows.capacity = rows;
+    record->has_bom = bytes.size >= sizeof mark && memcmp(bytes.data, mark, sizeof mark) == 0;
+    in.at = record->has_bom ? sizeof mark : 0;
+    skip_empty_lines(&in);
+    record->head = (struct em_bytes){ (const uint8_t *)in.data, in.at };
     r = read_rows(record, &in);
     if (r < 0)
         *record = (struct em_record){ .arena = arena, .line_end = "\n" };
@@ -321,14 +350,14 @@ static void add_field(struct em_text *text, const char *field, bool always)
     em_text_add(text, "\"");
 }
 
-/* The path of a row as it is spelled in its bytes, quotes included: all of it that precedes the first separator. */
+/* The path of a row as it is spelled in its bytes, quotes included: all of it that precedes the first separator, comma or NUL. */
 static size_t spelled_path(struct em_bytes raw)
 {
     bool quoted = false;
     size_t i;
 
-    for (i = 0; i < raw.size && (quoted || raw.data[i] != ','); i++) {
-        if (raw.data[i] == '"' && (i == 0 || raw.data[0] == '"'))
+    for (i = 0; i < raw.size && (quoted || (raw.data[i] != ',' && raw.data[i] != '\0')); i++) {
+        if (raw.data[i] == '"' && raw.data[0] == '"')
             quoted = !quoted;
     }
     return i;
@@ -384,14 +413,17 @@ static bool is_own(const char *path)
 static int end_last_line(struct em_record *record)
 {
     struct em_record_row *last = record->rows.count ? &record->rows.items[record->rows.count - 1] : NULL;
+    size_t size = strlen(record->line_end);
     char *ended;
 
     if (!last || line_ends_size(last->raw) > 0)
         return EM_OK;
-    ended = em_arena_printf(record->arena, "%.*s%s", (int)last->raw.size, (const char *)last->raw.data, record->line_end);
+    ended = em_arena_alloc(record->arena, last->raw.size + size);
     if (!ended)
         return EM_NO_MEMORY;
-    last->raw = (struct em_bytes){ (const uint8_t *)ended, strlen(ended) };
+    memcpy(ended, last->raw.data, last->raw.size);
+    memcpy(ended + last->raw.size, record->line_end, size);
+    last->raw = (struct em_bytes){ (const uint8_t *)ended, last->raw.size + size };
     return EM_OK;
 }
 
@@ -438,6 +470,15 @@ int em_record_put(struct em_record *record, const char *path, const struct em_sh
 void em_record_write(const struct em_record *record, struct em_text *text)
 {
     em_text_add_bytes(text, record->head.data, record->head.size);
-    em_vec_each (const struct em_record_row, row, &record->rows)
-        em_text_add_bytes(text, row->raw.data, row->raw.size);
+    em_vec_each (const struct em_record_row, row, &record->rows) {
+        for (size_t at = 0; at < row->raw.size;) {
+            const uint8_t *start = row->raw.data + at, *nul = memchr(start, '\0', row->raw.size - at);
+            size_t size = nul ? (size_t)(nul - start) : row->raw.size - at;
+
+            em_text_add_bytes(text, start, size);
+            if (nul)
+                em_text_add(text, ",");
+            at += size + (nul ? 1 : 0);
+        }
+    }
 }

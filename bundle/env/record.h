@@ -29,7 +29,7 @@ struct em_record_row {
     struct em_sha256 sha256;
     bool has_size;
     uint64_t size;
-    struct em_bytes raw; /* the row as it is written, line end included; empty lines behind it too */
+    struct em_bytes raw; /* the row as it is written, line end and empty lines behind it included; NUL stands for a comma */
 };
 
 struct em_record {
@@ -45,7 +45,7 @@ struct em_record {
     struct em_bytes head; /* what stands before the first row: a byte order mark, empty lines */
 };
 
-/* bytes are not copied: they must live as long as the record. */
+/* bytes are not needed any more afterwards. */
 int em_record_read(struct em_record *record, struct em_arena *arena, struct em_bytes bytes, const char *label,
                    struct em_error *error);
 struct em_record_row *em_record_find(const struct em_record *record, const char *path);

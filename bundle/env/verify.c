@@ -153,8 +153,22 @@ static int make_batches(struct verify *verify)
     return r;
 }
 
+/* Room for all of them at once: a list that doubles would hold three times as much at its largest. */
+static int make_room(struct verify *verify)
+{
+    size_t rows = 1;
+
+    em_vec_each (struct em_distribution *, distribution, &verify->env->distributions)
+        rows += (*distribution)->record.rows.count;
+    verify->items.items = em_arena_array(verify->scratch, rows, sizeof *verify->items.items);
+    verify->items.capacity = rows;
+    return verify->items.items ? EM_OK : EM_NO_MEMORY;
+}
+
 static int collect(struct verify *verify)
 {
+    if (make_room(verify) < 0)
+        return EM_NO_MEMORY;
     em_vec_each (struct em_distribution *, distribution, &verify->env->distributions) {
         em_vec_each (const struct em_record_row, row, &(*distribution)->record.rows) {
             int r = add_item(verify, *distribution, row);
