@@ -10,10 +10,14 @@ struct node {
     struct node *next;
 };
 
+/* Filters that name each other move each other forward for ever, and glibc with them, until its stack is full. */
+#define MAX_MOVES 10000u
+
 struct walk {
     struct process *process;
     struct em_open *open;
     struct node *first, *tail;
+    unsigned moves;
 };
 
 static struct node *new_node(struct walk *walk, struct loaded *object)
@@ -79,12 +83,14 @@ static int needed(struct walk *walk, struct loaded *object, const char *name)
     return EM_OK;
 }
 
-/* Moves object right before other in load order. */
+/* Moves object right before other in load order. After a failure nothing moves any more: the loader did not get that far. */
 static void move_before(struct process *process, struct loaded *object, struct loaded *other)
 {
     struct em_loadeds *list = &process->base.objects;
     size_t from = object->base.index, to;
 
+    if (process->failed)
+        return;
     memmove(list->items + from, list->items + from + 1, (list->count - from - 1) * sizeof *list->items);
     for (to = 0; to < list->count - 1 && list->items[to] != &other->base; to++)
         continue;
@@ -122,6 +128,8 @@ static int filter(struct walk *walk, struct node **node, const char *name, bool 
             continue;
         /* Somewhere before: it is early enough. */
         if (!late->next)
+            return EM_OK;
+        if (++walk->moves > MAX_MOVES)
             return EM_OK;
         orig->object = aux;
         orig->done = false;
@@ -169,6 +177,11 @@ int em_glibc_deps(struct process *process, struct loaded *root, const struct em_
         r = append(&walk, (struct loaded *)preloads->items[i]);
     for (struct node *node = walk.first; r == EM_OK && node;) {
         r = visit(&walk, node);
+        if (walk.moves > MAX_MOVES) {
+            open->aborts = !process->failed;
+            em_open_fail(process, open, NULL, "filters name each other: the loader goes round until its stack overflows");
+            node = NULL;
+        }
         while (node && node->done)
             node = node->next;
     }

@@ -424,7 +424,10 @@ static int map(struct search *search)
         request->path = search->path;
         return r;
     }
-    request->why = search->file->verdict == VERDICT_TAKE ? objection(process, question, search->file) : search->file->why;
+    if (search->file->verdict == VERDICT_SKIP && !strstr(search->file->why, "ELF class"))
+        request->why = "cannot open shared object file: No such file or directory (it is for another machine)";
+    else
+        request->why = search->file->verdict == VERDICT_TAKE ? objection(process, question, search->file) : search->file->why;
     request->result = request->why ? EM_RESULT_REFUSED : EM_RESULT_LOADED;
     if (request->why || question->asking)
         return EM_OK;
@@ -437,6 +440,18 @@ static int map(struct search *search)
         process->stack_executable = true;
     request->to = &object->base;
     return EM_OK;
+}
+
+/* A library of the other class that was passed over on the way is what glibc names as the reason. */
+static const char *miss(const struct em_request *request)
+{
+    em_vec_each (struct em_try, try, &request->tried) {
+        const char *class = try->skipped ? strstr(try->skipped, "wrong ELF class") : NULL;
+
+        if (class)
+            return class;
+    }
+    return "cannot open shared object file: No such file or directory";
 }
 
 int em_glibc_request(struct process *process, const struct question *question, struct em_request **request)
@@ -461,6 +476,6 @@ int em_glibc_request(struct process *process, const struct question *question, s
     if (search.file)
         return map(&search);
     if (!(*request)->why)
-        (*request)->why = "cannot open shared object file: No such file or directory";
+        (*request)->why = miss(*request);
     return EM_OK;
 }

@@ -42,7 +42,7 @@ static bool is_missing(const struct check *check, const char *file)
     const struct em_requests *requests = &check->process->base.requests;
 
     for (size_t i = check->open->first_request; i < requests->count; i++) {
-        if (!requests->items[i]->to && strcmp(requests->items[i]->name, file) == 0)
+        if (!requests->items[i]->to && !requests->items[i]->optional && strcmp(requests->items[i]->name, file) == 0)
             return true;
     }
     return false;
