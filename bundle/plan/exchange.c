@@ -414,7 +414,9 @@ static int finish_directories(const struct em_exchange *exchange, bool is_back, 
             continue;
         if (fd < 0)
             return fd;
-        r = em_fsync(fd, em_store_label(exchange->store, entry->path), error);
+        r = is_back ? EM_OK : set_time(fd, journal->stamp, em_store_label(exchange->store, entry->path), error);
+        if (r == EM_OK)
+            r = em_fsync(fd, em_store_label(exchange->store, entry->path), error);
         if (r < 0)
             return r;
     }
@@ -435,11 +437,13 @@ int em_exchange_forward(const struct em_exchange *exchange, struct em_error *err
     return r < 0 ? r : mark_moving(exchange, false, error);
 }
 
-/* Which directories have a time from us, asked before anything moves. */
+/* Which directories have a time from us, asked before anything moves. Those that a run that died has left with some time get the
+ * stamp: whatever becomes of this run, the next will know them. */
 static int find_ours(const struct em_exchange *exchange, bool *ours, struct em_error *error)
 {
     const struct em_journal *journal = exchange->journal;
     struct stat st;
+    int r;
 
     if (fstatat(exchange->slots, EM_JOURNAL_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return em_fail_errno(error, EM_JOURNAL_NAME, "cannot be examined");
@@ -455,6 +459,11 @@ static int find_ours(const struct em_exchange *exchange, bool *ours, struct em_e
         if (fstat(fd, &now) < 0)
             return em_fail_errno(error, directory->path, "cannot be examined");
         ours[i] = now.st_ino == directory->inode && time_is_ours(exchange, directory, &now, st.st_mtim);
+        if (ours[i] && !em_same_time(now.st_mtim, directory->mtime) && !em_same_time(now.st_mtim, exchange->journal->stamp)) {
+            r = set_time(fd, exchange->journal->stamp, directory->path, error);
+            if (r < 0)
+                return r;
+        }
     }
     return EM_OK;
 }
