@@ -5,6 +5,7 @@
  */
 #include "patcher/layout.h"
 
+#include "patcher/symbols.h"
 #include "patcher/tags.h"
 
 #include <stdlib.h>
@@ -329,6 +330,68 @@ static int put_shdrs(struct out *out)
     return r;
 }
 
+/* Where a section goes; its own place if it stays. */
+static uint64_t new_addr(const struct em_layout *layout, const struct em_shdr *section)
+{
+    struct em_shdr moved = *section;
+
+    follow_section(layout, &moved);
+    return moved.addr;
+}
+
+/* Section symbols, and local ones like _DYNAMIC, say where a section is: debuggers believe them, and eu-elflint compares. They are local
+ * and stand in front (gABI chapter 4, sh_info). */
+static int follow_symbols(struct out *out, const struct em_shdr *table, const uint64_t *addrs)
+{
+    size_t size = em_sym_size(out->image), word = em_word_size(out->image);
+    int r = EM_OK;
+
+    for (uint64_t i = 1; r == EM_OK && i < table->info && (i + 1) * size <= table->size; i++) {
+        struct em_symbol symbol;
+        const struct em_shdr *section;
+        const uint8_t *at;
+        uint8_t *value;
+
+        r = em_image_peek(out->image, table->offset + i * size, size, "a symbol", &at, out->error);
+        if (r < 0)
+            return r;
+        symbol = em_get_symbol(out->image, at);
+        if (symbol.shndx == SHN_UNDEF || symbol.shndx >= out->image->shnum)
+            continue;
+        section = &out->image->shdrs[symbol.shndx];
+        if (addrs[symbol.shndx] == section->addr || symbol.value < section->addr ||
+            symbol.value > section->addr + section->size)
+            continue;
+        value = em_arena_alloc(out->arena, word);
+        if (!value)
+            return EM_NO_MEMORY;
+        em_put_word(out->image, value, symbol.value + (addrs[symbol.shndx] - section->addr));
+        r = put(out, table->offset + i * size + word, value, word); /* st_value: at 4 in one class, at 8 in the other */
+    }
+    return r;
+}
+
+static int put_symbols(struct out *out)
+{
+    struct em_image *image = out->image;
+    uint64_t *addrs = image->shdrs ? em_arena_array(out->arena, image->shnum, sizeof *addrs) : NULL;
+    bool any = false;
+    int r = EM_OK;
+
+    if (!image->shdrs)
+        return EM_OK;
+    if (!addrs)
+        return EM_NO_MEMORY;
+    for (uint32_t i = 0; i < image->shnum; i++) {
+        addrs[i] = new_addr(out->layout, &image->shdrs[i]);
+        any = any || addrs[i] != image->shdrs[i].addr;
+    }
+    for (uint32_t i = 0; any && r == EM_OK && i < image->shnum; i++)
+        if (image->shdrs[i].type == SHT_SYMTAB && !(image->shdrs[i].flags & SHF_ALLOC))
+            r = follow_symbols(out, &image->shdrs[i], addrs);
+    return r;
+}
+
 static int put_ehdr(struct out *out)
 {
     const struct em_layout *layout = out->layout;
@@ -429,6 +492,8 @@ int em_layout_emit(struct em_patch *patch, const struct em_layout *layout, struc
         r = put_phdrs(&out);
     if (r == EM_OK)
         r = put_shdrs(&out);
+    if (r == EM_OK)
+        r = put_symbols(&out);
     if (r == EM_OK)
         r = put_ehdr(&out);
     if (r == EM_OK)

@@ -4,9 +4,10 @@
  * a header of at least 64 bytes whose size it tells itself, then the payload, both in multiples of 8.
  *      0 u16 kind: 1 PTX, 2 cubin, 8 LTO-IR      4 u32 header size      8 u64 payload size, padding included
  *     28 u32 architecture                       40 u64 flags: 0x100000 suffix 'a', 0x200000 suffix 'f'
- * Little endian on every host. They are in .nv_fatbin, in __nv_relfatbin, and in sections of the library's own choice (.ldata of
+ * Little endian on every host. They are in .nv_fatbin and in sections of the library's own choice (.ldata of
  * cuFFT, .cask_resource of cuBLASLt and cuDNN), so every section is searched that is loaded and not executed: where containers
- * follow each other by hopping from header to header, elsewhere in pieces.
+ * follow each other by hopping from header to header, elsewhere in pieces. All but __nv_relfatbin: that is what nvlink made the
+ * final code from (126 MB in NCCL), and nothing loads it any more.
  */
 #include "patcher/gpucode.h"
 
@@ -228,10 +229,15 @@ static int scan_sections(struct scan *scan)
 {
     for (uint32_t i = 0; i < scan->image->shnum; i++) {
         const struct em_shdr *section = &scan->image->shdrs[i];
-        bool wanted = section->type == SHT_PROGBITS && (section->flags & SHF_ALLOC) != 0 &&
-                      (section->flags & (SHF_EXECINSTR | SHF_COMPRESSED)) == 0;
-        int r = wanted ? scan_range(scan, section->offset, section->size) : EM_OK;
+        const char *name;
+        int r;
 
+        if (section->type != SHT_PROGBITS || (section->flags & SHF_ALLOC) == 0 ||
+            (section->flags & (SHF_EXECINSTR | SHF_COMPRESSED)) != 0)
+            continue;
+        r = em_image_section_name(scan->image, section, &name, scan->error);
+        if (r == EM_OK && strcmp(name, "__nv_relfatbin") != 0)
+            r = scan_range(scan, section->offset, section->size);
         if (r < 0)
             return r;
     }
