@@ -1,6 +1,5 @@
 /* versions.c: what glibc checks when all of an open is mapped: symbol versions (elf/dl-version.c), DT_RELR's marker, the processor's
  * level (sysdeps/x86/dl-prop.h). */
-#include "bundle/loader/cpu.h"
 #include "bundle/loader/room.h"
 
 #include <string.h>
@@ -122,7 +121,7 @@ static int check_relr(struct check *check, const struct loaded *object)
 static int check_isa(struct check *check, const struct loaded *object)
 {
     uint32_t needed = object->base.file->object.x86_isa_needed;
-    unsigned level = em_cpu_level();
+    unsigned level = check->process->base.loader->world->cpu_level;
     uint32_t has = (1u << level) - 1;
 
     if (check->process->base.loader->world->machine != EM_X86_64 || level == 0 || (needed & ~has) == 0 ||

@@ -312,6 +312,7 @@ int em_world_read(struct em_world *world, struct em_arena *arena, struct em_tree
         return EM_NO_MEMORY;
     if (world->libc == EM_LIBC_GLIBC) {
         /* An unknown version is taken for a current one. */
+        world->cpu_level = em_cpu_level();
         world->platform_token = em_cpu_platform(world->machine);
         r = em_cpu_hwcaps(arena, &world->hwcaps, world->machine, world->libc_major ? world->libc_minor : 99);
         if (r == EM_OK)

@@ -47,8 +47,9 @@ struct em_world {
     struct em_strings system_dirs; /* without trailing slash, in order */
     struct em_strings hwcaps;      /* subdirectories tried before each directory: "glibc-hwcaps/x86-64-v3", best first */
     const char *lib_token;         /* $LIB */
-    const char *platform_token;    /* $PLATFORM, NULL: no value */
-    const char *ld_library_path;   /* NULL: not set */
+    unsigned cpu_level; /* of an x86-64 processor, 1 to 4: what GNU_PROPERTY_X86_ISA_1_NEEDED is held against; 0: not known */
+    const char *platform_token;  /* $PLATFORM, NULL: no value */
+    const char *ld_library_path; /* NULL: not set */
     const char *ld_preload;
     const char *cwd;        /* absolute */
     const char *so_preload; /* contents of /etc/ld.so.preload; NULL: not there */
