@@ -12,12 +12,12 @@ with open(sys.argv[2]) as f:
     wanted = [line.split() for line in f if line.strip()]
 
 assert document["schema"] == "elfmend.audit/1", document["schema"]
-errors = [(e["id"], e["object"], e.get("request") or "-", e.get("owner") or "-")
-          for e in document["findings"] if e["severity"] == "error"]
+errors = [(e["id"], e["object"], e["request"] or "-", e["owner"]["name"] if e["owner"] else "-") for e in
+          document["findings"] if e["severity"] == "error"]
 fine = len(errors) == document["summary"]["error"]
 for error in errors:
     match = next((w for w in wanted if w[0] == error[0] and fnmatch.fnmatch(error[1], w[1]) and w[2] == error[2]
-                  and error[3].startswith(w[3])), None)
+                  and w[3] == error[3]), None)
     if match:
         wanted.remove(match)
     else:

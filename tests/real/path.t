@@ -41,7 +41,7 @@ done > wanted
 echo "EM102 *ctranslate2.libs/libctranslate2-c75cca97.so.4.6.0 libcublas.so.12 ctranslate2" >> wanted
 check "audit --json: these eight errors, with the owner, and no other" python3 "$real/expect.py" audit.json wanted
 
-exits 0 "fix --dry-run: exit 0" elfmend fix --dry-run v
+exits 1 "fix --dry-run: exit 1, since it mends nothing" elfmend fix --dry-run v
 "$real/manifest" v > v.now
 same "... and nothing has changed" v.shipped v.now
 
