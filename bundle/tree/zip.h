@@ -1,0 +1,90 @@
+/* zip.h: a zip archive that cannot be trusted, read in place.
+ *
+ *     r = em_zip_open(&zip, "x.whl", error)            every rule below is checked before a member can be asked for
+ *     em_zip_close(zip)
+ *     member = em_zip_find(zip, name); zip->members    in the order of the central directory
+ *     r = em_zip_read(zip, member, arena, limit, &bytes, error)      a small member whole, size and CRC checked
+ *     r = em_zip_stream(zip, member, sink, context, error)           any member in pieces, size and CRC checked at the end
+ *     r = em_zip_reader(zip, member, &reader, error)                 bytes at a place: what a tree hands out
+ *
+ * What is read at a place is read where it lies if it is stored. What is deflated is inflated as far as somebody asked, once, into
+ * an unlinked temporary file: memory stays flat in the size of the archive, and a second opening costs nothing.
+ *
+ * Refused when it is opened, EM_BAD_ZIP with the offset (APPNOTE 6.3.10, and what PyPI's and uv's validators refuse): no end
+ * record, bytes before the first member or behind the end record, several disks, counts, sizes and ZIP64 numbers that lie, members
+ * that overlap, a local header of another name or method, names that are empty, absolute, climb, hold NUL, control characters or a
+ * backslash or are not UTF-8, the same name twice or as file and directory, links and devices, encryption, a ratio above
+ * EM_ZIP_MAX_RATIO. Methods other than stored and deflated are EM_UNSUPPORTED.
+ * Not refused here, since only the whole data shows it or only a rewriter minds: a CRC or a size that the data does not have (when
+ * it is read), a local header whose size or CRC differs from the central directory (member->local_differs).
+ *
+ * Threads: an open archive may be read by several at once.
+ */
+#ifndef EM_BUNDLE_TREE_ZIP_H
+#define EM_BUNDLE_TREE_ZIP_H
+
+#include "base/base.h"
+
+#define EM_ZIP_STORED 0
+#define EM_ZIP_DEFLATED 8
+
+/* PyPI's limit, and from which size on it counts. Deflate itself ends near 1032. */
+#define EM_ZIP_MAX_RATIO 50u
+#define EM_ZIP_RATIO_FROM ((uint64_t)64 << 20)
+#define EM_ZIP_MAX_MEMBERS 1000000u                /* [67,000] */
+#define EM_ZIP_MAX_DIRECTORY ((uint64_t)256 << 20) /* bytes of the central directory [8 MB] */
+
+struct em_zip_spooled;
+
+struct em_zip_member {
+    const char *name;      /* as the archive has it; a directory's ends in "/" */
+    uint64_t size, packed; /* bytes once inflated, bytes in the archive */
+    uint64_t header, data; /* offsets of the local header and of what follows it */
+    uint32_t crc;
+    uint16_t method, flags; /* flags: general purpose bits */
+    uint16_t dos_time, dos_date;
+    uint32_t mode; /* st_mode where it was made on Unix, type bits included if they were given; else 0 */
+    bool directory;
+    bool local_differs; /* the local header has another size or CRC */
+    struct em_zip_spooled *spooled;
+};
+
+struct em_zip;
+
+struct em_zip_members {
+    EM_VEC(struct em_zip_member);
+};
+
+int em_zip_open(struct em_zip **zip, const char *path, struct em_error *error);
+void em_zip_close(struct em_zip *zip); /* NULL is fine */
+
+const char *em_zip_path(const struct em_zip *zip);
+int em_zip_fd(const struct em_zip *zip);
+uint64_t em_zip_size(const struct em_zip *zip);
+struct em_zip_members *em_zip_members(struct em_zip *zip);
+struct em_zip_member *em_zip_find(struct em_zip *zip, const char *name);
+
+int em_zip_read(struct em_zip *zip, struct em_zip_member *member, struct em_arena *arena, uint64_t limit,
+                struct em_bytes *bytes, struct em_error *error);
+
+/* sink returns 0 or a negative enum em_err, which ends the stream and is handed on. */
+typedef int em_zip_sink(void *context, const uint8_t *bytes, size_t size);
+int em_zip_stream(struct em_zip *zip, struct em_zip_member *member, em_zip_sink *sink, void *context, struct em_error *error);
+
+/* The reader is valid as long as the archive is open; nothing needs to be closed. */
+struct em_zip_place {
+    struct em_zip *zip;
+    struct em_zip_member *member;
+};
+struct em_reader em_zip_reader(struct em_zip_place *place);
+
+/* Seconds since the epoch of a DOS date and time, taken as UTC; 0 for a date that is none. */
+int64_t em_zip_dos_seconds(uint16_t dos_date, uint16_t dos_time);
+
+static inline void em_zip_closep(struct em_zip **zip)
+{
+    em_zip_close(*zip);
+}
+#define em_cleanup_zip __attribute__((cleanup(em_zip_closep)))
+
+#endif
