@@ -214,6 +214,7 @@ int em_check(const struct em_patch *patch, const struct em_layout *layout, struc
 {
     struct em_image *before = layout->image, *after = em_new(before->arena, struct em_image);
     struct em_patched patched;
+    struct em_object object;
     size_t strays_before = 0, strays_after = 0;
     int r;
 
@@ -239,5 +240,10 @@ int em_check(const struct em_patch *patch, const struct em_layout *layout, struc
         r = count_strays(after, &strays_after, error);
     if (r == EM_OK && strays_after > strays_before)
         r = wrong(error, after, "would need versions of a library that it does not need");
-    return r < 0 ? r : check_lint(before, after, error);
+    if (r == EM_OK)
+        r = check_lint(before, after, error);
+    /* What could be read of the input, versions and notes and all, can be read of the result. */
+    if (r == EM_OK && em_object_read(&object, before->arena, before->reader, NULL) == EM_OK)
+        r = em_object_read(&object, before->arena, &patched.reader, error);
+    return r;
 }

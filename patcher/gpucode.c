@@ -67,7 +67,6 @@ static int find_code(struct scan *scan, struct em_gpu_code wanted, size_t *index
 
 static int add_set(struct scan *scan, uint64_t codes)
 {
-    scan->listing->containers++;
     em_vec_each (struct em_gpu_set, set, &scan->listing->sets) {
         if (set->codes == codes) {
             set->containers++;
@@ -100,8 +99,48 @@ static struct em_gpu_code code_of(const uint8_t *header)
     return code;
 }
 
+/* What a container was found to hold. */
+struct contents {
+    uint64_t codes; /* as in em_gpu_set */
+    bool has_cubins, has_kernels;
+};
+
+/* Whether a cubin has kernels. The toolkit links one without any into every library that uses its runtime, for the compiler's
+ * default architecture; it is small and never compressed. */
+static int look_for_kernels(struct scan *scan, uint64_t offset, uint64_t size, bool *has_kernels)
+{
+    const uint8_t *cubin;
+    struct em_bytes bytes;
+    uint64_t table = 0;
+    uint16_t entry_size = 0, count = 0;
+    int r;
+
+    *has_kernels = true;
+    if (size < sizeof(Elf64_Ehdr) || size > EM_WINDOW)
+        return EM_OK;
+    r = em_image_peek(scan->image, offset, (size_t)size, "GPU code", &cubin, scan->error);
+    if (r < 0 || memcmp(cubin, ELFMAG, SELFMAG) != 0)
+        return r;
+    bytes = (struct em_bytes){ cubin, (size_t)size };
+    em_bytes_u64(bytes, offsetof(Elf64_Ehdr, e_shoff), false, &table);
+    em_bytes_u16(bytes, offsetof(Elf64_Ehdr, e_shentsize), false, &entry_size);
+    em_bytes_u16(bytes, offsetof(Elf64_Ehdr, e_shnum), false, &count);
+    if (table > size)
+        return EM_OK;
+    *has_kernels = false;
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t at = table + (uint64_t)i * entry_size, flags = 0, length = 0;
+
+        if (!em_bytes_u64(bytes, at + offsetof(Elf64_Shdr, sh_flags), false, &flags) ||
+            !em_bytes_u64(bytes, at + offsetof(Elf64_Shdr, sh_size), false, &length))
+            break;
+        *has_kernels = *has_kernels || ((flags & SHF_EXECINSTR) != 0 && length > 0);
+    }
+    return EM_OK;
+}
+
 /* The entry at *at of a container that ends at end. Moves *at behind it; *sound is false if it leads out of the container. */
-static int read_entry(struct scan *scan, uint64_t *at, uint64_t end, uint64_t *codes, bool *sound)
+static int read_entry(struct scan *scan, uint64_t *at, uint64_t end, struct contents *contents, bool *sound)
 {
     const uint8_t *header;
     struct em_bytes bytes;
@@ -130,17 +169,25 @@ static int read_entry(struct scan *scan, uint64_t *at, uint64_t end, uint64_t *c
     if (index < EM_GPU_CODES) {
         scan->listing->codes.items[index].count++;
         scan->listing->codes.items[index].bytes += payload;
-        *codes |= UINT64_C(1) << index;
+        contents->codes |= UINT64_C(1) << index;
+    }
+    if (code.kind == EM_GPU_CUBIN) {
+        bool has_kernels;
+
+        r = look_for_kernels(scan, *at + header_size, payload, &has_kernels);
+        contents->has_cubins = true;
+        contents->has_kernels = contents->has_kernels || has_kernels;
     }
     *at += header_size + payload;
-    return EM_OK;
+    return r;
 }
 
 /* The container at offset, in a section that ends at end. *next is where to go on: behind it, or behind its magic if it is none. */
 static int read_container(struct scan *scan, uint64_t offset, uint64_t end, uint64_t *next)
 {
     const uint8_t *header;
-    uint64_t size = 0, at = offset + HEADER, codes = 0;
+    uint64_t size = 0, at = offset + HEADER;
+    struct contents contents = { 0 };
     bool sound = true;
     int r;
 
@@ -158,13 +205,20 @@ static int read_container(struct scan *scan, uint64_t offset, uint64_t end, uint
     *next = end = at + size;
     /* What is left behind the last entry is padding. */
     while (sound && end - at >= 8) {
-        r = read_entry(scan, &at, end, &codes, &sound);
+        r = read_entry(scan, &at, end, &contents, &sound);
         if (r < 0)
             return r;
     }
     if (!sound)
         scan->listing->broken++;
-    return codes ? add_set(scan, codes) : EM_OK;
+    if (contents.codes == 0)
+        return EM_OK;
+    scan->listing->containers++;
+    if (contents.has_cubins && !contents.has_kernels) {
+        scan->listing->empty++;
+        return EM_OK;
+    }
+    return add_set(scan, contents.codes);
 }
 
 /* Cubins that begin in the first size bytes of the buffer, which was read from offset. Some libraries keep a few as they are. */

@@ -53,8 +53,9 @@ struct em_gpu_listing {
     } codes; /* by arch, suffix, kind */
     struct {
         EM_VEC(struct em_gpu_set);
-    } sets;
+    } sets; /* of containers that have kernels */
     size_t containers;
+    size_t empty;       /* of them, those whose cubins have no kernel */
     size_t broken;      /* containers that contradict themselves: cut off, or not containers at all */
     size_t bare_cubins; /* cubins outside of any container, not in codes */
 };

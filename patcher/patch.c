@@ -88,6 +88,9 @@ int em_patch_make(struct em_patch *patch, struct em_arena *arena, struct em_read
     attempt.goal = &goal;
     attempt.allowed = options && options->rungs ? options->rungs : UINT32_MAX;
     r = em_pieces_find(&attempt.pieces, &goal, error);
+    /* A string table that runs into another table, or that sections know differently, is left as it is. */
+    if (r == EM_OK && !em_pieces_of_kind(&attempt.pieces, EM_PIECE_DYNSTR))
+        attempt.allowed &= ~(1u << EM_RUNG_OVERWRITE);
     if (r == EM_OK)
         r = em_chains_find(&attempt.chains, &goal, &attempt.pieces, error);
     if (r == EM_OK)

@@ -65,6 +65,14 @@ static void mark_versions(struct table *table)
 /* A section header string table, or a symbol table that no loader sees, may use .dynstr too. */
 static bool is_shared(const struct em_image *image)
 {
+    for (size_t i = 0; i < image->dyn_count; i++) {
+        const struct em_dyn *dyn = &image->dyns[i];
+
+        /* Another table inside of this one: only a broken or a very clever file has that. */
+        if (em_tag_kind(image->machine, dyn->tag) == EM_TAG_IS_ADDRESS && dyn->tag != DT_STRTAB &&
+            dyn->value - image->strtab_addr < image->strtab_size)
+            return true;
+    }
     for (uint32_t i = 0; image->shdrs && i < image->shnum; i++) {
         const struct em_shdr *strings = &image->shdrs[i];
 
