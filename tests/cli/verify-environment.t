@@ -1,0 +1,100 @@
+#!/bin/sh
+# verify holds RECORD against the disk both ways, says so in text and JSON, and leaves with the status of INTERFACE.md.
+number=0 failed=0
+is() { # EXPECTED GOT WHAT
+    number=$((number + 1))
+    if [ "$1" = "$2" ]; then echo "ok $number - $3"; else failed=1; echo "not ok $number - $3"; echo "# expected: $1" ; echo "# got: $2"; sed 's/^/# /' out err; fi
+}
+has() { # TEXT FILE WHAT
+    number=$((number + 1))
+    if grep -qF -- "$1" "$2"; then echo "ok $number - $3"; else failed=1; echo "not ok $number - $3"; echo "# not found: $1"; sed 's/^/# /' "$2"; fi
+}
+run() { status=0; "$ELFMEND" "$@" > out 2> err || status=$?; }
+record() { # DIST FILE...: writes RECORD anew
+    python3 - "$@" <<'PY'
+import base64, hashlib, os, sys
+site = 'v/lib/python3.11/site-packages'
+info = f'{sys.argv[1]}-1.0.dist-info'
+os.makedirs(f'{site}/{info}', exist_ok=True)
+open(f'{site}/{info}/METADATA', 'w').write(f'Name: {sys.argv[1]}\nVersion: 1.0\n')
+with open(f'{site}/{info}/RECORD', 'w') as record:
+    for path in sys.argv[2:] + [f'{info}/METADATA']:
+        data = open(f'{site}/{path}', 'rb').read()
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()
+        print(path, 'sha256=' + digest, len(data), sep=',', file=record)
+    print('pkg/__pycache__/a.cpython-311.pyc,,', file=record)
+    print(f'{info}/RECORD,,', file=record)
+PY
+}
+site=v/lib/python3.11/site-packages
+mkdir -p $site/pkg v/bin
+echo 'version = 3.11.2' > v/pyvenv.cfg
+echo script > v/bin/x
+echo 'a = 1' > $site/pkg/a.py
+echo library > $site/pkg/libx.so.1
+record pkg ../../../bin/x pkg/a.py pkg/libx.so.1
+
+run verify v
+is 0 $status "a clean environment is 0"
+has "0 errors, 0 warnings in 6 files of 1 distribution" out "it says how much it has seen"
+VIRTUAL_ENV=$PWD/v; export VIRTUAL_ENV
+run verify
+is 0 $status "\$VIRTUAL_ENV is the target where none is named"
+unset VIRTUAL_ENV
+
+echo 'a = 2' > $site/pkg/a.py
+run verify v
+is 0 $status "a changed file is a warning, which does not fail"
+has "warning[EM601]: lib/python3.11/site-packages/pkg/a.py" out "it is named"
+has "sha256 differs" out "with what differs, though the size is the same"
+run verify --fail-on warning v
+is 1 $status "--fail-on warning makes it fail"
+run verify --fail-on warning --ignore 'EM601:*/a.py' v
+is 0 $status "--ignore leaves it out"
+
+echo 'a = 1' > $site/pkg/a.py
+mv $site/pkg/libx.so.1 kept
+touch $site/pkg/stray.py
+run verify v
+is 1 $status "a missing library is an error"
+has "error[EM602]: lib/python3.11/site-packages/pkg/libx.so.1" out "it is named"
+has "1 error, 0 warnings, 1 note" out "the stray file is a note"
+run verify --verbose v
+has "note[EM603]: lib/python3.11/site-packages/pkg/stray.py" out "--verbose names it"
+run verify --json v
+is 1 $status "--json has the same status"
+is '{"id": "EM602", "severity": "error", "object": "lib/python3.11/site-packages/pkg/libx.so.1", "owner": {"name": "pkg", "version": "1.0"}} elfmend.verify/1 venv 6 1 1' \
+    "$(python3 -c "
+import json
+d = json.load(open('out'))
+f = d['findings'][0]
+print(json.dumps({k: f[k] for k in ('id', 'severity', 'object', 'owner')}), d['schema'], d['targets'][0]['kind'],
+      d['targets'][0]['files'], d['summary']['error'], d['summary']['note'])")" "the JSON says the same"
+mv kept $site/pkg/libx.so.1
+rm $site/pkg/stray.py
+
+mkdir $site/ns
+: > $site/ns/__init__.py
+echo one > $site/ns/f
+record one ns/__init__.py ns/f
+echo two > $site/ns/f
+record two ns/__init__.py ns/f
+run verify --fail-on warning v
+is 1 $status "two distributions that disagree about a file are a warning"
+has "with the bytes of two 1.0" out "it says whose bytes are there"
+has "1 warning, 1 note (" out "a file that they agree about is a note"
+
+run verify nowhere
+is 2 $status "a target that is not there is 2"
+has "elfmend: nowhere: cannot be found: No such file or directory" err "in a sentence with the path"
+mkdir empty; : > empty/x
+run verify empty
+is 2 $status "a directory that is no environment is 2"
+printf 'a,,\n"b,,\n' > $site/one-1.0.dist-info/RECORD
+run verify --json v
+is 2 $status "a RECORD that cannot be read is 2"
+has "one-1.0.dist-info/RECORD: line 2 opens a quote that is never closed" err "with its line"
+is 0 "$(wc -c < out | tr -d ' ')" "and nothing on standard output"
+
+echo "1..$number"
+exit $failed
