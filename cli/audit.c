@@ -10,7 +10,7 @@ const struct em_command em_audit_command = {
     .details =
         "TARGET is a virtual environment, a conda prefix, a --target directory, any directory, or one object. Without it:\n"
         "$VIRTUAL_ENV, else ./.venv. Exit status 1 if a finding is at or above --fail-on.\n",
-    .accepts = EM_TAKES_WORLD | EM_TAKES_FILTER | EM_TAKES_JOBS | EM_TAKES_KNOWLEDGE,
+    .accepts = EM_TAKES_WORLD | EM_TAKES_FILTER | EM_TAKES_JOBS | EM_TAKES_KNOWLEDGE | EM_TAKES_GPU,
     .run = em_cmd_audit,
 };
 

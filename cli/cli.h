@@ -52,6 +52,7 @@ struct em_command {
 #define EM_TAKES_UNDO (1u << 8) /* --to --all --list --forget --force */
 #define EM_TAKES_EXEC (1u << 9) /* --exec */
 #define EM_TAKES_KNOWLEDGE (1u << 10)
+#define EM_TAKES_GPU (1u << 11) /* --gpu */
 
 enum em_color { EM_COLOR_AUTO, EM_COLOR_ALWAYS, EM_COLOR_NEVER };
 
@@ -73,6 +74,7 @@ struct em_options {
     const char *to;
     bool all, list, forget, force;
     const char *knowledge;
+    struct em_strings gpus;
 };
 
 /* Fills options, which starts as { 0 }. Returns -1 to go on, or the exit status to leave with (--help: 0; usage error: 2). */

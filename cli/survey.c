@@ -1,5 +1,7 @@
 #include "cli/survey.h"
 
+#include "bundle/diagnose/gpu.h"
+
 #include <time.h>
 
 static double now(void)
@@ -12,7 +14,8 @@ static double now(void)
 
 int em_survey_run(struct em_survey *survey, struct em_options *options, const char *target, struct em_error *error)
 {
-    static const struct em_diagnose_options diagnose = { .integrity = true };
+    struct em_gpus gpus = { 0 };
+    struct em_diagnose_options diagnose = { .integrity = true };
     double start = now();
     int r;
 
@@ -24,6 +27,9 @@ int em_survey_run(struct em_survey *survey, struct em_options *options, const ch
         r = em_options_world(options, &survey->tree, &survey->world, survey->env.python, error);
     if (r == EM_OK)
         r = em_knowledge_load(&survey->knowledge, options->arena, options->knowledge, error);
+    for (size_t i = 0; r == EM_OK && i < options->gpus.count; i++)
+        r = em_gpus_parse(&gpus, options->arena, &survey->knowledge, options->gpus.items[i], error);
+    diagnose.gpus = gpus.count > 0 ? &gpus : NULL;
     if (r == EM_OK)
         r = em_diagnose(&survey->diagnosis, options->arena, &survey->env, &survey->world, &survey->knowledge, &diagnose, error);
     if (r == EM_OK)

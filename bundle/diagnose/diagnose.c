@@ -1,5 +1,6 @@
 #include "bundle/diagnose/diagnose.h"
 
+#include "bundle/diagnose/gpu.h"
 #include "bundle/diagnose/integrity.h"
 #include "bundle/diagnose/judge.h"
 
@@ -69,6 +70,8 @@ int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct e
         r = em_judge(&diagnosis->findings, &advisor);
     if (r == EM_OK && options->integrity)
         r = em_judge_integrity(&diagnosis->findings, arena, env, error);
+    if (r == EM_OK && options->gpus)
+        r = em_judge_gpu(&diagnosis->findings, arena, env, knowledge, options->gpus, &loading.bytes_read, error);
     if (r == EM_OK)
         r = keep_edges(diagnosis, arena, &loading);
     if (r < 0)

@@ -13,6 +13,7 @@
  *   3. A request that fails, or that only this machine answers although a package should, becomes a finding, with the provider
  *      in the environment if there is one that belongs to the requester's world (advice.c).
  *   4. RECORDs are held against the disk by presence and size (integrity.c); `elfmend verify` hashes.
+ *   5. GPU code is read where a GPU was named (gpu.c).
  *
  * Nothing outside of the environment makes a broken one look whole: a library that a package of the tables should bring and that
  * only the machine has is EM201, beside the error that it hides.
@@ -45,8 +46,19 @@ struct em_diagnose_cache {
     struct em_map names; /* path -> struct em_strings * */
 };
 
+/* A GPU that objects should have code for. */
+struct em_gpu {
+    uint32_t arch;    /* 120 for sm_120 */
+    const char *name; /* as the user called it, where that was no architecture; NULL otherwise */
+};
+
+struct em_gpus {
+    EM_VEC(struct em_gpu);
+};
+
 struct em_diagnose_options {
     bool integrity;                  /* hold RECORDs against the disk too */
+    const struct em_gpus *gpus;      /* look for GPU code too: the whole of each object is searched; NULL: do not */
     struct em_diagnose_cache *cache; /* may be NULL */
 };
 

@@ -165,6 +165,76 @@ static int read_cure(struct reading *reading, json_t *object)
     return em_vec_push(reading->arena, &reading->knowledge->cures, cure);
 }
 
+/* A number that has to be there. */
+static int get_number(struct reading *reading, json_t *object, const char *key, json_int_t *value)
+{
+    json_t *member = json_object_get(object, key);
+
+    if (!json_is_integer(member) || json_integer_value(member) < 0 || json_integer_value(member) > 9999)
+        return em_fail(reading->error, EM_BAD_JSON, reading->label, "\"%s\" is not a number from 0 to 9999", key);
+    *value = json_integer_value(member);
+    return EM_OK;
+}
+
+static int read_gpu(struct reading *reading, json_t *object)
+{
+    struct em_gpu_model model = { 0 };
+    json_int_t arch = 0;
+    int r;
+
+    if ((r = get_number(reading, object, "arch", &arch)) < 0 ||
+        (r = get_string(reading, object, "driver", &model.driver)) < 0 ||
+        (r = get_strings(reading, object, "names", &model.names)) < 0)
+        return r;
+    model.arch = (uint32_t)arch;
+    return em_vec_push(reading->arena, &reading->knowledge->gpus, model);
+}
+
+static int read_build(struct reading *reading, json_t *object)
+{
+    struct em_gpu_build build = { 0 };
+    json_int_t arch = 0;
+    int r;
+
+    if ((r = get_string(reading, object, "package", &build.package)) < 0 ||
+        (r = get_number(reading, object, "arch", &arch)) < 0 || (r = get_string(reading, object, "cure", &build.cure)) < 0 ||
+        (r = get_string(reading, object, "why", &build.why)) < 0)
+        return r;
+    if (!build.package || !build.cure || !build.why)
+        return bad(reading, "a build lacks one of package, cure, why");
+    build.arch = (uint32_t)arch;
+    return em_vec_push(reading->arena, &reading->knowledge->builds, build);
+}
+
+static int read_runtime(struct reading *reading, json_t *object)
+{
+    struct em_cuda_runtime runtime = { 0 };
+    int r;
+
+    if ((r = get_string(reading, object, "cuda", &runtime.cuda)) < 0 ||
+        (r = get_string(reading, object, "driver", &runtime.driver)) < 0 ||
+        (r = get_string(reading, object, "needs", &runtime.needs)) < 0)
+        return r;
+    if (!runtime.cuda || !runtime.driver || !runtime.needs)
+        return bad(reading, "a runtime lacks one of cuda, driver, needs");
+    return em_vec_push(reading->arena, &reading->knowledge->runtimes, runtime);
+}
+
+static int read_cuda_error(struct reading *reading, json_t *object)
+{
+    struct em_cuda_error entry = { 0 };
+    json_int_t code = 0;
+    int r;
+
+    if ((r = get_number(reading, object, "code", &code)) < 0 || (r = get_string(reading, object, "name", &entry.name)) < 0 ||
+        (r = get_string(reading, object, "means", &entry.means)) < 0)
+        return r;
+    if (!entry.name || !entry.means)
+        return bad(reading, "an error code lacks name or means");
+    entry.code = (int)code;
+    return em_vec_push(reading->arena, &reading->knowledge->cuda_errors, entry);
+}
+
 static int read_each(struct reading *reading, json_t *root, const char *key, int (*read)(struct reading *, json_t *))
 {
     json_t *array = json_object_get(root, key), *item;
@@ -197,7 +267,10 @@ static int read_document(struct reading *reading, const void *bytes, size_t size
     }
     if ((r = read_each(reading, root, "opens", read_opens)) < 0 ||
         (r = read_each(reading, root, "packages", read_package)) < 0 ||
-        (r = read_each(reading, root, "cures", read_cure)) < 0 ||
+        (r = read_each(reading, root, "cures", read_cure)) < 0 || (r = read_each(reading, root, "gpus", read_gpu)) < 0 ||
+        (r = read_each(reading, root, "builds", read_build)) < 0 ||
+        (r = read_each(reading, root, "runtimes", read_runtime)) < 0 ||
+        (r = read_each(reading, root, "cuda_errors", read_cuda_error)) < 0 ||
         (r = get_strings(reading, root, "vendors", &reading->knowledge->vendors)) < 0)
         goto done;
     r = get_strings(reading, root, "driver", &reading->knowledge->driver);
@@ -334,5 +407,51 @@ const struct em_cure *em_knowledge_cure(const struct em_knowledge *knowledge, co
         if (strcmp(cure->package, package) == 0 && fnmatch(cure->request, request, 0) == 0 &&
             em_version_compare(version, cure->from) >= 0 && em_version_compare(version, cure->below) < 0)
             return cure;
+    return NULL;
+}
+
+uint32_t em_knowledge_gpu(const struct em_knowledge *knowledge, const char *name)
+{
+    char bare[128], full[160];
+
+    /* "NVIDIA GeForce RTX 5070" as nvidia-smi says, "RTX 5070" as people do. */
+    snprintf(bare, sizeof bare, "%s", strncasecmp(name, "NVIDIA ", 7) == 0 ? name + 7 : name);
+    snprintf(full, sizeof full, "GeForce %s", bare);
+    em_vec_each (struct em_gpu_model, model, &knowledge->gpus)
+        em_vec_each (const char *, pattern, &model->names)
+            if (fnmatch(*pattern, bare, FNM_CASEFOLD) == 0 || fnmatch(*pattern, full, FNM_CASEFOLD) == 0)
+                return model->arch;
+    return 0;
+}
+
+const struct em_gpu_model *em_knowledge_gpu_model(const struct em_knowledge *knowledge, uint32_t arch)
+{
+    em_vec_each (struct em_gpu_model, model, &knowledge->gpus)
+        if (model->arch == arch)
+            return model;
+    return NULL;
+}
+
+const struct em_gpu_build *em_knowledge_gpu_build(const struct em_knowledge *knowledge, const char *package, uint32_t arch)
+{
+    em_vec_each (struct em_gpu_build, build, &knowledge->builds)
+        if (build->arch == arch && strcmp(build->package, package) == 0)
+            return build;
+    return NULL;
+}
+
+const struct em_cuda_runtime *em_knowledge_runtime(const struct em_knowledge *knowledge, const char *cuda)
+{
+    em_vec_each (struct em_cuda_runtime, runtime, &knowledge->runtimes)
+        if (strcmp(runtime->cuda, cuda) == 0)
+            return runtime;
+    return NULL;
+}
+
+const struct em_cuda_error *em_knowledge_cuda_error(const struct em_knowledge *knowledge, int code)
+{
+    em_vec_each (struct em_cuda_error, entry, &knowledge->cuda_errors)
+        if (entry->code == code)
+            return entry;
     return NULL;
 }

@@ -7,6 +7,8 @@
  *     opens     which names an object hands to dlopen, with what is lost when they are not found
  *     packages  which package brings a soname, by CUDA major; which packages are one vendor's; which names are the driver's
  *     cures     which newer version of a package does without the library
+ *     gpus      which architecture a product is; builds: which version of a package has code for it
+ *     runtimes  which driver a CUDA major asks for; cuda_errors: what a code of the driver's means
  *
  * Patterns are fnmatch(3)'s. In soname patterns {major} stands for the number behind ".so."; in names composed by an object
  * {full}, {minor} and {major} are the version of the object that composes: 9.1.0, 9.1, 9.
@@ -60,6 +62,30 @@ struct em_cure {
     const char *cure, *why;
 };
 
+struct em_gpu_model {
+    uint32_t arch;           /* 120 */
+    const char *driver;      /* the first that knows it; NULL: every driver that is around */
+    struct em_strings names; /* patterns of product names, without "NVIDIA" */
+};
+
+/* The first version of a package that has code for an architecture. */
+struct em_gpu_build {
+    const char *package;
+    uint32_t arch;
+    const char *cure, *why;
+};
+
+struct em_cuda_runtime {
+    const char *cuda;   /* major: "12" */
+    const char *driver; /* the oldest that runs it: "525.60.13" */
+    const char *needs;  /* the same in words */
+};
+
+struct em_cuda_error {
+    int code;
+    const char *name, *means;
+};
+
 struct em_knowledge {
     struct {
         EM_VEC(struct em_opens);
@@ -72,6 +98,18 @@ struct em_knowledge {
     struct {
         EM_VEC(struct em_cure);
     } cures;
+    struct {
+        EM_VEC(struct em_gpu_model);
+    } gpus;
+    struct {
+        EM_VEC(struct em_gpu_build);
+    } builds;
+    struct {
+        EM_VEC(struct em_cuda_runtime);
+    } runtimes;
+    struct {
+        EM_VEC(struct em_cuda_error);
+    } cuda_errors;
 };
 
 int em_knowledge_load(struct em_knowledge *knowledge, struct em_arena *arena, const char *extra, struct em_error *error);
@@ -88,6 +126,15 @@ bool em_knowledge_is_vendor(const struct em_knowledge *knowledge, const char *no
 bool em_knowledge_is_driver(const struct em_knowledge *knowledge, const char *soname);
 const struct em_cure *em_knowledge_cure(const struct em_knowledge *knowledge, const char *package, const char *version,
                                         const char *request);
+
+/* The architecture of a product: "GeForce RTX 5070", "nvidia h100"; 0: unknown. */
+uint32_t em_knowledge_gpu(const struct em_knowledge *knowledge, const char *name);
+/* The entry of an architecture; NULL: unknown. */
+const struct em_gpu_model *em_knowledge_gpu_model(const struct em_knowledge *knowledge, uint32_t arch);
+const struct em_gpu_build *em_knowledge_gpu_build(const struct em_knowledge *knowledge, const char *package, uint32_t arch);
+/* What a CUDA major ("12") asks of the driver; NULL: unknown. */
+const struct em_cuda_runtime *em_knowledge_runtime(const struct em_knowledge *knowledge, const char *cuda);
+const struct em_cuda_error *em_knowledge_cuda_error(const struct em_knowledge *knowledge, int code);
 
 /* Orders dotted versions by their numbers, as far as both have digits: "4.10" after "4.9". */
 int em_version_compare(const char *a, const char *b);

@@ -233,6 +233,34 @@ static void cubins_outside_of_containers_are_counted(void **state)
     assert_int_equal(listing.containers, 1);
 }
 
+/* Every library that uses CUDA's runtime gets a cubin without a kernel, for the compiler's default architecture: it is listed, and
+ * says nothing about what the library is for. */
+static void a_cubin_without_kernels_is_no_code(void **state)
+{
+    Elf64_Ehdr cubin = { .e_machine = 190, .e_shoff = 64, .e_shentsize = sizeof(Elf64_Shdr), .e_shnum = 2 };
+    Elf64_Shdr code[2] = { { 0 }, { .sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC } };
+    struct em_gpu_listing listing;
+
+    (void)state;
+    memcpy(cubin.e_ident, ELFMAG "\2\1\1", 7);
+    for (int kernels = 0; kernels < 2; kernels++) {
+        struct section s = section(SHF_ALLOC);
+
+        begin(&s);
+        entry(&s, 2, 52, 0, 64, 256);
+        code[1].sh_flags |= kernels ? SHF_EXECINSTR : 0;
+        code[1].sh_size = 8;
+        memcpy(s.data + s.size - 256, &cubin, sizeof cubin);
+        memcpy(s.data + s.size - 256 + 64, code, sizeof code);
+        end(&s);
+        listing = scan(object(&s, 1, true));
+        assert_code(&listing, 0, "sm_52", EM_GPU_CUBIN, 1, 256);
+        assert_int_equal(listing.containers, 1);
+        assert_int_equal(listing.empty, !kernels);
+        assert_int_equal(listing.sets.count, kernels);
+    }
+}
+
 /* No size in the file is believed: what leads out of its container or section ends the reading of that container. */
 static void sizes_that_lie_are_not_followed(void **state)
 {
@@ -315,6 +343,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(equal_containers_are_one_set, make_arena, free_arena),
         cmocka_unit_test_setup_teardown(containers_are_found_wherever_they_lie, make_arena, free_arena),
         cmocka_unit_test_setup_teardown(cubins_outside_of_containers_are_counted, make_arena, free_arena),
+        cmocka_unit_test_setup_teardown(a_cubin_without_kernels_is_no_code, make_arena, free_arena),
         cmocka_unit_test_setup_teardown(sizes_that_lie_are_not_followed, make_arena, free_arena),
         cmocka_unit_test_setup_teardown(a_cut_section_is_read_up_to_the_cut, make_arena, free_arena),
         cmocka_unit_test_setup_teardown(more_sorts_than_there_is_room_for, make_arena, free_arena),
