@@ -10,20 +10,21 @@ import os
 import sys
 
 
-def in_child(call):
-    """What call() returns, printed; a signal as the shell would say it."""
+def in_child(name, call):
+    """Prints what call() returns, or the signal that ended it as the shell would say it; after what the library had to say."""
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
         try:
-            print(call(), flush=True)
+            result = call()
+            print(name, *(result if isinstance(result, tuple) else (result,)), flush=True)
             os._exit(0)
         except OSError as error:
-            print("OSError:", error, flush=True)
+            print(name, "OSError:", error, flush=True)
             os._exit(1)
     status = os.waitpid(pid, 0)[1]
     if os.WIFSIGNALED(status):
-        print(128 + os.WTERMSIG(status))
+        print(name, 128 + os.WTERMSIG(status))
     return status == 0
 
 
@@ -40,8 +41,7 @@ def five(shim):
     fine = True
     for name in ("cudnnGetVersion", "cudnnCreate", "cudnnCreateTensorDescriptor", "cudnnCreateConvolutionDescriptor",
                  "cudnnCreateRNNDescriptor"):
-        print(name, end=" ")
-        fine = in_child(lambda: call(name)) and fine
+        fine = in_child(name, lambda: call(name)) and fine
     return fine
 
 
@@ -54,10 +54,9 @@ def blas(extension):
     def call():
         library = ctypes.PyDLL(extension, mode=os.RTLD_NOW | os.RTLD_LOCAL)
         library.cublasCreate_v2(ctypes.byref(ctypes.c_void_p()))
-        return *mapped("libcublas.so.12"), *mapped("libcublasLt.so.12")
+        return (*mapped("libcublas.so.12"), *mapped("libcublasLt.so.12"))
 
-    print("cublasCreate_v2", end=" ")
-    return in_child(call)
+    return in_child("cublasCreate_v2", call)
 
 
 class Path(ctypes.Structure):
