@@ -171,6 +171,21 @@ int em_process_open(struct em_process *process, const char *name, const struct e
 int em_process_ask(struct em_process *process, const char *name, const struct em_loaded *caller, enum em_via via,
                    struct em_request **request);
 
+/* ---- stability ---- */
+
+enum em_stability {
+    EM_STABLE,
+    EM_ORDER_DEPENDENT,       /* found in some processes and not in others, or another file */
+    EM_ENVIRONMENT_DEPENDENT, /* LD_LIBRARY_PATH decides, or can win over the RUNPATH that did */
+    EM_SYSTEM_ONLY,           /* from the cache or the system directories */
+    EM_MISSING,               /* in none */
+};
+const char *em_stability_name(enum em_stability stability);
+
+/* What one edge (requester and name) came to in several processes of one loader: the requester alone, and after others were opened.
+ * Computed from what happened in them, so it says as much as the processes that were tried. */
+enum em_stability em_stability_of(const struct em_request *const *requests, size_t count);
+
 /* The process as it is now, for a what-if that leaves this one alone. */
 int em_process_fork(struct em_process **copy, const struct em_process *process);
 

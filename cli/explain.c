@@ -1,0 +1,435 @@
+#include "bundle/diagnose/knowledge.h"
+#include "bundle/diagnose/opens.h"
+#include "bundle/env/env.h"
+#include "cli/loading.h"
+
+#include <string.h>
+
+const struct em_command em_explain_command = {
+    .name = "explain",
+    .arguments = "TARGET NAME",
+    .summary = "Why NAME, a soname or a file, resolves to what it does for those in TARGET who ask for it",
+    .example = "elfmend explain .venv libcudnn_cnn.so.9",
+    .details = "Each object in TARGET that needs or opens NAME is shown with the directories that the loader tries for it, in "
+               "order, the\n"
+               "rule that leads there, and the one change that would alter the outcome.\n"
+               "Exit status: 0 all who ask find it, 1 somebody does not, 2 bad input.\n",
+    .accepts = EM_TAKES_WORLD | EM_TAKES_KNOWLEDGE,
+    .run = em_cmd_explain,
+};
+
+/* One who asks, and what it gets: opened alone, and as the modules of the target lead to it. */
+struct edge {
+    const struct em_env_object *object; /* who asks; NULL: nobody in the target, asked as the program */
+    const char *name;                   /* as it asks */
+    bool dlopens;
+    struct {
+        EM_VEC(const struct em_request *);
+    } answers;             /* of different processes; the first is what is shown */
+    const char *alone_why; /* it cannot be opened alone */
+};
+
+struct explain {
+    struct em_options options;
+    struct em_tree *tree;
+    struct em_env env;
+    struct em_world world;
+    struct em_knowledge knowledge;
+    struct em_loader *loader;
+    struct em_process *base; /* the interpreter, started */
+    const char *name;        /* what is asked for */
+    const char *given;
+    struct {
+        EM_VEC(struct edge);
+    } edges;
+};
+
+/* ---- who asks ---- */
+
+static bool has(const struct em_strings *list, const char *name)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A file of the target stands for its SONAME, or for its name if it has none. */
+static int find_name(struct explain *explain, const char *given, struct em_error *error)
+{
+    const struct em_loadable *file;
+    char *real;
+
+    explain->given = explain->name = given;
+    if (!strchr(given, '/'))
+        return EM_OK;
+    if (em_tree_real_path(explain->tree, explain->options.arena, given, &real) < 0)
+        return em_fail(error, EM_NOT_FOUND, given, "is not there; give a file, or the name that is asked for");
+    file = em_loader_look(explain->loader, real);
+    if (!file)
+        return EM_NO_MEMORY;
+    if (file->code != EM_OK)
+        return em_fail(error, file->code, given, "%s", file->problem);
+    explain->name = file->object.soname ? file->object.soname : em_path_basename(given);
+    return EM_OK;
+}
+
+/* By the tables and the strings they point at, or by its own strings if it calls dlopen itself. */
+static int opens(struct explain *explain, const struct em_env_object *object, const struct em_loadable *file, bool *does)
+{
+    struct em_arena *arena = explain->options.arena;
+    em_cleanup_file struct em_file *opened = NULL;
+    struct em_openings openings;
+    struct em_strings names = { 0 };
+    uint64_t bytes = 0;
+    bool imports = false;
+    int r = em_openings_of(&openings, arena, &explain->knowledge, explain->tree, object->path,
+                           file->object.soname ? file->object.soname : em_path_basename(object->path), NULL, &bytes, NULL);
+
+    *does = false;
+    for (size_t i = 0; r == EM_OK && i < openings.count; i++)
+        *does |= has(&openings.items[i].names, explain->name);
+    if (*does || r == EM_NO_MEMORY || em_tree_open(explain->tree, object->path, &opened) < 0)
+        return r == EM_NO_MEMORY ? r : EM_OK;
+    if (em_object_imports(&imports, arena, &opened->reader, "dlopen", NULL) < 0 || !imports)
+        return EM_OK;
+    if (em_names_scan(&names, arena, &opened->reader, NULL) < 0)
+        return EM_OK;
+    *does = has(&names, explain->name);
+    return EM_OK;
+}
+
+static int add_edge(struct explain *explain, const struct em_env_object *object, const char *name, bool dlopens)
+{
+    return em_vec_push(explain->options.arena, &explain->edges,
+                       (struct edge){ .object = object, .name = name, .dlopens = dlopens });
+}
+
+static int find_askers(struct explain *explain)
+{
+    int r = EM_OK;
+
+    for (size_t i = 0; r == EM_OK && i < explain->env.objects.count; i++) {
+        const struct em_env_object *object = &explain->env.objects.items[i];
+        const struct em_loadable *file = em_loader_look(explain->loader, object->path);
+        bool does = false;
+
+        if (!file)
+            return EM_NO_MEMORY;
+        if (file->code != EM_OK)
+            continue;
+        for (size_t j = 0; r == EM_OK && j < file->object.needed.count; j++) {
+            if (strcmp(file->object.needed.items[j], explain->name) == 0 ||
+                (strchr(file->object.needed.items[j], '/') &&
+                 strcmp(em_path_basename(file->object.needed.items[j]), explain->name) == 0))
+                r = add_edge(explain, object, file->object.needed.items[j], false);
+        }
+        if (r == EM_OK)
+            r = opens(explain, object, file, &does);
+        if (r == EM_OK && does)
+            r = add_edge(explain, object, explain->name, true);
+    }
+    if (r == EM_OK && explain->edges.count == 0)
+        r = add_edge(explain, NULL, explain->name, true);
+    return r;
+}
+
+/* ---- what they get ---- */
+
+static const struct em_loaded *find_loaded(const struct em_process *process, const struct em_loadable *file)
+{
+    for (size_t i = 0; i < process->objects.count; i++) {
+        if (process->objects.items[i]->file == file)
+            return process->objects.items[i];
+    }
+    return NULL;
+}
+
+/* The edge's answer in a process where root was opened, if its object is there. */
+static int answer(struct explain *explain, struct edge *edge, struct em_process *process, const struct em_open *open)
+{
+    struct em_arena *arena = explain->options.arena;
+    const struct em_loadable *file = em_loader_look(explain->loader, edge->object->path);
+    const struct em_loaded *from;
+    struct em_request *request;
+    int r;
+
+    for (size_t i = open->first_request; !edge->dlopens && i < process->requests.count; i++) {
+        const struct em_request *made = process->requests.items[i];
+
+        if (made->from && made->from->file == file && made->via == EM_VIA_NEEDED && strcmp(made->name, edge->name) == 0)
+            return em_vec_push(arena, &edge->answers, made);
+    }
+    from = edge->dlopens && open->ok ? find_loaded(process, file) : NULL;
+    if (!from)
+        return EM_OK;
+    r = em_process_ask(process, edge->name, from, EM_VIA_DLOPEN, &request);
+    return r < 0 ? r : em_vec_push(arena, &edge->answers, request);
+}
+
+/* One root in a fresh process; all edges that it leads to get an answer. */
+static int try_root(struct explain *explain, const char *path, struct edge *only)
+{
+    struct em_process *process;
+    struct em_open open;
+    int r = em_process_fork(&process, explain->base);
+
+    if (r == EM_OK)
+        r = em_process_open(process, path, NULL, &open);
+    for (size_t i = 0; r == EM_OK && i < explain->edges.count; i++) {
+        struct edge *edge = &explain->edges.items[i];
+
+        if (edge->object && (!only || edge == only))
+            r = answer(explain, edge, process, &open);
+        if (edge == only && !open.ok)
+            edge->alone_why = open.why;
+    }
+    return r;
+}
+
+static int find_answers(struct explain *explain)
+{
+    int r = EM_OK;
+
+    /* As the modules that Python imports lead there. */
+    for (size_t i = 0; r == EM_OK && i < explain->env.objects.count; i++) {
+        if (em_env_is_extension(explain->env.objects.items[i].path))
+            r = try_root(explain, explain->env.objects.items[i].path, NULL);
+    }
+    for (size_t i = 0; r == EM_OK && i < explain->edges.count; i++) {
+        struct edge *edge = &explain->edges.items[i];
+        struct em_request *request;
+
+        if (edge->answers.count > 0)
+            continue;
+        if (edge->object) {
+            r = try_root(explain, edge->object->path, edge);
+            continue;
+        }
+        r = em_process_ask(explain->base, edge->name, NULL, EM_VIA_DLOPEN, &request);
+        if (r == EM_OK)
+            r = em_vec_push(explain->options.arena, &edge->answers, (const struct em_request *)request);
+    }
+    return r;
+}
+
+/* ---- the one change ---- */
+
+static const struct em_env_object *find_provider(const struct explain *explain, const char *name)
+{
+    for (size_t i = 0; i < explain->env.objects.count; i++) {
+        const struct em_env_object *object = &explain->env.objects.items[i];
+        const struct em_loadable *file;
+
+        if (strcmp(em_path_basename(object->path), name) == 0)
+            return object;
+        file = em_loader_look(explain->loader, object->path);
+        if (file && file->code == EM_OK && file->object.soname && strcmp(file->object.soname, name) == 0 &&
+            strcmp(em_path_basename(object->path), name) == 0)
+            return object;
+    }
+    return NULL;
+}
+
+static const char *change_if_missing(const struct explain *explain, const struct edge *edge)
+{
+    struct em_arena *arena = explain->options.arena;
+    const struct em_env_object *provider = find_provider(explain, edge->name);
+    const struct em_loadable *file;
+    char *from, *to, *relative;
+    bool runpath;
+
+    if (!provider)
+        return em_arena_printf(arena, "%s is nowhere in the target: install what brings it (`elfmend audit` names the package)",
+                               edge->name);
+    if (!edge->object)
+        return em_arena_printf(arena, "%s has it, for those whose path leads there",
+                               em_env_show(&explain->env, provider->path));
+    file = em_loader_look(explain->loader, edge->object->path);
+    runpath = file && file->code == EM_OK && file->object.runpath;
+    from = em_path_dirname(arena, edge->object->path);
+    to = em_path_dirname(arena, provider->path);
+    relative = from && to ? em_path_relative(arena, from, to) : NULL;
+    if (!relative)
+        return NULL;
+    return em_arena_printf(arena, "$ORIGIN%s%s in the %s of %s would find it, in %s: `elfmend fix` does that",
+                           strcmp(relative, ".") == 0 ? "" : "/", strcmp(relative, ".") == 0 ? "" : relative,
+                           runpath ? "DT_RUNPATH" : "DT_RPATH", em_env_show(&explain->env, edge->object->path),
+                           em_env_show(&explain->env, provider->path));
+}
+
+static const char *change(const struct explain *explain, const struct edge *edge, const struct em_request *request)
+{
+    struct em_arena *arena = explain->options.arena;
+    const char *who = request->owner ? em_env_show(&explain->env, request->owner->name) : NULL;
+
+    if (request->result == EM_RESULT_MISSING)
+        return change_if_missing(explain, edge);
+    if (request->result == EM_RESULT_REFUSED)
+        return em_arena_printf(arena,
+                               "the file itself must go, or another directory come before it: the loader searches no further");
+    switch (request->rule) {
+    case EM_RULE_PATH: return "only another name in the object: a path is not searched";
+    case EM_RULE_SONAME:
+        return "another load order: whoever is loaded first under this name is taken, and paths are not looked at";
+    case EM_RULE_RPATH:
+        return em_arena_printf(
+            arena, "another DT_RPATH of %s, or a library of this name that is loaded before; LD_LIBRARY_PATH comes after", who);
+    case EM_RULE_RUNPATH:
+        return em_arena_printf(
+            arena, "LD_LIBRARY_PATH with another %s in it would win over the DT_RUNPATH of %s; a DT_RPATH would not let it",
+            edge->name, who);
+    case EM_RULE_ENV:
+        return "without LD_LIBRARY_PATH the search would go on; a DT_RPATH of the object that asks comes before it";
+    case EM_RULE_CACHE:
+    case EM_RULE_DEFAULT: return "any path of the object that asks, or LD_LIBRARY_PATH, comes before the system's own";
+    case EM_RULE_RESERVED: return "nothing: musl takes itself for every library of this name";
+    case EM_RULE_NONE: break;
+    }
+    return NULL;
+}
+
+/* ---- report ---- */
+
+static bool is_bad(const struct edge *edge)
+{
+    const struct em_request *first = edge->answers.count ? edge->answers.items[0] : NULL;
+
+    return !first || first->result == EM_RESULT_MISSING || first->result == EM_RESULT_REFUSED;
+}
+
+static const char *stability(const struct edge *edge)
+{
+    return em_stability_name(em_stability_of(edge->answers.items, edge->answers.count));
+}
+
+static void print_edge(const struct explain *explain, const struct edge *edge)
+{
+    bool on = em_color_on(&explain->options, stdout);
+    const struct em_request *request = edge->answers.count ? edge->answers.items[0] : NULL;
+    const char *advice = request ? change(explain, edge, request) : NULL;
+
+    fputs(em_paint(on, "bold"), stdout);
+    em_loading_print_name(edge->object ? em_env_show(&explain->env, edge->object->path)
+                                       : "nobody in the target asks; the program would");
+    printf("%s %s ", em_paint(on, "reset"), edge->object ? (edge->dlopens ? "opens" : "needs") : "get for");
+    em_loading_print_name(edge->name);
+    putchar('\n');
+    if (!request) {
+        printf("    it does not get that far: %s\n", edge->alone_why ? edge->alone_why : "it is not loaded");
+        return;
+    }
+    em_loading_print(request, on);
+    if (!is_bad(edge) && request->tried.count > 0) {
+        puts("      tried before, in this order:");
+        em_loading_print_tries(request, "        ");
+    }
+    printf("      %s in %zu process%s tried\n", stability(edge), edge->answers.count, edge->answers.count == 1 ? "" : "es");
+    if (advice) {
+        printf("      what would change it: ");
+        em_loading_print_name(advice);
+        putchar('\n');
+    }
+}
+
+static json_t *edge_json(const struct explain *explain, const struct edge *edge)
+{
+    const struct em_request *request = edge->answers.count ? edge->answers.items[0] : NULL;
+    json_t *item = json_object(), *steps = json_array();
+
+    for (size_t i = 0; request && i < request->tried.count; i++) {
+        const struct em_try *try = &request->tried.items[i];
+        json_t *step = json_object();
+
+        json_object_set_new(step, "directory", em_loading_string(try->directory));
+        json_object_set_new(step, "entry", em_loading_string(try->entry));
+        json_object_set_new(step, "rule", em_loading_string(em_rule_name(try->rule)));
+        json_object_set_new(step, "owner", em_loading_string(try->owner ? try->owner->name : NULL));
+        json_object_set_new(step, "absent", json_boolean(try->absent));
+        json_object_set_new(step, "skipped", em_loading_string(try->skipped));
+        json_array_append_new(steps, step);
+    }
+    json_object_set_new(item, "object",
+                        em_loading_string(edge->object ? em_env_show(&explain->env, edge->object->path) : NULL));
+    json_object_set_new(item, "owner",
+                        em_loading_string(edge->object && edge->object->owner ? edge->object->owner->name : NULL));
+    json_object_set_new(item, "request", request ? em_loading_request(request) : json_null());
+    json_object_set_new(item, "steps", steps);
+    json_object_set_new(item, "stability", em_loading_string(stability(edge)));
+    json_object_set_new(item, "processes", json_integer((json_int_t)edge->answers.count));
+    json_object_set_new(item, "change", em_loading_string(request ? change(explain, edge, request) : NULL));
+    json_object_set_new(item, "why", em_loading_string(request ? request->why : edge->alone_why));
+    return item;
+}
+
+static int report(const struct explain *explain)
+{
+    json_t *edges = explain->options.json ? json_array() : NULL;
+    int status = EM_EXIT_OK;
+
+    for (size_t i = 0; i < explain->edges.count; i++) {
+        const struct edge *edge = &explain->edges.items[i];
+
+        if (is_bad(edge))
+            status = EM_EXIT_FINDINGS;
+        if (edges)
+            json_array_append_new(edges, edge_json(explain, edge));
+        else
+            print_edge(explain, edge);
+    }
+    if (edges && em_json_print(json_pack("{s:s, s:o, s:o, s:o}", "schema", "elfmend.explain/1", "target",
+                                         em_loading_string(explain->env.given), "name", em_loading_string(explain->name),
+                                         "edges", edges)) != EM_EXIT_OK)
+        return EM_EXIT_FAILED;
+    return status;
+}
+
+static int prepare(struct explain *explain, struct em_error *error)
+{
+    struct em_options *options = &explain->options;
+    int r;
+
+    if (options->arguments.count != 2)
+        return em_fail(error, EM_USAGE, NULL, "explain: it takes a TARGET and a NAME; `elfmend explain --help` has an example");
+    r = em_tree_disk(&explain->tree, options->root, error);
+    if (r == EM_OK)
+        r = em_env_read(&explain->env, options->arena, explain->tree, options->arguments.items[0], error);
+    if (r == EM_OK)
+        r = em_options_world(options, &explain->tree, &explain->world, explain->env.python, error);
+    if (r == EM_OK)
+        r = em_knowledge_load(&explain->knowledge, options->arena, options->knowledge, error);
+    if (r < 0)
+        return r;
+    explain->loader = em_loader_new(&explain->world, options->arena);
+    if (!explain->loader)
+        return EM_NO_MEMORY;
+    r = em_process_new(&explain->base, explain->loader, explain->env.python, error);
+    return r < 0 ? r : find_name(explain, options->arguments.items[1], error);
+}
+
+int em_cmd_explain(int argc, char **argv)
+{
+    struct em_error error = EM_ERROR_INIT;
+    struct explain explain = { 0 };
+    int status = em_options_parse(&explain.options, argc, argv, &em_explain_command), r;
+
+    if (status >= 0) {
+        em_options_free(&explain.options);
+        return status;
+    }
+    r = prepare(&explain, &error);
+    if (r == EM_OK)
+        r = find_askers(&explain);
+    if (r == EM_OK)
+        r = find_answers(&explain);
+    if (r < 0) {
+        error.code = r;
+        status = em_report_error(&error);
+    } else {
+        status = report(&explain);
+    }
+    em_tree_close(explain.tree);
+    em_options_free(&explain.options);
+    return status;
+}
