@@ -215,6 +215,22 @@ static int write_needs_again(struct em_goal *goal, struct em_error *error)
     return EM_OK;
 }
 
+/* A table without records: its tags go, its bytes stay where they are. Without any table of versions, DT_VERSYM must go too: glibc
+ * would look up its numbers in an array that it has not made. */
+static void drop_tags(struct em_goal *goal)
+{
+    bool defines = em_goal_dyn(goal, DT_VERDEF) != NULL;
+
+    for (size_t i = goal->dyns.count; i-- > 0;) {
+        uint64_t tag = goal->dyns.items[i].tag;
+
+        if (tag != DT_VERNEED && tag != DT_VERNEEDNUM && (tag != DT_VERSYM || defines))
+            continue;
+        memmove(goal->dyns.items + i, goal->dyns.items + i + 1, (goal->dyns.count - 1 - i) * sizeof *goal->dyns.items);
+        goal->dyns.count--;
+    }
+}
+
 int em_goal_finish_versions(struct em_goal *goal, struct em_error *error)
 {
     bool any_gone = false;
@@ -233,12 +249,8 @@ int em_goal_finish_versions(struct em_goal *goal, struct em_error *error)
             return r;
         for (size_t i = 0; i < goal->needs.records.count; i++)
             left += !goal->need_gone[i];
-        /* A table without records: its tags go, its bytes stay where they are. */
-        for (size_t i = goal->dyns.count; left == 0 && i-- > 0;)
-            if (goal->dyns.items[i].tag == DT_VERNEED || goal->dyns.items[i].tag == DT_VERNEEDNUM) {
-                memmove(goal->dyns.items + i, goal->dyns.items + i + 1, (goal->dyns.count - 1 - i) * sizeof *goal->dyns.items);
-                goal->dyns.count--;
-            }
+        if (left == 0)
+            drop_tags(goal);
         return EM_OK;
     }
     for (size_t i = 0; i < goal->needs.records.count; i++) {

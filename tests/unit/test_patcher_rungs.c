@@ -1,0 +1,327 @@
+/* Each rung of the ladder alone, on objects that need it, and what the ladder promises over many edits. */
+#include "tests/unit/patcher_fixture.h"
+
+static const char *const layouts[] = {
+    "-fuse-ld=bfd",
+    "-fuse-ld=bfd -Wl,-z,noseparate-code",
+    "-fuse-ld=bfd -Wl,-z,noseparate-code -fcf-protection=none",
+    "-fuse-ld=bfd -fcf-protection=full",
+    "-fuse-ld=gold",
+    "-fuse-ld=lld",
+    "-fuse-ld=lld -Wl,--no-rosegment -Wl,-z,nognustack",
+    "-fuse-ld=mold",
+    "-fuse-ld=mold -Wl,--spare-program-headers=2",
+};
+
+static const char *const aftermath[] = { "strip", "eu-strip", "llvm-strip", "objcopy" };
+
+static void survives(const char *label)
+{
+    for (size_t i = 0; i < sizeof aftermath / sizeof *aftermath; i++) {
+        if (!have(aftermath[i]))
+            continue;
+        copy_file("lib.so", "plain.so");
+        copy_file("edited.so", "after.so");
+        if (run("%s plain.so 2>tool.log", aftermath[i]) == 0 && loads("plain.so") &&
+            (run("%s after.so 2>tool.log", aftermath[i]) != 0 || !loads("after.so")))
+            fail_msg("%s breaks it: %s", aftermath[i], label);
+    }
+}
+
+/* Allows one rung and nothing else, on every layout: where it fits, the result must be good; it must fit somewhere. */
+static void climb(enum em_rung rung, size_t length)
+{
+    size_t fits = 0;
+
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+        const struct em_edit one = { .kind = EM_EDIT_SET_RPATH, .value = long_path(length) };
+        struct edited edited;
+        char label[256];
+
+        if (build_library("lib.so", layouts[i]) != 0 || !loads("lib.so"))
+            continue;
+        snprintf(label, sizeof label, "%s on %s", em_rung_name(rung), layouts[i]);
+        copy_file("lib.so", "edited.so");
+        edited = edit_list("edited.so", &one, 1, 1u << rung);
+        if (edited.result == EM_REFUSED) {
+            assert_int_equal(run("cmp -s lib.so edited.so"), 0);
+            continue;
+        }
+        if (edited.result < 0)
+            fail_msg("%s: %s", label, edited.error.sentence);
+        fits++;
+        assert_int_equal(edited.rung, rung);
+        assert_string_equal(object_of("edited.so")->rpath, one.value);
+        if (!loads("edited.so"))
+            fail_msg("does not load: %s", label);
+        if (!no_new_complaint("lib.so", "edited.so"))
+            fail_msg("new complaint: %s", label);
+        if (rung != EM_RUNG_MOVE_HEADERS)
+            survives(label);
+    }
+    print_message("# %s fits %zu of %zu layouts\n", em_rung_name(rung), fits, sizeof layouts / sizeof *layouts);
+    assert_true(fits > 0);
+}
+
+static void slide(void **state)
+{
+    (void)state;
+    climb(EM_RUNG_SLIDE, 100);
+}
+
+static void evict(void **state)
+{
+    (void)state;
+    climb(EM_RUNG_EVICT, 10);
+}
+
+static void copy_dynstr(void **state)
+{
+    (void)state;
+    climb(EM_RUNG_COPY_DYNSTR, 300);
+}
+
+static void append_load(void **state)
+{
+    (void)state;
+    climb(EM_RUNG_APPEND_LOAD, 300);
+}
+
+static void dynamic_slot(void **state)
+{
+    (void)state;
+    climb(EM_RUNG_DYNAMIC_SLOT, 300);
+}
+
+static void grow_headers(void **state)
+{
+    (void)state;
+    climb(EM_RUNG_GROW_HEADERS, 3000);
+}
+
+static void move_headers(void **state)
+{
+    (void)state;
+    climb(EM_RUNG_MOVE_HEADERS, 3000);
+}
+
+static void a_string_that_is_there_is_used(void **state)
+{
+    struct edited edited;
+
+    (void)state;
+    assert_int_equal(build_library("lib.so", ""), 0);
+    edited = edit("lib.so", (struct em_edit){ .kind = EM_EDIT_SET_RPATH, .value = "dep.so.1" });
+    assert_int_equal(edited.rung, EM_RUNG_REUSE);
+    assert_int_equal(edited.growth, 0);
+    assert_string_equal(object_of("lib.so")->rpath, "dep.so.1");
+    assert_true(loads("lib.so"));
+}
+
+static void an_old_path_is_overwritten(void **state)
+{
+    struct edited edited;
+
+    (void)state;
+    assert_int_equal(build_library("lib.so", "-Wl,-rpath,/a/rather/long/path/that/was/here,--enable-new-dtags"), 0);
+    edited = edit("lib.so", (struct em_edit){ .kind = EM_EDIT_SET_RPATH, .value = "/shorter", .tag = EM_TAG_KEEP });
+    assert_int_equal(edited.rung, EM_RUNG_OVERWRITE);
+    assert_string_equal(object_of("lib.so")->runpath, "/shorter");
+    assert_null(object_of("lib.so")->rpath);
+    assert_true(loads("lib.so"));
+}
+
+/* The linker lets the path share the bytes of a symbol's name: they are not ours to overwrite. */
+static void a_shared_path_is_not_overwritten(void **state)
+{
+    (void)state;
+    write_text("shared.c", "int a_symbol_name(void) { return 42; }\nint answer(void) { return a_symbol_name(); }\n");
+    assert_int_equal(run("gcc -shared -fPIC -Wl,-rpath,a_symbol_name shared.c -o shared.so"), 0);
+    assert_true(edit("shared.so", (struct em_edit){ .kind = EM_EDIT_SET_RPATH, .value = "short" }).result == 0);
+    assert_int_equal(run("nm -D shared.so | grep -q ' a_symbol_name$'"), 0);
+    assert_true(loads("shared.so"));
+}
+
+static void a_hundred_paths_do_not_grow_it_without_bound(void **state)
+{
+    static const char *const linkers[] = { "bfd", "lld", "mold", "gold" };
+    uint32_t seed = 7;
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        char flags[64];
+        uint64_t size;
+
+        snprintf(flags, sizeof flags, "-fuse-ld=%s", linkers[i]);
+        if (build_library("lib.so", flags) != 0)
+            continue;
+        size = size_of("lib.so");
+        for (int j = 0; j < 100; j++) {
+            static char path[1024];
+
+            seed = seed * 1103515245u + 12345u;
+            snprintf(path, sizeof path, "/%d/%.*s", j, (int)((seed >> 8) % 900), long_path(1000));
+            assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_SET_RPATH, .value = path }).result, 0);
+            assert_string_equal(object_of("lib.so")->rpath, path);
+        }
+        print_message("# %s: %lld bytes after a hundred paths of up to 900\n", linkers[i],
+                      (long long)(size_of("lib.so") - size));
+        assert_true(size_of("lib.so") - size <= 4096);
+        assert_true(loads("lib.so"));
+    }
+}
+
+static void every_edit_once(void **state)
+{
+    (void)state;
+    assert_int_equal(build_library("lib.so", "-Wl,-rpath,/x"), 0);
+    copy_file("lib.so", "plain.so");
+    assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_REMOVE_RPATH }).result, 0);
+    assert_null(object_of("lib.so")->rpath);
+    assert_null(object_of("lib.so")->runpath);
+    assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_ADD_RPATH, .value = "/a" }).result, 0);
+    assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_ADD_RPATH, .value = "/b" }).result, 0);
+    assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_ADD_RPATH, .value = "/a" }).ranges, 0);
+    assert_string_equal(object_of("lib.so")->rpath, "/a:/b");
+    assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_SET_SONAME, .value = "libnew.so" }).result, 0);
+    assert_string_equal(object_of("lib.so")->soname, "libnew.so");
+    assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_SET_EXECSTACK }).result, 0);
+    assert_int_equal(object_of("lib.so")->stack, EM_STACK_EXECUTABLE);
+    assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_CLEAR_EXECSTACK }).result, 0);
+    assert_int_equal(object_of("lib.so")->stack, EM_STACK_PLAIN);
+    assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_NO_DEFAULT_LIB }).result, 0);
+    assert_true(object_of("lib.so")->dt_flags_1 & DF_1_NODEFLIB);
+    assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_ADD_DEBUG_TAG }).result, 0);
+    assert_true(object_of("lib.so")->has_debug_tag);
+    assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_SET_OS_ABI, .number = ELFOSABI_GNU }).result, 0);
+    assert_int_equal(object_of("lib.so")->osabi, ELFOSABI_GNU);
+    assert_true(loads("lib.so"));
+    assert_true(no_new_complaint("plain.so", "lib.so"));
+}
+
+/* ld.so ends the process over a needed version whose file nobody needs. With the last version DT_VERSYM must go, or glibc crashes;
+ * where another library's versions are left, the table goes on without those. */
+static void versions_follow_what_is_removed(void **state)
+{
+    (void)state;
+    for (int with_libc = 0; with_libc <= 1; with_libc++) {
+        assert_int_equal(build_library("lib.so", with_libc ? "-Wl,--no-as-needed -u puts" : ""), 0);
+        copy_file("lib.so", "plain.so");
+        assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_REMOVE_NEEDED, .value = "libdep.so.1" }).result, 0);
+        assert_int_equal(run("readelf -VdW lib.so | grep -q libdep"), 1);
+        assert_int_equal(object_of("lib.so")->verneed.count, with_libc);
+        assert_true(loads("lib.so"));
+        if (with_libc)
+            assert_true(no_new_complaint("plain.so", "lib.so"));
+        assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_ADD_NEEDED, .value = "./libdep.so.1" }).result, 0);
+        assert_true(loads("lib.so"));
+    }
+}
+
+static void a_cleared_version_is_not_asked_for(void **state)
+{
+    (void)state;
+    assert_int_equal(build_library("lib.so", ""), 0);
+    assert_int_equal(run("readelf -VW lib.so | grep -q DEP_1"), 0);
+    assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_CLEAR_SYMBOL_VERSION, .value = "dep" }).result, 0);
+    assert_int_equal(run("readelf -VW lib.so | grep -q DEP_1"), 1);
+    assert_true(loads("lib.so"));
+}
+
+static void a_renamed_symbol_is_found_by_its_new_name(void **state)
+{
+    static const char *const styles[] = { "gnu", "sysv", "both" };
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        const struct em_edit back = { .kind = EM_EDIT_RENAME_SYMBOL, .value = "other", .replacement = "answer" };
+        char flags[64];
+
+        snprintf(flags, sizeof flags, "-Wl,--hash-style=%s", styles[i]);
+        assert_int_equal(build_library("lib.so", flags), 0);
+        assert_int_equal(
+            edit("lib.so", (struct em_edit){ .kind = EM_EDIT_RENAME_SYMBOL, .value = "answer", .replacement = "other" }).result,
+            0);
+        assert_false(loads("lib.so"));
+        assert_int_equal(edit("lib.so", back).result, 0);
+        assert_true(loads("lib.so"));
+    }
+}
+
+static void programs_run_after_every_edit(void **state)
+{
+    static const char *const flags[] = {
+        "-fuse-ld=bfd -pie",  "-fuse-ld=bfd -no-pie",  "-fuse-ld=lld -pie",  "-fuse-ld=lld -no-pie",
+        "-fuse-ld=mold -pie", "-fuse-ld=mold -no-pie", "-fuse-ld=gold -pie", "-fuse-ld=gold -no-pie",
+    };
+
+    (void)state;
+    assert_int_equal(build_library("libanswer.so", ""), 0);
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        for (size_t length = 20; length <= 2500; length *= 5) {
+            const struct em_edit edits[] = {
+                { .kind = EM_EDIT_SET_RPATH, .value = long_path(length), .tag = EM_TAG_RUNPATH },
+                { .kind = EM_EDIT_SET_INTERPRETER, .value = "/lib64/../lib64/../lib64/../lib64/ld-linux-x86-64.so.2" },
+                { .kind = EM_EDIT_ADD_NEEDED, .value = "./libextra.so.1" },
+            };
+            struct edited edited;
+
+            if (run("gcc %s main.c -o program -L. -l:libanswer.so -Wl,-rpath-link,. 2>build.log", flags[i]) != 0 ||
+                !object_of("program")->interpreter || run("LD_LIBRARY_PATH=. ./program") != 0)
+                continue;
+            copy_file("program", "before");
+            edited = edit_list("program", edits, 3, 0);
+            if (edited.result < 0)
+                fail_msg("%s: %s", flags[i], edited.error.sentence);
+            if (run("LD_LIBRARY_PATH=. ./program") != 0)
+                fail_msg("does not run after %s: %s, %zu", em_rung_name(edited.rung), flags[i], length);
+            if (!no_new_complaint("before", "program"))
+                fail_msg("new complaint after %s: %s, %zu", em_rung_name(edited.rung), flags[i], length);
+            if (edited.rung < EM_RUNG_MOVE_HEADERS && (run("strip program") != 0 || run("LD_LIBRARY_PATH=. ./program") != 0))
+                fail_msg("does not run after %s and strip: %s, %zu", em_rung_name(edited.rung), flags[i], length);
+        }
+}
+
+static void what_has_no_dynamic_section_is_refused(void **state)
+{
+    struct edited edited;
+
+    (void)state;
+    assert_int_equal(run("gcc -c lib.c -o lib.o"), 0);
+    edited = edit("lib.o", (struct em_edit){ .kind = EM_EDIT_SET_RPATH, .value = "/x" });
+    assert_int_equal(edited.result, EM_REFUSED);
+    assert_string_equal(edited.error.path, "lib.o");
+    assert_non_null(strstr(edited.error.sentence, "no dynamic section"));
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    write_sources();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(slide),
+        cmocka_unit_test(evict),
+        cmocka_unit_test(copy_dynstr),
+        cmocka_unit_test(append_load),
+        cmocka_unit_test(dynamic_slot),
+        cmocka_unit_test(grow_headers),
+        cmocka_unit_test(move_headers),
+        cmocka_unit_test(a_string_that_is_there_is_used),
+        cmocka_unit_test(an_old_path_is_overwritten),
+        cmocka_unit_test(a_shared_path_is_not_overwritten),
+        cmocka_unit_test(a_hundred_paths_do_not_grow_it_without_bound),
+        cmocka_unit_test(every_edit_once),
+        cmocka_unit_test(versions_follow_what_is_removed),
+        cmocka_unit_test(a_cleared_version_is_not_asked_for),
+        cmocka_unit_test(a_renamed_symbol_is_found_by_its_new_name),
+        cmocka_unit_test(programs_run_after_every_edit),
+        cmocka_unit_test(what_has_no_dynamic_section_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
