@@ -13,7 +13,8 @@
  *   3. A request that fails, or that only this machine answers although a package should, becomes a finding, with the provider
  *      in the environment if there is one that belongs to the requester's world (advice.c).
  *   4. RECORDs are held against the disk by presence and size (integrity.c); `elfmend verify` hashes.
- *   5. GPU code is read where a GPU was named (gpu.c).
+ *   5. Modules are held against the Python and NumPy that are installed (python.c), without importing anything.
+ *   6. GPU code is read where a GPU was named (gpu.c).
  *
  * Nothing outside of the environment makes a broken one look whole: a library that a package of the tables should bring and that
  * only the machine has is EM201, beside the error that it hides.
@@ -57,7 +58,7 @@ struct em_gpus {
 };
 
 struct em_diagnose_options {
-    bool integrity;                  /* hold RECORDs against the disk too */
+    bool integrity;                  /* all that no path or copy changes too: RECORDs against the disk, Python and NumPy */
     const struct em_gpus *gpus;      /* look for GPU code too: the whole of each object is searched; NULL: do not */
     struct em_diagnose_cache *cache; /* may be NULL */
 };

@@ -1,0 +1,356 @@
+#include "bundle/diagnose/python.h"
+
+#include "patcher/patcher.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Modules of one distribution that share a fault: one finding. */
+struct group {
+    const struct em_distribution *owner;
+    char tag[64];
+    struct em_strings paths;
+};
+
+struct groups {
+    EM_VEC(struct group);
+};
+
+static int add_to_group(struct groups *groups, struct em_arena *arena, const struct em_env_object *object, const char *tag)
+{
+    struct group *found = NULL;
+
+    em_vec_each (struct group, group, groups)
+        if (group->owner == object->owner && strcmp(group->tag, tag) == 0)
+            found = group;
+    if (!found) {
+        struct group group = { .owner = object->owner };
+
+        snprintf(group.tag, sizeof group.tag, "%s", tag);
+        if (em_vec_push(arena, groups, group) < 0)
+            return EM_NO_MEMORY;
+        found = &groups->items[groups->count - 1];
+    }
+    return em_vec_push(arena, &found->paths, object->path);
+}
+
+static int add_line(struct em_arena *arena, struct em_finding *finding, const char *head, const char *text)
+{
+    char *line = text ? em_arena_printf(arena, "%-10s %s", head, text) : NULL;
+
+    return line ? em_vec_push(arena, &finding->evidence, line) : EM_NO_MEMORY;
+}
+
+#define SHOWN_SIBLINGS 3u
+
+static int add_siblings(struct em_arena *arena, struct em_finding *finding, const struct em_env *env, const struct group *group)
+{
+    int r = EM_OK;
+
+    for (size_t i = 1; r == EM_OK && i < group->paths.count && i <= SHOWN_SIBLINGS; i++)
+        r = add_line(arena, finding, i == 1 ? "also" : "", em_env_show(env, group->paths.items[i]));
+    if (r == EM_OK && group->paths.count > SHOWN_SIBLINGS + 1)
+        r = add_line(arena, finding, "",
+                     em_arena_printf(arena, "and %zu more of %s", group->paths.count - SHOWN_SIBLINGS - 1,
+                                     group->owner ? group->owner->name : "nobody's"));
+    return r;
+}
+
+/* ---- NumPy ---- */
+
+#define PIECE ((size_t)256 * 1024)
+#define LONGEST 32u /* of what is looked for */
+
+struct uses {
+    bool old, new;
+};
+
+static bool starts(const uint8_t *at, const uint8_t *end, const char *text)
+{
+    size_t length = strlen(text);
+
+    return (size_t)(end - at) >= length && memcmp(at, text, length) == 0;
+}
+
+/* NumPy's import_array() is compiled into the module: headers of NumPy 1 name numpy.core._multiarray_umath, those of NumPy 2 name
+ * numpy._core first and the old module as a fallback. Rule and words: real objects on both sides, all told apart by it; numpy 1.26
+ * and 2.0, numpy/core/code_generators/generate_numpy_api.py. */
+static void look_for_names(struct uses *uses, const uint8_t *bytes, size_t size)
+{
+    const uint8_t *end = bytes + size;
+
+    for (const uint8_t *hit = bytes; (hit = memmem(hit, (size_t)(end - hit), "numpy.", 6)) != NULL;) {
+        hit += 6;
+        uses->new = uses->new || starts(hit, end, "_core");
+        uses->old = uses->old || starts(hit, end, "core._multiarray_umath") || starts(hit, end, "core.multiarray failed");
+    }
+}
+
+static int scan_file(struct uses *uses, struct em_reader *reader, struct em_error *error)
+{
+    em_cleanup_free uint8_t *buffer = malloc(PIECE);
+
+    if (!buffer)
+        return EM_NO_MEMORY;
+    for (uint64_t offset = 0; offset < reader->size && !uses->new;) {
+        size_t held = reader->size - offset < PIECE ? (size_t)(reader->size - offset) : PIECE;
+        int r = em_read_at(reader, buffer, held, offset, error);
+
+        if (r < 0)
+            return r;
+        look_for_names(uses, buffer, held);
+        if (held < PIECE)
+            break;
+        offset += held - LONGEST;
+    }
+    return EM_OK;
+}
+
+int em_numpy_abi_of(enum em_numpy_abi *abi, struct em_arena *arena, struct em_tree *tree, const char *path,
+                    uint64_t *bytes_read, struct em_error *error)
+{
+    em_cleanup_file struct em_file *file = NULL;
+    struct uses uses = { 0 };
+    bool imports = false;
+    int r;
+
+    *abi = EM_NUMPY_NONE;
+    if (em_tree_open(tree, path, &file) < 0)
+        return EM_OK;
+    /* import_array() takes the table of functions out of a capsule: who never opens one has no use for it. */
+    r = em_object_imports(&imports, arena, &file->reader, "PyCapsule_GetPointer", error);
+    if (r == EM_OK && imports)
+        r = scan_file(&uses, &file->reader, error);
+    *bytes_read += file->reader.bytes_read;
+    if (r == EM_OK && (uses.new || uses.old))
+        *abi = uses.new ? EM_NUMPY_2 : EM_NUMPY_1;
+    return r == EM_NO_MEMORY || r == EM_IO ? r : EM_OK;
+}
+
+/* The line by which a distribution requires NumPy, the one without a marker first; NULL: none. */
+static const char *numpy_requirement(const struct em_distribution *distribution)
+{
+    const char *marked = NULL;
+
+    em_vec_each (struct em_requirement, requirement, &distribution->requirements) {
+        if (strcmp(requirement->name, "numpy") != 0 || requirement->has_extra)
+            continue;
+        if (!strchr(requirement->spelled, ';'))
+            return requirement->spelled;
+        marked = requirement->spelled;
+    }
+    return marked;
+}
+
+/* Somebody else wants NumPy 2: going back to 1 would break that one. */
+static const struct em_distribution *wants_numpy_2(const struct em_env *env)
+{
+    em_vec_each (struct em_distribution *, distribution, &env->distributions) {
+        const char *spelled = numpy_requirement(*distribution);
+
+        if (spelled && (strstr(spelled, ">=2") || strstr(spelled, ">= 2") || strstr(spelled, "==2") || strstr(spelled, "~=2")))
+            return *distribution;
+    }
+    return NULL;
+}
+
+static int add_numpy(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
+                     const struct em_distribution *numpy, const struct group *group)
+{
+    const struct em_distribution *other = wants_numpy_2(env);
+    const char *requirement = group->owner ? numpy_requirement(group->owner) : NULL;
+    struct em_finding finding = {
+        .id = "EM501", .severity = EM_SEVERITY_ERROR, .object = group->paths.items[0], .owner = group->owner
+    };
+    int r;
+
+    finding.message = em_arena_printf(arena, "is built against NumPy 1, and NumPy %s is installed", numpy->version);
+    if (!finding.message)
+        return EM_NO_MEMORY;
+    r = add_line(arena, &finding, "seen by", "numpy.core._multiarray_umath in it, and no numpy._core");
+    if (r == EM_OK)
+        r = add_siblings(arena, &finding, env, group);
+    if (r == EM_OK && requirement)
+        r = add_line(arena, &finding, "requires", requirement);
+    if (r == EM_OK && other)
+        r = add_line(arena, &finding, "against it",
+                     em_arena_printf(arena, "%s %s requires %s", other->name, other->version, numpy_requirement(other)));
+    if (r == EM_OK)
+        r = add_line(arena, &finding, "it fails", "A module that was compiled using NumPy 1.x cannot be run in NumPy 2");
+    if (group->owner && other)
+        finding.help = em_arena_printf(arena, "pip install --upgrade %s: a release built against NumPy 2 works with both",
+                                       group->owner->name);
+    else if (group->owner)
+        finding.help = em_arena_printf(
+            arena, "pip install 'numpy<2'     or: pip install --upgrade %s, where a release is built against NumPy 2",
+            group->owner->name);
+    else
+        finding.help = "pip install 'numpy<2', or build it again with NumPy 2: the result works with both";
+    return r < 0 ? r : em_vec_push(arena, findings, finding);
+}
+
+int em_judge_numpy(struct em_findings *findings, struct em_arena *arena, const struct em_env *env, uint64_t *bytes_read,
+                   struct em_error *error)
+{
+    const struct em_distribution *numpy = em_env_find(env, "numpy");
+    struct groups groups = { 0 };
+
+    if (!numpy || !numpy->version || em_version_compare(numpy->version, "2") < 0)
+        return EM_OK;
+    em_vec_each (struct em_env_object, object, &env->objects) {
+        enum em_numpy_abi abi;
+        int r;
+
+        if (object->owner == numpy)
+            continue;
+        r = em_numpy_abi_of(&abi, arena, env->tree, object->path, bytes_read, error);
+        if (r == EM_OK && abi == EM_NUMPY_1)
+            r = add_to_group(&groups, arena, object, "");
+        if (r < 0)
+            return r;
+    }
+    em_vec_each (struct group, group, &groups) {
+        int r = add_numpy(findings, arena, env, numpy, group);
+
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+/* ---- Python ---- */
+
+/* The digits of a version without dots: "3.11" is 311. */
+static void compact(char digits[16], const char *version)
+{
+    size_t length = 0;
+
+    for (; *version && length < 15; version++)
+        if (isdigit((unsigned char)*version))
+            digits[length++] = *version;
+    digits[length] = '\0';
+}
+
+static bool fits_platform(const char *platform, const struct em_world *world)
+{
+    static const struct {
+        const char *word;
+        uint16_t machine;
+        bool is64;
+    } machines[] = { { "x86_64", EM_X86_64, true }, { "aarch64", EM_AARCH64, true }, { "i386", EM_386, false },
+                     { "i686", EM_386, false },     { "arm", EM_ARM, false },        { "powerpc64le", EM_PPC64, true },
+                     { "s390x", EM_S390, true },    { "riscv64", EM_RISCV, true } };
+
+    for (size_t i = 0; i < sizeof machines / sizeof *machines; i++)
+        if (strncmp(platform, machines[i].word, strlen(machines[i].word)) == 0 &&
+            (machines[i].machine != world->machine || machines[i].is64 != world->is64))
+            return false;
+    if (strstr(platform, "darwin") || strstr(platform, "win"))
+        return false;
+    /* CPython's own builds for musl say linux-musl since 3.11; before, they said gnu. */
+    return !strstr(platform, "linux-musl") || world->libc == EM_LIBC_MUSL;
+}
+
+bool em_python_fits(const char *file_name, const char *python_version, const struct em_world *world, char tag[64])
+{
+    const char *so = strstr(file_name, ".so"), *dot = strchr(file_name, '.'), *platform;
+    char wanted[16];
+    size_t length, digits;
+
+    tag[0] = '\0';
+    if (!so || so[3] != '\0' || !dot || dot >= so)
+        return true;
+    length = (size_t)(so - dot) - 1;
+    if (length >= 64)
+        return true;
+    memcpy(tag, dot + 1, length);
+    tag[length] = '\0';
+    if (strncmp(tag, "pypy", 4) == 0 || strncmp(tag, "graalpy", 7) == 0)
+        return false; /* an interpreter of another kind; what is looked for here is CPython */
+    if (strncmp(tag, "cpython-", 8) != 0)
+        return true;
+    compact(wanted, python_version);
+    digits = strspn(tag + 8, "0123456789");
+    /* Behind the version may stand flags of the ABI: m, d, t. */
+    if (digits != strlen(wanted) || strncmp(tag + 8, wanted, digits) != 0)
+        return false;
+    platform = strchr(tag + 8, '-');
+    return !platform || fits_platform(platform + 1, world);
+}
+
+/* "DIR/foo" for "DIR/foo.cpython-311-x86_64-linux-gnu.so": a module is found by the first suffix that fits. */
+static const char *module_of(struct em_arena *arena, const char *path)
+{
+    const char *dot = strchr(em_path_basename(path), '.');
+
+    return em_arena_strndup(arena, path, dot ? (size_t)(dot - path) : strlen(path));
+}
+
+static bool is_other_python(const struct em_env *env)
+{
+    const char *name = env->python ? em_path_basename(env->python) : "";
+
+    return strncmp(name, "pypy", 4) == 0 || strncmp(name, "graalpy", 7) == 0;
+}
+
+static int add_python(struct em_findings *findings, struct em_arena *arena, const struct em_env *env, const struct group *group)
+{
+    struct em_finding finding = {
+        .id = "EM502", .severity = EM_SEVERITY_ERROR, .object = group->paths.items[0], .owner = group->owner
+    };
+    int r;
+
+    finding.message = em_arena_printf(arena, "is built for %s, and this is CPython %s: the import system passes it over",
+                                      group->tag, env->python_version);
+    if (!finding.message)
+        return EM_NO_MEMORY;
+    r = add_siblings(arena, &finding, env, group);
+    if (r == EM_OK)
+        r = add_line(arena, &finding, "it fails",
+                     "ModuleNotFoundError, or ImportError for a name of a partly initialised package");
+    if (group->owner)
+        finding.help = em_arena_printf(arena,
+                                       "pip install --force-reinstall --no-deps '%s==%s' with this environment's own pip",
+                                       group->owner->name, group->owner->version);
+    else
+        finding.help = "build it again with this environment's Python";
+    return r < 0 ? r : em_vec_push(arena, findings, finding);
+}
+
+int em_judge_python(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
+                    const struct em_world *world)
+{
+    struct em_map fitting = { .arena = arena };
+    struct groups groups = { 0 };
+    char tag[64];
+
+    if (!env->python_version || is_other_python(env))
+        return EM_OK;
+    em_vec_each (struct em_env_object, object, &env->objects) {
+        const char *module;
+
+        if (!em_env_is_extension(object->path) ||
+            !em_python_fits(em_path_basename(object->path), env->python_version, world, tag))
+            continue;
+        module = module_of(arena, object->path);
+        if (!module || em_map_put(&fitting, module, object) < 0)
+            return EM_NO_MEMORY;
+    }
+    em_vec_each (struct em_env_object, object, &env->objects) {
+        const char *module;
+
+        if (em_python_fits(em_path_basename(object->path), env->python_version, world, tag))
+            continue;
+        module = module_of(arena, object->path);
+        if (!module || (!em_map_get(&fitting, module) && add_to_group(&groups, arena, object, tag) < 0))
+            return EM_NO_MEMORY;
+    }
+    em_vec_each (struct group, group, &groups) {
+        int r = add_python(findings, arena, env, group);
+
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
