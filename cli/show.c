@@ -345,7 +345,7 @@ int em_cmd_show(int argc, char **argv)
         int r = show(&options, &error);
 
         if (r == EM_NO_MEMORY)
-            em_fail(&error, r, NULL, "out of memory");
+            r = em_fail(&error, r, NULL, "out of memory");
         status = r == EM_OK ? EM_EXIT_OK : em_report_error(&error);
     }
     em_options_free(&options);

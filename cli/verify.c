@@ -193,7 +193,7 @@ int em_cmd_verify(int argc, char **argv)
     if (r == EM_OK)
         r = options.json ? verify_json(&options, &targets, &totals, &error) : verify_text(&options, &targets, &totals, &error);
     if (r == EM_NO_MEMORY)
-        em_fail(&error, r, NULL, "out of memory");
+        r = em_fail(&error, r, NULL, "out of memory");
     status = r == EM_OK ? totals.status : em_report_error(&error);
 done:
     em_options_free(&options);
