@@ -95,6 +95,10 @@ int em_interpreter_default(struct em_world *world, struct em_arena *arena)
         }
         dirs[count++] = em_arena_printf(arena, "/%s", lib);
         dirs[count++] = em_arena_printf(arena, "/usr/%s", lib);
+        if (strcmp(lib, "lib") != 0) {
+            dirs[count++] = "/lib";
+            dirs[count++] = "/usr/lib";
+        }
     }
     for (size_t i = 0; i < count; i++) {
         if (!dirs[i] || add_dir(world, arena, dirs[i], strlen(dirs[i])) < 0)
