@@ -76,11 +76,13 @@ check-real: all
 bench: all
 	bench/run $(BUILD)
 
+# cppcheck does not know __attribute__((cleanup)), by which this tree frees: hence no memleak.
 lint:
 	clang-format --dry-run -Werror $(shell git ls-files '*.c' '*.h')
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	    --suppress=missingIncludeSystem -D_GNU_SOURCE -I. $(ROOMS) cli
-	clang-tidy --quiet --warnings-as-errors='*' $(LIB_SRC) $(CLI_SRC) -- -std=c11 -D_GNU_SOURCE -I. $(PKG_CFLAGS) 2>/dev/null
+	    --suppress=missingIncludeSystem --suppress=memleak --suppress=resourceLeak -D_GNU_SOURCE -I. $(ROOMS) cli
+	printf '%s\n' $(LIB_SRC) $(CLI_SRC) | xargs -P $$(nproc) -n 8 sh -c \
+	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=c11 -D_GNU_SOURCE -I. $(PKG_CFLAGS) 2>/dev/null' lint
 
 deps:
 	apt-get update -q

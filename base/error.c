@@ -22,39 +22,25 @@ static void set_path(struct em_error *error, const char *path)
     memcpy(error->path + 3, path + length - (room - 4), room - 3);
 }
 
-static int fill(struct em_error *error, enum em_err code, int saved_errno, const char *path, int64_t offset, const char *format,
-                va_list args)
+__attribute__((format(printf, 6, 0))) static void fill(struct em_error *error, enum em_err code, int saved_errno,
+                                                       const char *path, int64_t offset, const char *format, va_list args)
 {
     if (!error)
-        return code;
+        return;
     error->code = code;
     error->saved_errno = saved_errno;
     error->offset = offset;
     set_path(error, path);
     vsnprintf(error->sentence, sizeof error->sentence, format, args);
-    return code;
 }
 
-int em_fail(struct em_error *error, enum em_err code, const char *path, const char *format, ...)
+void em_error_fill(struct em_error *error, enum em_err code, const char *path, int64_t offset, const char *format, ...)
 {
     va_list args;
-    int r;
 
     va_start(args, format);
-    r = fill(error, code, 0, path, -1, format, args);
+    fill(error, code, 0, path, offset, format, args);
     va_end(args);
-    return r;
-}
-
-int em_fail_at(struct em_error *error, enum em_err code, const char *path, uint64_t offset, const char *format, ...)
-{
-    va_list args;
-    int r;
-
-    va_start(args, format);
-    r = fill(error, code, 0, path, offset > INT64_MAX ? INT64_MAX : (int64_t)offset, format, args);
-    va_end(args);
-    return r;
 }
 
 int em_fail_errno(struct em_error *error, const char *path, const char *format, ...)
@@ -62,16 +48,15 @@ int em_fail_errno(struct em_error *error, const char *path, const char *format, 
     int saved = errno;
     enum em_err code = EM_IO;
     va_list args;
-    int r;
 
     if (saved == ENOENT || saved == ENOTDIR)
         code = EM_NOT_FOUND;
     else if (saved == ENOMEM)
         code = EM_NO_MEMORY;
     va_start(args, format);
-    r = fill(error, code, saved, path, -1, format, args);
+    fill(error, code, saved, path, -1, format, args);
     va_end(args);
-    return r;
+    return code;
 }
 
 const char *em_err_name(enum em_err code)

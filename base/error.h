@@ -54,11 +54,24 @@ struct em_error {
         .code = EM_OK, .offset = -1                                                                                            \
     }
 
-/* All return the code, so that the failing function can return the call. path may be NULL. */
-int em_fail(struct em_error *error, enum em_err code, const char *path, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-int em_fail_at(struct em_error *error, enum em_err code, const char *path, uint64_t offset, const char *format, ...)
+/* All return the code, so that the failing function can return the call. path may be NULL. The first two are macros so that a reader
+ * of one file alone, an analyzer too, sees that what comes back is the code that went in; code is evaluated twice. */
+#define em_fail(error, code, path, ...)                                                                                        \
+    __extension__({                                                                                                            \
+        em_error_fill((error), (code), (path), -1, __VA_ARGS__);                                                               \
+        (int)(code);                                                                                                           \
+    })
+#define em_fail_at(error, code, path, offset, ...)                                                                             \
+    __extension__({                                                                                                            \
+        em_error_fill((error), (code), (path), em_error_offset(offset), __VA_ARGS__);                                          \
+        (int)(code);                                                                                                           \
+    })
+void em_error_fill(struct em_error *error, enum em_err code, const char *path, int64_t offset, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+static inline int64_t em_error_offset(uint64_t offset)
+{
+    return offset > INT64_MAX ? INT64_MAX : (int64_t)offset;
+}
 /* EM_NOT_FOUND for ENOENT and ENOTDIR, EM_NO_MEMORY for ENOMEM, else EM_IO; reads errno. */
 int em_fail_errno(struct em_error *error, const char *path, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
