@@ -66,12 +66,10 @@ static int inflate_next(struct em_zip *zip, struct em_zip_member *member, struct
     stream->next_out = out;
     stream->avail_out = (uInt)size;
     while (stream->avail_out > 0 && status != Z_STREAM_END) {
-        if (stream->avail_in == 0) {
-            uint64_t left = member->packed - inflater->taken;
-            size_t piece = left < PIECE_IN ? (size_t)left : PIECE_IN;
+        uint64_t left = member->packed - inflater->taken;
+        size_t piece = left < PIECE_IN ? (size_t)left : PIECE_IN;
 
-            if (piece == 0)
-                return damaged(zip, member, error, "has a member whose compressed data breaks off");
+        if (stream->avail_in == 0 && piece > 0) {
             r = em_read_at(&reader, inflater->in, piece, member->data + inflater->taken, error);
             if (r < 0)
                 return r;
@@ -82,6 +80,9 @@ static int inflate_next(struct em_zip *zip, struct em_zip_member *member, struct
         status = inflate(stream, Z_NO_FLUSH);
         if (status == Z_MEM_ERROR)
             return EM_NO_MEMORY;
+        /* zlib may hold the last bits itself: only when it can do nothing without input is there too little of it. */
+        if (status == Z_BUF_ERROR && stream->avail_in == 0 && left == 0)
+            return damaged(zip, member, error, "has a member whose compressed data breaks off");
         if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
             return damaged(zip, member, error, "has a member whose compressed data is broken");
     }

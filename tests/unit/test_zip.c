@@ -3,6 +3,7 @@
 #include "bundle/tree/site.h"
 #include "tests/unit/zip_writer.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -271,7 +272,7 @@ static void a_wheel_answers_as_if_it_were_installed(void **state)
     struct em_error error;
     struct em_node node;
     struct em_zip *zip;
-    char *real;
+    char *real, real_env[PATH_MAX];
 
     (void)state;
     assert_int_equal(system("rm -rf env && mkdir -p env/pkg env/nvidia/lib && echo other >env/pkg/__init__.py &&"
@@ -284,7 +285,7 @@ static void a_wheel_answers_as_if_it_were_installed(void **state)
     assert_int_equal(em_site_put_bytes(tree, "/v/pkg.whl/lib/python3.11/site-packages/promised/lib/liby.so",
                                        (struct em_bytes){ (const uint8_t *)"y", 1 }),
                      EM_OK);
-    assert_int_equal(em_site_put_directory(tree, realpath("env", NULL)), EM_OK);
+    assert_int_equal(em_site_put_directory(tree, realpath("env", real_env)), EM_OK);
 #define SITE "/v/pkg.whl/lib/python3.11/site-packages"
     assert_string_equal(em_site_path(tree), SITE);
     assert_string_equal(listing(arena, tree, SITE), "nvidia pkg pkg-1.dist-info promised pure.py ");

@@ -1,0 +1,97 @@
+/* splice.h: a deflate stream for a file that was changed in a few places, out of the stream of the file as it was.
+ *
+ * A patch changes some hundred bytes of a library of hundreds of megabytes. Deflate (RFC 1951) is a row of blocks, each of which
+ * says what some tens of kilobytes are; those that still say the right thing are taken over as they are, bit for bit, and only the
+ * others are encoded anew:
+ *
+ *     r = em_splice_index(&blocks, arena, &packed, sink, context, error)      one inflate, which hands out the old file too
+ *     r = em_splice(&spliced, arena, &blocks, &packed, &changes, &plain, percent, &scratch, error)
+ *     if (!spliced.worth) ...                      too much is new: whoever calls compresses the whole
+ *     spliced.pieces                               the new stream: ranges of packed, and of the scratch file
+ *
+ * packed reads the old stream, plain the new file. Bytes keep their place: what the new file has at an offset at which nothing
+ * changed is what the old one had there. It may be longer or shorter.
+ *
+ * A block is kept if nothing changed in what it says and either nothing changed in the 32 KiB before it, or inflating the block
+ * with the new 32 KiB as its dictionary gives the new bytes: matches that reach back over changed bytes are tried, never guessed.
+ * Kept blocks are never shifted: seams are padded to the old phase with empty blocks (10 bits for a static one, 95 for a dynamic
+ * one with complete codes, which strict inflaters want), so that what follows is copied as whole bytes and stored blocks inside
+ * keep their alignment.
+ *
+ * The result is right by construction and by test; who writes it out inflates it once more all the same (em_splice_check).
+ * Errors: EM_BAD_ZIP for a stream that is broken, those of the readers and of the scratch file. Memory does not grow with the file.
+ */
+#ifndef EM_BUNDLE_WHEEL_SPLICE_H
+#define EM_BUNDLE_WHEEL_SPLICE_H
+
+#include "base/base.h"
+
+/* Where a block begins, in bits of the stream and bytes of the file. */
+struct em_block {
+    uint64_t bit, out;
+};
+
+struct em_blocks {
+    EM_VEC(struct em_block);
+    uint64_t end_bit, size; /* behind the last block */
+};
+
+struct em_change {
+    uint64_t begin, end;
+};
+/* Sorted, apart from each other, in bytes of the file. What lies behind the old end is new without being named. */
+struct em_changes {
+    EM_VEC(struct em_change);
+};
+
+struct em_piece {
+    bool packed; /* of the old stream; else of the scratch file */
+    uint64_t offset, size;
+};
+
+struct em_pieces {
+    EM_VEC(struct em_piece);
+};
+
+/* A file of ours that grows; several streams may share it. */
+struct em_scratch {
+    int fd;
+    uint64_t end;
+};
+
+struct em_spliced {
+    bool worth;
+    struct em_pieces pieces;
+    uint64_t packed_size; /* of the new stream */
+    uint64_t encoded;     /* bytes of the file that were encoded anew */
+};
+
+/* More than this part of the file encoded anew is no longer faster than libdeflate over the whole (measured, 117 MB). percent 100:
+ * it is always worth it. */
+#define EM_SPLICE_WORTH_PERCENT 30u
+
+typedef int em_splice_sink(void *context, const uint8_t *bytes, size_t size);
+
+int em_splice_index(struct em_blocks *blocks, struct em_arena *arena, struct em_reader *packed, em_splice_sink *sink,
+                    void *context, struct em_error *error);
+
+int em_splice(struct em_spliced *spliced, struct em_arena *arena, const struct em_blocks *blocks, struct em_reader *packed,
+              const struct em_changes *changes, struct em_reader *plain, unsigned percent, struct em_scratch *scratch,
+              struct em_error *error);
+
+/* Reads the stream that pieces make; valid as long as all three are. */
+struct em_pieced {
+    const struct em_pieces *pieces;
+    struct em_reader *packed;
+    const struct em_scratch *scratch;
+    size_t at; /* piece that was read last, and where it begins: reading goes forward */
+    uint64_t at_begin;
+};
+struct em_reader em_pieces_reader(struct em_pieced *pieced, uint64_t size);
+
+/* Inflates a stream and compares it with the file that it shall be; the hash and CRC of that in the same pass. EM_BAD_ZIP if it is
+ * another: a fault of ours, and nothing that was written may stay. */
+int em_splice_check(struct em_reader *stream, struct em_reader *plain, struct em_sha256 *sha256, uint32_t *crc,
+                    struct em_error *error);
+
+#endif
