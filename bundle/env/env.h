@@ -101,6 +101,9 @@ bool em_env_requires(const struct em_env *env, const struct em_distribution *req
  * system opens these by absolute path. */
 bool em_env_is_extension(const char *path);
 
+/* A name that a library may have: ".so" at its end or before a dot. */
+bool em_is_library_name(const char *name);
+
 char *em_normalize_name(struct em_arena *arena, const char *name); /* PEP 503 */
 
 /* ---- verify: RECORD against disk, both ways ---- */

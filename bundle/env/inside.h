@@ -40,9 +40,6 @@ struct em_walk {
 /* Links are entries and are not followed. A directory that vanishes meanwhile is empty. */
 int em_walk_directory(struct em_walk *walk, const char *directory);
 
-/* A name that a library may have: ".so" at its end or before a dot. */
-bool em_is_library_name(const char *name);
-
 /* What the walk looks at in no target: our own directory, version control. */
 bool em_is_never_entered(const char *name);
 

@@ -56,9 +56,10 @@ static int read_candidate(struct em_source *source, struct em_env_object *object
     return r < 0 ? r : em_vec_push(source->env.arena, &source->candidates, candidate);
 }
 
-int em_source_read_directory(struct em_source *source, struct em_arena *arena, struct em_tree *tree, struct em_error *error)
+int em_source_read_directory(struct em_source *source, struct em_arena *arena, struct em_tree *tree, const char *directory,
+                             struct em_error *error)
 {
-    int r = em_env_read(&source->env, arena, tree, source->place, error);
+    int r = em_env_read(&source->env, arena, tree, directory, error);
 
     if (r < 0)
         return r;

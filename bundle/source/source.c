@@ -2,11 +2,24 @@
 
 #include <string.h>
 
+/* A file that is no object: what else it is, its content says. A directory, and what is not there, is for others to judge. */
+static bool may_be_archive(const char *place)
+{
+    struct em_error error = EM_ERROR_INIT;
+    em_cleanup_fd int fd = em_open_at(AT_FDCWD, place, O_RDONLY, 0, &error);
+    char magic[SELFMAG] = { 0 };
+    struct stat st;
+
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+           (pread(fd, magic, sizeof magic, 0) < SELFMAG || memcmp(magic, ELFMAG, SELFMAG) != 0);
+}
+
 int em_source_open(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,
                    struct em_error *error)
 {
     struct em_source *opened = em_new(arena, struct em_source);
-    int r;
+    const char *directory = place;
+    int r = EM_OK;
 
     if (!opened)
         return EM_NO_MEMORY;
@@ -15,7 +28,10 @@ int em_source_open(struct em_source **source, struct em_arena *arena, struct em_
         return EM_NO_MEMORY;
     if (strncmp(place, "pip:", 4) == 0)
         return em_fail(error, EM_NOT_BUILT, place, "fetching by pip is not built yet: download and unpack it");
-    r = em_source_read_directory(opened, arena, tree, error);
+    if (may_be_archive(place))
+        r = em_source_unpack(arena, place, &directory, error);
+    if (r == EM_OK)
+        r = em_source_read_directory(opened, arena, tree, directory, error);
     if (r == EM_OK)
         *source = opened;
     return r;

@@ -1,7 +1,10 @@
 /* source.h: where a missing library may come from, every byte verified.
  *
- * A source is a place that holds libraries: a directory for now (an unpacked wheel, a site-packages, a plain lib directory).
- * It is listed without copying; what is copied is hashed while it is written and compared with what vouches for it.
+ * A source is a place that holds libraries: a directory (an unpacked wheel, a site-packages, a plain lib directory), or an archive,
+ * told by its content: wheel, tar (gz, bz2, xz, zstd), .deb, .rpm, .conda. Of an archive the libraries are unpacked in one pass into a
+ * cache ($ELFMEND_CACHE, else $XDG_CACHE_HOME/elfmend, under sources/), with the lists that vouch for them; then it is a directory
+ * as any other, and candidate->path is a file that stays. One that has a name leading out, a link leading out, a wheel with a link, a
+ * name twice, an end too early or a size beyond all measure is refused as a whole, and nothing of it is kept.
  *
  *     r = em_source_open(&source, arena, tree, "/downloads/nvidia-cudnn", error)
  *     candidate = source->candidates ...          every object in it, with SONAME, version of the distribution, what vouches

@@ -1,0 +1,237 @@
+#include "bundle/source/unpack.h"
+
+#include <ftw.h>
+#include <string.h>
+
+#define PIECE ((size_t)256 * 1024)
+
+/* Libraries compress to a third, static data of theirs to a fiftieth; who promises this much more is a bomb. */
+#define MOST_GROWTH 200u
+#define FREE_GROWTH ((uint64_t)64 << 20)
+
+/* ---- reading containers ---- */
+
+/* Only what is ours to read: libarchive would start programs for some formats. */
+static struct archive *new_archive(void)
+{
+    struct archive *archive = archive_read_new();
+
+    if (!archive)
+        return NULL;
+    archive_read_support_filter_gzip(archive);
+    archive_read_support_filter_bzip2(archive);
+    archive_read_support_filter_xz(archive);
+    archive_read_support_filter_zstd(archive);
+    archive_read_support_filter_rpm(archive);
+    archive_read_support_format_zip_seekable(archive); /* by its end record: without it, it is no zip */
+    archive_read_support_format_tar(archive);
+    archive_read_support_format_ar(archive);
+    archive_read_support_format_cpio(archive);
+    return archive;
+}
+
+static int broken(struct em_unpack *unpack, struct archive *archive)
+{
+    const char *why = archive_error_string(archive);
+
+    return em_fail(unpack->error, EM_BAD_ZIP, unpack->label, "is no archive that can be read: %s", why ? why : "damaged");
+}
+
+/* A member that is itself an archive, read as it comes. */
+struct inner {
+    struct archive *outer;
+    char piece[PIECE];
+};
+
+static la_ssize_t read_inner(struct archive *archive, void *context, const void **bytes)
+{
+    struct inner *inner = context;
+    la_ssize_t got = archive_read_data(inner->outer, inner->piece, sizeof inner->piece);
+
+    *bytes = inner->piece;
+    if (got < 0)
+        archive_set_error(archive, archive_errno(inner->outer), "%s", archive_error_string(inner->outer));
+    return got;
+}
+
+static int unpack_all(struct em_unpack *unpack, struct archive *archive, bool is_inner);
+
+static int unpack_inner(struct em_unpack *unpack, struct archive *outer)
+{
+    struct inner *inner = malloc(sizeof *inner);
+    struct archive *archive = new_archive();
+    int r = EM_NO_MEMORY;
+
+    if (inner && archive) {
+        inner->outer = outer;
+        r = archive_read_open(archive, inner, NULL, read_inner, NULL) == ARCHIVE_OK ? unpack_all(unpack, archive, true)
+                                                                                    : broken(unpack, archive);
+    }
+    archive_read_free(archive);
+    free(inner);
+    return r;
+}
+
+/* A .deb is an ar with data.tar in it (deb(5)), a .conda a zip with pkg-NAME.tar.zst and info-NAME.tar.zst (conda's package format 2). */
+static bool holds_archive(struct archive *archive, const char *name)
+{
+    size_t length = name ? strlen(name) : 0;
+    int format = archive_format(archive) & ARCHIVE_FORMAT_BASE_MASK;
+
+    if (format == ARCHIVE_FORMAT_AR)
+        return name && strncmp(name, "data.tar", 8) == 0;
+    return format == ARCHIVE_FORMAT_ZIP && length > 8 && strcmp(name + length - 8, ".tar.zst") == 0 && !strchr(name, '/') &&
+           (strncmp(name, "pkg-", 4) == 0 || strncmp(name, "info-", 5) == 0);
+}
+
+static int unpack_all(struct em_unpack *unpack, struct archive *archive, bool is_inner)
+{
+    struct archive_entry *entry;
+    int r = EM_OK, status;
+
+    while ((status = archive_read_next_header(archive, &entry)) == ARCHIVE_OK || status == ARCHIVE_WARN) {
+        if (archive_entry_is_encrypted(entry) > 0)
+            return em_fail(unpack->error, EM_REFUSED, unpack->label, "is encrypted");
+        unpack->is_image = unpack->is_image || archive_filter_code(archive, 0) == ARCHIVE_FILTER_RPM ||
+                           (archive_format(archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_AR;
+        r = !is_inner && holds_archive(archive, archive_entry_pathname(entry)) ? unpack_inner(unpack, archive)
+                                                                               : em_unpack_member(unpack, archive, entry);
+        if (r < 0)
+            return r;
+    }
+    return status == ARCHIVE_EOF ? EM_OK : broken(unpack, archive);
+}
+
+static int unpack_file(struct em_unpack *unpack, int fd)
+{
+    struct archive *archive = new_archive();
+    int r;
+
+    if (!archive)
+        return EM_NO_MEMORY;
+    if (lseek(fd, 0, SEEK_SET) < 0 || archive_read_open_fd(archive, fd, PIECE) != ARCHIVE_OK)
+        r = broken(unpack, archive);
+    else
+        r = unpack_all(unpack, archive, false);
+    archive_read_free(archive);
+    if (r == EM_OK)
+        r = em_unpack_end(unpack);
+    if (r == EM_OK)
+        r = em_unpack_conda(unpack->arena, unpack->root, unpack->label, unpack->error);
+    if (r == EM_OK && unpack->libraries == 0)
+        return em_fail(unpack->error, EM_UNSUPPORTED, unpack->label, "holds no library that could be copied");
+    return r;
+}
+
+/* ---- the cache ---- */
+
+static int make_directory(const char *path, struct em_error *error)
+{
+    em_cleanup_free char *part = strdup(path);
+
+    if (!part)
+        return EM_NO_MEMORY;
+    for (char *slash = part + 1;; slash++) {
+        char *next = strchr(slash, '/');
+
+        if (next)
+            *next = '\0';
+        if (mkdir(part, 0700) < 0 && errno != EEXIST)
+            return em_fail_errno(error, part, "cannot be made, to unpack to: ELFMEND_CACHE names another place");
+        if (!next)
+            return EM_OK;
+        *next = '/';
+        slash = next;
+    }
+}
+
+/* $ELFMEND_CACHE, else what the XDG base directory specification says. */
+static int cache_directory(struct em_arena *arena, const char **directory, struct em_error *error)
+{
+    const char *own = getenv("ELFMEND_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+
+    if (own && own[0] == '/')
+        *directory = em_arena_printf(arena, "%s/sources", own);
+    else if (xdg && xdg[0] == '/')
+        *directory = em_arena_printf(arena, "%s/elfmend/sources", xdg);
+    else if (home && home[0] == '/')
+        *directory = em_arena_printf(arena, "%s/.cache/elfmend/sources", home);
+    else
+        return em_fail(error, EM_USAGE, NULL, "there is no place to unpack to: neither ELFMEND_CACHE nor HOME is set");
+    return *directory ? make_directory(*directory, error) : EM_NO_MEMORY;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    (void)st, (void)type, (void)where;
+    remove(path);
+    return 0;
+}
+
+static void remove_all(const char *directory)
+{
+    nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static bool is_wheel_name(const char *place)
+{
+    size_t length = strlen(place);
+
+    return length > 4 && strcmp(place + length - 4, ".whl") == 0;
+}
+
+static int fill(struct em_arena *arena, const char *place, int fd, uint64_t size, const char *directory, struct em_error *error)
+{
+    em_cleanup_fd int root = em_open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0, error);
+    struct em_unpack unpack = {
+        .arena = arena,
+        .error = error,
+        .label = place,
+        .root = root,
+        .is_wheel = is_wheel_name(place),
+        .limit = size < (UINT64_MAX - FREE_GROWTH) / MOST_GROWTH ? size * MOST_GROWTH + FREE_GROWTH : UINT64_MAX,
+    };
+
+    return root < 0 ? root : unpack_file(&unpack, fd);
+}
+
+/* The directory appears under its name when it is complete: what is there under a key is what such a file gives. The key is of the
+ * content, so that a file that changed is another one. */
+int em_source_unpack(struct em_arena *arena, const char *place, const char **directory, struct em_error *error)
+{
+    em_cleanup_fd int fd = em_open_at(AT_FDCWD, place, O_RDONLY, 0, error);
+    const char *cache = NULL, *made, *name;
+    char key[EM_XXH3_HEX_SIZE];
+    struct em_reader reader;
+    struct em_xxh3 digest;
+    struct stat st;
+    int r;
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0)
+        return em_fail_errno(error, place, "cannot be examined");
+    reader = em_reader_fd(fd, (uint64_t)st.st_size, place);
+    r = em_hash_reader(&reader, NULL, &digest, error);
+    if (r == EM_OK)
+        r = cache_directory(arena, &cache, error);
+    if (r < 0)
+        return r;
+    em_xxh3_hex(&digest, key);
+    /* A wheel is held to stricter rules than the same bytes under another name. */
+    *directory = em_arena_printf(arena, "%s/%s%s", cache, key, is_wheel_name(place) ? "-wheel" : "");
+    name = em_random_name(arena, "unpacking-");
+    made = name ? em_path_join(arena, cache, name) : NULL;
+    if (!*directory || !made)
+        return EM_NO_MEMORY;
+    if (access(*directory, F_OK) == 0)
+        return EM_OK;
+    if (mkdir(made, 0700) < 0)
+        return em_fail_errno(error, made, "cannot be made");
+    r = fill(arena, place, fd, (uint64_t)st.st_size, made, error);
+    /* Somebody else may have been faster with the same. */
+    if (r == EM_OK && rename(made, *directory) < 0 && errno != EEXIST && errno != ENOTEMPTY)
+        r = em_fail_errno(error, *directory, "cannot be made");
+    remove_all(made);
+    return r;
+}
