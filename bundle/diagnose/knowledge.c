@@ -138,14 +138,21 @@ static int read_choices(struct reading *reading, json_t *by_major, struct em_pac
 static int read_package(struct reading *reading, json_t *object)
 {
     struct em_package package = { 0 };
+    const char *versions = NULL;
     int r;
 
     if ((r = get_string(reading, object, "component", &package.component)) < 0 ||
         (r = get_strings(reading, object, "sonames", &package.sonames)) < 0 ||
+        (r = get_string(reading, object, "dir", &package.dir)) < 0 ||
+        (r = get_string(reading, object, "cu13_dir", &package.cu13_dir)) < 0 ||
+        (r = get_string(reading, object, "versions", &versions)) < 0 ||
         (r = read_choices(reading, json_object_get(object, "by_major"), &package)) < 0)
         return r;
     if (!package.component)
         return bad(reading, "a package has no \"component\"");
+    if ((package.dir && !em_path_is_contained(package.dir)) || (package.cu13_dir && !em_path_is_contained(package.cu13_dir)))
+        return bad(reading, "a package's \"dir\" does not stay below site-packages");
+    package.own_versions = versions != NULL;
     return em_vec_push(reading->arena, &reading->knowledge->packages, package);
 }
 
@@ -371,6 +378,13 @@ const char *em_package_requirement(const struct em_package *package, const char 
             first = choice->requirement;
     }
     return first;
+}
+
+const char *em_package_directory(const struct em_package *package, const char *requirement)
+{
+    bool older = strstr(requirement, "-cu11") || strstr(requirement, "-cu12");
+
+    return !older && package->cu13_dir ? package->cu13_dir : package->dir;
 }
 
 bool em_knowledge_is_vendor(const struct em_knowledge *knowledge, const char *normalized_name)

@@ -51,6 +51,9 @@ struct em_package_choice {
 struct em_package {
     const char *component;
     struct em_strings sonames;
+    const char *dir,
+        *cu13_dir;     /* below site-packages, where its wheels put the libraries; cu13_dir NULL: the same; dir NULL: unknown */
+    bool own_versions; /* the package's major is not the soname's */
     struct {
         EM_VEC(struct em_package_choice);
     } choices;
@@ -121,6 +124,10 @@ const struct em_opens *em_knowledge_opens(const struct em_knowledge *knowledge, 
 const struct em_package *em_knowledge_package(const struct em_knowledge *knowledge, const char *soname, char major[16]);
 /* "nvidia-cudnn-cu12>=9,<10" for that major; cuda is "cu12" or so, the first choice where it does not fit. NULL: none known. */
 const char *em_package_requirement(const struct em_package *package, const char *major, const char *cuda);
+
+/* Where the wheel that a requirement names puts the libraries: "nvidia/cudnn/lib". Those without -cu11 or -cu12 are CUDA 13's. NULL:
+ * unknown. */
+const char *em_package_directory(const struct em_package *package, const char *requirement);
 
 bool em_knowledge_is_vendor(const struct em_knowledge *knowledge, const char *normalized_name);
 bool em_knowledge_is_driver(const struct em_knowledge *knowledge, const char *soname);

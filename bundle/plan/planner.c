@@ -253,6 +253,8 @@ static int act_on(struct planner *planner, const struct em_finding *finding, boo
 
     if (!finding->requester || finding->severity == EM_SEVERITY_NOTE)
         return EM_OK;
+    if (planner->wish->only && finding->requester->owner != planner->wish->only)
+        return EM_OK;
     if (barred)
         return give_up(planner, finding, barred);
     if (!em_path_is_below(finding->requester->path, planner->before->env->path))

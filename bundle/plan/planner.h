@@ -31,6 +31,9 @@ struct em_plan_wish {
     const struct em_pins *pins; /* NULL: none */
     bool allow_unverified;
     const char *prefix; /* what --root is on this machine: put before the root of the plan; NULL: "" */
+    /* A wheel: only what this distribution owns is changed, whatever is installed beside it, and nothing of it lies on a disk, so
+     * that the plan has no inputs. NULL: an environment. */
+    const struct em_distribution *only;
 };
 
 int em_plan_make(struct em_plan *plan, struct em_arena *arena, const struct em_diagnosis *diagnosis,

@@ -34,6 +34,8 @@ static int add_input(struct writer *writer, const char *path, bool is_source)
     em_vec_each (struct em_input, known, &writer->plan->inputs)
         if (strcmp(known->path, path) == 0 && known->is_source == is_source)
             return EM_OK;
+    if (!is_source && writer->wish->only)
+        return EM_OK;
     if (!on_disk)
         return EM_NO_MEMORY;
     r = em_input_of(&input, AT_FDCWD, on_disk, is_source, writer->error);
