@@ -7,6 +7,7 @@
  *               after       SIGKILL once it is done
  *               short       a write or a copy moves half of what was asked for
  *               ENOSPC ...  the call fails with this error and does nothing
+ *     FAULT_SYNC=N          once the Nth call is done, everything on the file system of FAULT_PLACE is written out
  *     FAULT_NAME=FILE       FILE gets the name of the call that went wrong
  *     FAULT_LACKS=exchange  renameat2 has no flags here, as on NFS; FICLONE and copy_file_range do not work either
  *                 openat2   no openat2(2), as before Linux 5.6
@@ -33,7 +34,7 @@
 #include <linux/fs.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned long count, at;
+static unsigned long count, at, sync_at;
 static const char *how = "";
 static bool no_exchange, no_openat2, looking;
 
@@ -62,6 +63,8 @@ __attribute__((constructor)) static void begin(void)
     const char *text = getenv("FAULT_AT"), *lacks = getenv("FAULT_LACKS");
 
     at = text ? strtoul(text, NULL, 10) : 0;
+    text = getenv("FAULT_SYNC");
+    sync_at = text ? strtoul(text, NULL, 10) : 0;
     how = getenv("FAULT_HOW") ? getenv("FAULT_HOW") : "";
     looking = getenv("FAULT_KIND") && strcmp(getenv("FAULT_KIND"), "look") == 0;
     no_exchange = lacks && strstr(lacks, "exchange");
@@ -76,20 +79,20 @@ __attribute__((destructor)) static void end(void)
     note("FAULT_COUNT", text);
 }
 
-enum fate { GO_ON, FAIL, KILL_AFTER, SHORTEN };
+enum fate { GO_ON, FAIL, KILL_AFTER, SHORTEN, SYNC_AFTER };
 
 /* What is to become of this call. */
 static enum fate fate_of_kind(const char *name, bool looks)
 {
-    bool now;
+    unsigned long number;
 
     if (looks != looking)
         return GO_ON;
     pthread_mutex_lock(&lock);
-    now = ++count == at;
+    number = ++count;
     pthread_mutex_unlock(&lock);
-    if (!now)
-        return GO_ON;
+    if (number != at)
+        return number == sync_at ? SYNC_AFTER : GO_ON;
     note("FAULT_NAME", name);
     if (strcmp(how, "before") == 0)
         syscall(SYS_kill, getpid(), SIGKILL);
@@ -111,8 +114,24 @@ static enum fate fate_of(const char *name)
     return fate_of_kind(name, false);
 }
 
+static void sync_place(void)
+{
+    const char *place = getenv("FAULT_PLACE");
+    long fd = syscall(SYS_openat, AT_FDCWD, place ? place : ".", O_RDONLY);
+
+    if (fd < 0)
+        return;
+    syscall(SYS_syncfs, fd);
+    syscall(SYS_close, fd);
+}
+
 static long finish(enum fate fate, long result)
 {
+    int saved = errno;
+
+    if (fate == SYNC_AFTER)
+        sync_place();
+    errno = saved;
     if (fate == KILL_AFTER)
         syscall(SYS_kill, getpid(), SIGKILL);
     return result;
