@@ -3,6 +3,7 @@
 #include "bundle/diagnose/gpu.h"
 #include "bundle/diagnose/integrity.h"
 #include "bundle/diagnose/judge.h"
+#include "bundle/diagnose/paths.h"
 #include "bundle/diagnose/python.h"
 
 #include <string.h>
@@ -71,6 +72,8 @@ int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct e
         r = em_judge(&diagnosis->findings, &advisor);
     if (r == EM_OK && options->integrity)
         r = em_judge_integrity(&diagnosis->findings, arena, env, error);
+    if (r == EM_OK && options->integrity)
+        r = em_judge_paths(&diagnosis->findings, arena, env, world, &loading);
     if (r == EM_OK && options->integrity)
         r = em_judge_python(&diagnosis->findings, arena, env, world);
     if (r == EM_OK && options->integrity)

@@ -307,10 +307,11 @@ static int needed_names(struct run *run, struct em_map *needed)
 {
     needed->arena = run->arena;
     em_vec_each (struct em_env_object, object, &run->env->objects) {
-        const struct em_loadable *file = em_loader_look(run->loading->loader, object->path);
+        struct em_loadable *file = em_loader_look(run->loading->loader, object->path);
 
         if (!file)
             return EM_NO_MEMORY;
+        run->loading->files[object - run->env->objects.items] = file;
         if (file->code != EM_OK) {
             int r = note_unreadable(run, object, file);
 
@@ -374,7 +375,8 @@ int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em
 
     *loading = (struct em_loading){ .imported = { .arena = arena } };
     loading->loader = em_loader_new(world, arena);
-    if (!loading->loader)
+    loading->files = em_arena_array(arena, env->objects.count + 1, sizeof(struct em_loadable *));
+    if (!loading->loader || !loading->files)
         return EM_NO_MEMORY;
     r = index_objects(&run);
     if (r == EM_OK)

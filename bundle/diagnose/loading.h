@@ -56,7 +56,8 @@ struct em_loading {
     } roots;
     struct em_map imported; /* "path\ndistribution": an import of one of the distribution's modules loads the object at path */
     struct em_map objects;  /* "device:inode" -> struct em_env_object *: the environment's, by identity */
-    uint64_t bytes_read;    /* of strings; headers are counted by the loader */
+    struct em_loadable **files; /* what each of the environment's objects is, by its index there */
+    uint64_t bytes_read;        /* of strings; headers are counted by the loader */
 };
 
 int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em_env *env, const struct em_world *world,
