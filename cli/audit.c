@@ -7,10 +7,10 @@ const struct em_command em_audit_command = {
     .arguments = "[TARGET...]",
     .summary = "What will fail to load, and why, as the dynamic loader would decide; writes nothing",
     .example = "elfmend audit .venv",
-    .details =
-        "TARGET is a virtual environment, a conda prefix, a --target directory, any directory, or one object. Without it:\n"
-        "$VIRTUAL_ENV, else ./.venv. Exit status 1 if a finding is at or above --fail-on.\n",
-    .accepts = EM_TAKES_WORLD | EM_TAKES_FILTER | EM_TAKES_JOBS | EM_TAKES_KNOWLEDGE | EM_TAKES_GPU,
+    .details = "TARGET is a virtual environment, a conda prefix, a --target directory, any directory, a wheel, or one object.\n"
+               "A wheel is looked at as it would be installed, with what it requires and --with its siblings. Without TARGET:\n"
+               "$VIRTUAL_ENV, else ./.venv. Exit status 1 if a finding is at or above --fail-on.\n",
+    .accepts = EM_TAKES_WORLD | EM_TAKES_FILTER | EM_TAKES_JOBS | EM_TAKES_KNOWLEDGE | EM_TAKES_WITH | EM_TAKES_GPU,
     .run = em_cmd_audit,
 };
 

@@ -52,7 +52,9 @@ struct em_command {
 #define EM_TAKES_UNDO (1u << 8) /* --to --all --list --forget --force */
 #define EM_TAKES_EXEC (1u << 9) /* --exec */
 #define EM_TAKES_KNOWLEDGE (1u << 10)
-#define EM_TAKES_GPU (1u << 11) /* --gpu */
+#define EM_TAKES_GPU (1u << 11)    /* --gpu */
+#define EM_TAKES_WITH (1u << 12)   /* --with */
+#define EM_TAKES_REPACK (1u << 13) /* -o --output --wheel-dir --local --build-tag --keep-name --index */
 
 enum em_color { EM_COLOR_AUTO, EM_COLOR_ALWAYS, EM_COLOR_NEVER };
 
@@ -74,6 +76,9 @@ struct em_options {
     const char *to;
     bool all, list, forget, force;
     const char *knowledge;
+    struct em_strings with;
+    const char *output, *local, *build_tag, *index;
+    bool keep_name;
     struct em_strings gpus;
 };
 

@@ -50,6 +50,19 @@ static const struct option_spec {
       EM_TAKES_FILTER },
     { "fail-on", "SEVERITY", "error, warning, note or never: what makes the exit status 1 (default: error)", VALUE,
       offsetof(struct em_options, fail_on), EM_TAKES_FILTER },
+    { "with", "PLACE", "installed beside the target too: a wheel, an environment, a directory; repeatable", LIST,
+      offsetof(struct em_options, with), EM_TAKES_WITH },
+    { "output", "DIR", "where the new wheels go; also -o, -w and --wheel-dir", VALUE, offsetof(struct em_options, output),
+      EM_TAKES_REPACK },
+    { "wheel-dir", "DIR", "the same, as auditwheel spells it", VALUE, offsetof(struct em_options, output), EM_TAKES_REPACK },
+    { "local", "LABEL", "the local version of what is changed (default: mend.1)", VALUE, offsetof(struct em_options, local),
+      EM_TAKES_REPACK },
+    { "build-tag", "TAG", "a build tag instead of a local version", VALUE, offsetof(struct em_options, build_tag),
+      EM_TAKES_REPACK },
+    { "keep-name", NULL, "neither: the file is named as it was", FLAG, offsetof(struct em_options, keep_name),
+      EM_TAKES_REPACK },
+    { "index", "DIR", "a simple index for pip and uv, written or brought up to date there", VALUE,
+      offsetof(struct em_options, index), EM_TAKES_REPACK },
     { "knowledge", "FILE", "further tables, in the format of the built-in ones", VALUE, offsetof(struct em_options, knowledge),
       EM_TAKES_KNOWLEDGE },
     { "gpu", "GPU,...", "look for code for these too: sm_120, 12.0, RTX 5070; repeatable", LIST,
@@ -189,7 +202,7 @@ int em_options_parse(struct em_options *options, int argc, char **argv, const st
     longs[count] = (struct option){ 0 };
     optind = 1;
     opterr = 0;
-    while ((c = getopt_long(argc, argv, ":hqvy", longs, &index)) != -1) {
+    while ((c = getopt_long(argc, argv, ":hqvyo:w:", longs, &index)) != -1) {
         if (c == ':')
             return usage(command, "%s needs a value", argv[optind - 1]);
         if (c == 'h')
@@ -201,6 +214,13 @@ int em_options_parse(struct em_options *options, int argc, char **argv, const st
                 ;
             if (specs[c - 1].takes && !(specs[c - 1].takes & command->accepts))
                 return usage(command, "-%.1s: no such option", word);
+        } else if (c == 'o' || c == 'w') {
+            int letter = c;
+
+            for (c = 1; strcmp(specs[c - 1].name, "output") != 0; c++)
+                ;
+            if (!(command->accepts & EM_TAKES_REPACK))
+                return usage(command, "-%c: no such option", letter);
         } else if (c == '?')
             return usage(command, "%s: no such option", argv[optind - 1]);
         r = set(options, command, &specs[c - 1], optarg);

@@ -12,16 +12,31 @@ static double now(void)
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+/* A wheel, as it would be installed. */
+static int survey_wheel(struct em_survey *survey, struct em_options *options, const struct em_diagnose_options *diagnose,
+                        struct em_error *error)
+{
+    struct em_study_wish wish = { .with = &options->with, .diagnose = *diagnose };
+    int r = em_wheel_open(&survey->wheel, options->arena, survey->target, error);
+
+    if (r == EM_OK)
+        r = em_study_run(&survey->study, options->arena, survey->wheel, &survey->world, &survey->knowledge, &wish, error);
+    survey->env = survey->study.env;
+    survey->diagnosis = survey->study.diagnosis;
+    return r;
+}
+
 int em_survey_run(struct em_survey *survey, struct em_options *options, const char *target, struct em_error *error)
 {
     struct em_gpus gpus = { 0 };
     struct em_diagnose_options diagnose = { .integrity = true };
+    bool wheel = em_is_wheel_name(target) && !options->root;
     double start = now();
     int r;
 
     *survey = (struct em_survey){ .target = target };
     r = em_tree_disk(&survey->tree, options->root, error);
-    if (r == EM_OK)
+    if (r == EM_OK && !wheel)
         r = em_env_read(&survey->env, options->arena, survey->tree, target, error);
     if (r == EM_OK)
         r = em_options_world(options, &survey->tree, &survey->world, survey->env.python, error);
@@ -30,7 +45,9 @@ int em_survey_run(struct em_survey *survey, struct em_options *options, const ch
     for (size_t i = 0; r == EM_OK && i < options->gpus.count; i++)
         r = em_gpus_parse(&gpus, options->arena, &survey->knowledge, options->gpus.items[i], error);
     diagnose.gpus = gpus.count > 0 ? &gpus : NULL;
-    if (r == EM_OK)
+    if (r == EM_OK && wheel)
+        r = survey_wheel(survey, options, &diagnose, error);
+    else if (r == EM_OK)
         r = em_diagnose(&survey->diagnosis, options->arena, &survey->env, &survey->world, &survey->knowledge, &diagnose, error);
     if (r == EM_OK)
         r = em_filter_findings(&survey->diagnosis.findings, options, &survey->env, error);
@@ -40,6 +57,8 @@ int em_survey_run(struct em_survey *survey, struct em_options *options, const ch
 
 void em_survey_free(struct em_survey *survey)
 {
+    em_study_free(&survey->study);
+    em_wheel_close(survey->wheel);
     em_tree_close(survey->tree);
     survey->tree = NULL;
 }

@@ -10,6 +10,7 @@
 #define EM_CLI_SURVEY_H
 
 #include "bundle/diagnose/diagnose.h"
+#include "bundle/wheel/study.h"
 #include "cli/cli.h"
 
 struct em_survey {
@@ -19,6 +20,8 @@ struct em_survey {
     struct em_world world;
     struct em_knowledge knowledge;
     struct em_diagnosis diagnosis;
+    struct em_wheel *wheel; /* the target is one; NULL: it is none */
+    struct em_study study;
     double seconds;
 };
 

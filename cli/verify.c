@@ -1,4 +1,5 @@
 #include "bundle/diagnose/integrity.h"
+#include "bundle/wheel/study.h"
 #include "cli/survey.h"
 
 #include <string.h>
@@ -21,6 +22,8 @@ const struct em_command em_verify_command = {
 /* One target: read, verified, and what came of it. */
 struct verified {
     struct em_tree *tree;
+    struct em_wheel *wheel;
+    struct em_study study;
     struct em_env env;
     struct em_findings findings;
     size_t files;
@@ -58,6 +61,24 @@ static int add_findings(struct verified *verified, const struct em_options *opti
     return EM_OK;
 }
 
+static int read_wheel(struct verified *verified, const struct em_options *options, const char *target, struct em_error *error)
+{
+    static const struct em_strings none;
+    int r = em_wheel_open(&verified->wheel, options->arena, target, error);
+
+    if (r == EM_OK)
+        r = em_study_read(&verified->study, options->arena, verified->wheel, verified->tree, &none, error);
+    verified->env = verified->study.env;
+    return r;
+}
+
+static void forget(struct verified *verified)
+{
+    em_study_free(&verified->study);
+    em_wheel_close(verified->wheel);
+    em_tree_close(verified->tree);
+}
+
 static int verify(struct verified *verified, const struct em_options *options, const char *target, struct em_error *error)
 {
     const struct em_verify_options how = { .jobs = options->jobs, .hash = true, .unlisted = true };
@@ -67,7 +88,9 @@ static int verify(struct verified *verified, const struct em_options *options, c
     *verified = (struct verified){ 0 };
     r = em_tree_disk(&verified->tree, options->root, error);
     if (r == EM_OK)
-        r = em_env_read(&verified->env, options->arena, verified->tree, target, error);
+        r = em_is_wheel_name(target) && !options->root
+                ? read_wheel(verified, options, target, error)
+                : em_env_read(&verified->env, options->arena, verified->tree, target, error);
     if (r == EM_OK && !has_record(&verified->env))
         return em_fail(error, EM_UNSUPPORTED, target, "has no RECORD that it could be verified against");
     if (r == EM_OK)
@@ -122,7 +145,7 @@ static int verify_text(const struct em_options *options, const struct em_strings
             em_print_findings(&verified.findings, &verified.env, options);
             add_totals(totals, &verified, options);
         }
-        em_tree_close(verified.tree);
+        forget(&verified);
         if (r < 0)
             return r;
     }
@@ -156,7 +179,7 @@ static int verify_json(const struct em_options *options, const struct em_strings
                 json_array_append_new(findings, em_finding_json(finding, &verified.env));
             add_totals(totals, &verified, options);
         }
-        em_tree_close(verified.tree);
+        forget(&verified);
         if (r < 0)
             break;
     }

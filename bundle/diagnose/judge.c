@@ -57,7 +57,9 @@ static const char *help_for(const struct em_advisor *advisor, const struct em_ca
     const char *cure = em_advise_cure(advisor, item->object, name);
     const char *first = NULL;
 
-    if (finding->provider)
+    if (advisor->env->kind == EM_ENV_WHEEL && (finding->provider || package))
+        first = em_arena_printf(advisor->arena, "elfmend repack %s -o DIR", advisor->env->given);
+    else if (finding->provider)
         first = em_arena_printf(advisor->arena, "elfmend fix %s", advisor->env->given);
     else if (package && advisor->env->kind != EM_ENV_OBJECT)
         first = em_arena_printf(advisor->arena, "pip install '%s', then elfmend fix %s", package, advisor->env->given);

@@ -13,6 +13,7 @@ const char *em_env_kind_name(enum em_env_kind kind)
     case EM_ENV_TARGET: return "target";
     case EM_ENV_DIRECTORY: return "directory";
     case EM_ENV_OBJECT: return "object";
+    case EM_ENV_WHEEL: return "wheel";
     }
     return "";
 }

@@ -32,8 +32,9 @@ enum em_env_kind {
     EM_ENV_TARGET,    /* a directory with *.dist-info at its root */
     EM_ENV_DIRECTORY, /* any other */
     EM_ENV_OBJECT,    /* one file */
+    EM_ENV_WHEEL,     /* as it would be installed; set by who laid it out, above this room */
 };
-const char *em_env_kind_name(enum em_env_kind kind); /* "venv", "conda", "target", "directory", "object" */
+const char *em_env_kind_name(enum em_env_kind kind); /* "venv", "conda", "target", "directory", "object", "wheel" */
 
 struct em_requirement {
     const char *name;    /* normalised: PEP 503, lower case, runs of "-_." as "-" */

@@ -16,7 +16,9 @@
 #define MOST ((size_t)1 << 20)
 
 static uint64_t seed;
-static uint8_t old[MOST], new[MOST], packed[MOST + MOST / 2], result[MOST * 2 + 65536], again[MOST];
+#define ROOM (MOST + 16384)
+
+static uint8_t old[ROOM], new[ROOM], packed[ROOM * 2], result[ROOM * 3], again[ROOM];
 
 static uint64_t random64(void)
 {

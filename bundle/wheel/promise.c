@@ -1,0 +1,228 @@
+#include "bundle/wheel/wheel.h"
+
+#include <ctype.h>
+#include <elf.h>
+#include <string.h>
+
+/* ---- an object that is a name and nothing else ---- */
+
+/* Headers, a dynamic section and its strings: what the loader must see to take a file for a library of that SONAME. It defines no
+ * versions, which the loader takes for a build from before there were any: what is not here cannot be held to them. */
+static int make_object(struct em_bytes *bytes, struct em_arena *arena, const struct em_world *world, const char *soname)
+{
+    enum { DYNAMIC_COUNT = 5, HEADERS = sizeof(Elf64_Ehdr) + 3 * sizeof(Elf64_Phdr) };
+    static const char origin[] = "$ORIGIN";
+    size_t strings = 1 + strlen(soname) + 1 + sizeof origin, table = HEADERS + DYNAMIC_COUNT * sizeof(Elf64_Dyn);
+    size_t size = table + strings;
+    uint8_t *data = em_arena_alloc(arena, size);
+    uint64_t dynamic[DYNAMIC_COUNT][2] = {
+        { DT_SONAME, 1 }, { DT_RPATH, 2 + strlen(soname) }, { DT_STRTAB, table }, { DT_STRSZ, strings }, { DT_NULL, 0 }
+    };
+    const uint64_t segments[3][5] = {
+        /* type and flags, offset, address and size, alignment */
+        { PT_LOAD, PF_R | PF_W, 0, size, 0x1000 },
+        { PT_DYNAMIC, PF_R | PF_W, HEADERS, DYNAMIC_COUNT * sizeof(Elf64_Dyn), 8 },
+        { PT_GNU_STACK, PF_R | PF_W, 0, 0, 16 },
+    };
+
+    if (!data)
+        return EM_NO_MEMORY;
+    memcpy(data, ELFMAG, SELFMAG);
+    data[EI_CLASS] = ELFCLASS64;
+    data[EI_DATA] = ELFDATA2LSB;
+    data[EI_VERSION] = EV_CURRENT;
+    em_store_u16(data + 16, false, ET_DYN);
+    em_store_u16(data + 18, false, world->machine);
+    em_store_u32(data + 20, false, EV_CURRENT);
+    em_store_u64(data + 32, false, sizeof(Elf64_Ehdr));
+    em_store_u16(data + 52, false, sizeof(Elf64_Ehdr));
+    em_store_u16(data + 54, false, sizeof(Elf64_Phdr));
+    em_store_u16(data + 56, false, 3);
+    em_store_u16(data + 58, false, sizeof(Elf64_Shdr));
+    for (size_t i = 0; i < 3; i++) {
+        uint8_t *at = data + sizeof(Elf64_Ehdr) + i * sizeof(Elf64_Phdr);
+
+        em_store_u32(at, false, (uint32_t)segments[i][0]);
+        em_store_u32(at + 4, false, (uint32_t)segments[i][1]);
+        for (size_t field = 8; field <= 24; field += 8)
+            em_store_u64(at + field, false, segments[i][2]);
+        em_store_u64(at + 32, false, segments[i][3]);
+        em_store_u64(at + 40, false, segments[i][3]);
+        em_store_u64(at + 48, false, segments[i][4]);
+    }
+    for (size_t i = 0; i < DYNAMIC_COUNT; i++) {
+        em_store_u64(data + HEADERS + i * 16, false, dynamic[i][0]);
+        em_store_u64(data + HEADERS + i * 16 + 8, false, dynamic[i][1]);
+    }
+    memcpy(data + table + 1, soname, strlen(soname));
+    memcpy(data + table + 2 + strlen(soname), origin, sizeof origin);
+    *bytes = (struct em_bytes){ data, size };
+    return EM_OK;
+}
+
+/* ---- requirements ---- */
+
+const char *em_promise_requirement(struct em_arena *arena, const struct em_package *package, const char *requirement,
+                                   const char *major)
+{
+    if (strpbrk(requirement, "<>=~!") || package->own_versions || !isdigit((unsigned char)*major))
+        return requirement;
+    return em_arena_printf(arena, "%s>=%s,<%lu", requirement, major, strtoul(major, NULL, 10) + 1);
+}
+
+static const char *name_of(struct em_arena *arena, const char *requirement)
+{
+    char *name = em_arena_strndup(arena, requirement, strcspn(requirement, "<>=~! ([;"));
+
+    return name ? em_normalize_name(arena, name) : NULL;
+}
+
+static bool is_declared(const struct em_distribution *distribution, const char *name)
+{
+    em_vec_each (const struct em_requirement, requirement, &distribution->requirements)
+        if (!requirement->has_extra && strcmp(requirement->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* What the wheel requires already counts before what fits best: nvidia-cudnn-cu13 if that is what METADATA has. */
+static const char *choose(struct em_arena *arena, const struct em_package *package, const char *major,
+                          const struct em_distribution *distribution, const struct em_diagnosis *diagnosis, bool *declared)
+{
+    const char *cuda = NULL;
+
+    *declared = false;
+    em_vec_each (const struct em_package_choice, choice, &package->choices) {
+        const char *name = name_of(arena, choice->requirement);
+
+        if (name && strcmp(choice->major, major) == 0 && is_declared(distribution, name)) {
+            *declared = true;
+            return choice->requirement;
+        }
+    }
+    /* The help of a finding has gone through the same tables with what the environment is built for; cuBLAS says it here. */
+    em_vec_each (const struct em_finding, finding, &diagnosis->findings) {
+        char digits[16];
+        const struct em_package *asked = finding->request ? em_knowledge_package(diagnosis->knowledge, finding->request, digits)
+                                                          : NULL;
+
+        if (asked && (strcmp(asked->component, "cublas") == 0 || strcmp(asked->component, "cudart") == 0))
+            cuda = em_arena_printf(arena, "cu%s", digits);
+    }
+    return em_package_requirement(package, major, cuda ? cuda : "cu12");
+}
+
+/* ---- promises ---- */
+
+static int write_dist_info(struct em_installed *installed, struct em_arena *arena, struct em_promise *promise)
+{
+    em_cleanup_text struct em_text text = { 0 };
+    const char *version = promise->requirement + strcspn(promise->requirement, "0123456789");
+    struct em_bytes bytes;
+    const char *path;
+    int r;
+
+    /* Behind the name's own digits: "nvidia-cudnn-cu12>=9,<10". */
+    version = strpbrk(promise->requirement, "<>=~!");
+    version = version ? version + strcspn(version, "0123456789") : "0";
+    em_text_printf(&text, "Metadata-Version: 2.1\nName: %s\nVersion: %.*s\n\n", promise->name,
+                   (int)strspn(version, "0123456789."), version);
+    bytes.data = text.data ? (const uint8_t *)em_arena_strndup(arena, text.data, text.size) : NULL;
+    bytes.size = text.size;
+    path = em_path_join(arena, promise->dist_info, "METADATA");
+    if (text.failed || !bytes.data || !path)
+        return EM_NO_MEMORY;
+    r = em_site_put_bytes(installed->tree, path, bytes);
+    if (r < 0)
+        return r;
+    text.size = 0;
+    em_vec_each (const char *, file, &promise->files)
+        em_text_printf(&text, "%s,,\n", *file);
+    bytes.data = text.data ? (const uint8_t *)em_arena_strndup(arena, text.data, text.size) : NULL;
+    bytes.size = text.size;
+    path = em_path_join(arena, promise->dist_info, "RECORD");
+    if (text.failed || !bytes.data || !path)
+        return EM_NO_MEMORY;
+    return em_site_put_bytes(installed->tree, path, bytes);
+}
+
+static struct em_promise *promise_of(struct em_installed *installed, struct em_arena *arena, struct em_promises *promises,
+                                     const char *name, const char *requirement, bool declared)
+{
+    struct em_promise *promise;
+
+    em_vec_each (struct em_promise *, known, promises)
+        if (strcmp((*known)->name, name) == 0)
+            return *known;
+    promise = em_new(arena, struct em_promise);
+    if (!promise)
+        return NULL;
+    promise->name = name;
+    promise->requirement = requirement;
+    promise->declared = declared;
+    promise->dist_info = em_arena_printf(arena, "%s/%s-promised.dist-info", installed->site, name);
+    if (!promise->dist_info || em_vec_push(arena, promises, promise) < 0)
+        return NULL;
+    return promise;
+}
+
+static int promise_file(struct em_installed *installed, struct em_arena *arena, struct em_promises *promises,
+                        const struct em_diagnosis *diagnosis, const struct em_distribution *distribution, const char *soname,
+                        bool undeclared, bool *news)
+{
+    char major[16];
+    const struct em_package *package = em_knowledge_package(diagnosis->knowledge, soname, major);
+    const char *choice, *requirement, *name, *directory, *path, *file;
+    struct em_promise *promise;
+    struct em_bytes bytes;
+    struct em_node node;
+    bool declared;
+    int r;
+
+    choice = package ? choose(arena, package, major, distribution, diagnosis, &declared) : NULL;
+    directory = choice ? em_package_directory(package, choice) : NULL;
+    if (!directory || (!declared && !undeclared))
+        return EM_OK;
+    name = name_of(arena, choice);
+    requirement = em_promise_requirement(arena, package, choice, major);
+    file = em_path_join(arena, directory, soname);
+    path = file ? em_path_join(arena, installed->site, file) : NULL;
+    if (!name || !requirement || !path)
+        return EM_NO_MEMORY;
+    /* What is installed is not promised: then it lacks what it should bring, and that is news for the user. */
+    if (em_env_find(diagnosis->env, name) && em_tree_stat(installed->tree, path, &node) != -ENOENT)
+        return EM_OK;
+    promise = promise_of(installed, arena, promises, name, requirement, declared);
+    if (!promise)
+        return EM_NO_MEMORY;
+    if (em_tree_stat(installed->tree, path, &node) == 0)
+        return EM_OK;
+    r = make_object(&bytes, arena, diagnosis->world, soname);
+    if (r == EM_OK)
+        r = em_site_put_bytes(installed->tree, path, bytes);
+    if (r == EM_OK)
+        r = em_vec_push(arena, &promise->files, file);
+    *news = true;
+    return r < 0 ? r : write_dist_info(installed, arena, promise);
+}
+
+int em_wheel_promise(struct em_installed *installed, struct em_arena *arena, struct em_promises *promises,
+                     const struct em_diagnosis *diagnosis, const struct em_distribution *distribution, bool undeclared,
+                     bool *news, struct em_error *error)
+{
+    *news = false;
+    /* What the tables know is for 64-bit little-endian machines, as CUDA is. */
+    if (!diagnosis->world->is64 || diagnosis->world->big_endian)
+        return EM_OK;
+    em_vec_each (const struct em_finding, finding, &diagnosis->findings) {
+        int r;
+
+        if (strcmp(finding->id, "EM103") != 0 || !finding->request || finding->owner != distribution ||
+            finding->severity == EM_SEVERITY_NOTE)
+            continue;
+        r = promise_file(installed, arena, promises, diagnosis, distribution, finding->request, undeclared, news);
+        if (r < 0)
+            return em_fail(error, r, finding->object, "cannot be shown what is promised to it");
+    }
+    return EM_OK;
+}
