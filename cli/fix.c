@@ -42,7 +42,7 @@ static int open_sources(struct fix *fix)
         struct em_source *source;
 
         if (r == EM_OK)
-            r = em_source_open(&source, options->arena, fix->here, *place, &fix->error);
+            r = em_source_open_for(&source, options->arena, fix->here, *place, &fix->survey.env, &fix->error);
         if (r == EM_OK)
             r = em_vec_push(options->arena, &fix->wish.sources, source);
     }

@@ -168,9 +168,43 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return 0;
 }
 
-static void remove_all(const char *directory)
+void em_cache_remove(const char *directory)
 {
     nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int em_cache_scratch(struct em_arena *arena, const char **directory, struct em_error *error)
+{
+    const char *cache = NULL, *name;
+    int r = cache_directory(arena, &cache, error);
+
+    if (r < 0)
+        return r;
+    name = em_random_name(arena, "unpacking-");
+    *directory = name ? em_path_join(arena, cache, name) : NULL;
+    if (!*directory)
+        return EM_NO_MEMORY;
+    return mkdir(*directory, 0700) < 0 ? em_fail_errno(error, *directory, "cannot be made") : EM_OK;
+}
+
+int em_cache_keep(struct em_arena *arena, const char *scratch, const char *thing, const char **directory,
+                  struct em_error *error)
+{
+    const struct em_bytes bytes = { (const uint8_t *)thing, strlen(thing) };
+    const char *cache = em_path_dirname(arena, scratch);
+    struct em_reader reader = em_reader_memory(&bytes, thing);
+    char key[EM_XXH3_HEX_SIZE];
+    struct em_xxh3 digest;
+    int r = em_hash_reader(&reader, NULL, &digest, error);
+
+    if (r < 0)
+        return r;
+    em_xxh3_hex(&digest, key);
+    *directory = cache ? em_arena_printf(arena, "%s/%s-fetched", cache, key) : NULL;
+    if (!*directory)
+        return EM_NO_MEMORY;
+    em_cache_remove(*directory);
+    return rename(scratch, *directory) < 0 ? em_fail_errno(error, *directory, "cannot be made") : EM_OK;
 }
 
 static bool is_wheel_name(const char *place)
@@ -200,7 +234,7 @@ static int fill(struct em_arena *arena, const char *place, int fd, uint64_t size
 int em_source_unpack(struct em_arena *arena, const char *place, const char **directory, struct em_error *error)
 {
     em_cleanup_fd int fd = em_open_at(AT_FDCWD, place, O_RDONLY, 0, error);
-    const char *cache = NULL, *made, *name;
+    const char *cache = NULL, *made;
     char key[EM_XXH3_HEX_SIZE];
     struct em_reader reader;
     struct em_xxh3 digest;
@@ -220,18 +254,17 @@ int em_source_unpack(struct em_arena *arena, const char *place, const char **dir
     em_xxh3_hex(&digest, key);
     /* A wheel is held to stricter rules than the same bytes under another name. */
     *directory = em_arena_printf(arena, "%s/%s%s", cache, key, is_wheel_name(place) ? "-wheel" : "");
-    name = em_random_name(arena, "unpacking-");
-    made = name ? em_path_join(arena, cache, name) : NULL;
-    if (!*directory || !made)
+    if (!*directory)
         return EM_NO_MEMORY;
     if (access(*directory, F_OK) == 0)
         return EM_OK;
-    if (mkdir(made, 0700) < 0)
-        return em_fail_errno(error, made, "cannot be made");
+    r = em_cache_scratch(arena, &made, error);
+    if (r < 0)
+        return r;
     r = fill(arena, place, fd, (uint64_t)st.st_size, made, error);
     /* Somebody else may have been faster with the same. */
     if (r == EM_OK && rename(made, *directory) < 0 && errno != EEXIST && errno != ENOTEMPTY)
         r = em_fail_errno(error, *directory, "cannot be made");
-    remove_all(made);
+    em_cache_remove(made);
     return r;
 }

@@ -17,6 +17,12 @@ static bool may_be_archive(const char *place)
 int em_source_open(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,
                    struct em_error *error)
 {
+    return em_source_open_for(source, arena, tree, place, NULL, error);
+}
+
+int em_source_open_for(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,
+                       const struct em_env *target, struct em_error *error)
+{
     struct em_source *opened = em_new(arena, struct em_source);
     const char *directory = place;
     int r = EM_OK;
@@ -27,8 +33,9 @@ int em_source_open(struct em_source **source, struct em_arena *arena, struct em_
     if (!opened->place)
         return EM_NO_MEMORY;
     if (strncmp(place, "pip:", 4) == 0)
-        return em_fail(error, EM_NOT_BUILT, place, "fetching by pip is not built yet: download and unpack it");
-    if (may_be_archive(place))
+        r = target ? em_source_fetch(arena, place, target, &directory, error)
+                   : em_fail(error, EM_USAGE, place, "needs an environment whose package manager fetches it");
+    else if (may_be_archive(place))
         r = em_source_unpack(arena, place, &directory, error);
     if (r == EM_OK)
         r = em_source_read_directory(opened, arena, tree, directory, error);

@@ -57,6 +57,11 @@ struct em_source {
 int em_source_open(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,
                    struct em_error *error);
 
+/* The same with what is to be repaired: "pip:REQUIREMENT" is fetched by its own pip (or uv), as its index settings say, one wheel
+ * without what that requires, and never built from source. This is the one place that runs a foreign program. */
+int em_source_open_for(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,
+                       const struct em_env *target, struct em_error *error);
+
 /* File name (last component) or whole path -> digest, as sha256sum prints: "HEX  path" or "HEX *path". Empty lines and lines with "#"
  * in front are passed over. A candidate is looked up by the longest tail of its path that is pinned. */
 struct em_pins {

@@ -351,6 +351,37 @@ static void nothing_to_copy(void **state)
     refused(f, "a.whl", EM_UNSUPPORTED, "holds no library that could be copied");
 }
 
+/* An environment whose python is a script that does what pip would: the wheel, or "unpacked" as uv leaves it. */
+static void fetched_by_the_environment(void **state)
+{
+    struct fixture *f = *state;
+    struct em_error error = EM_ERROR_INIT;
+    struct em_env env;
+
+    make(f, "a.whl", archive_write_set_format_zip, NULL, wheel(f, ""));
+    shell("rm -rf v && mkdir -p v/bin v/lib/python3.11/site-packages && touch v/pyvenv.cfg && cp a.whl "
+          "v/cudnn-1-py3-none-any.whl &&"
+          "printf '#!/bin/sh\\ncase \"$*\" in *find_spec*) exit 0 ;; esac\\n"
+          "test \"$*\" = \"-I -m pip --disable-pip-version-check --no-input download --quiet --no-deps --only-binary=:all: "
+          "--dest "
+          "${11} -- cudnn==1\" || { echo \"args: $*\" >&2; exit 9; }\\n"
+          "echo to-standard-output; cp \"${0%%/*}/../cudnn-1-py3-none-any.whl\" \"${11}\"\\n' > v/bin/python3 && chmod +x "
+          "v/bin/python3");
+    assert_int_equal(em_env_read(&env, f->arena, f->tree, "v", &error), EM_OK);
+    for (int i = 0; i < 2; i++) {
+        if (em_source_open_for(&f->source, f->arena, f->tree, "pip:cudnn==1", &env, &error) < 0)
+            fail_msg("%s: %s", error.path, error.sentence);
+        assert_int_equal(f->source->candidates.count, 1);
+        assert_int_equal(em_candidate_verify(f->source->candidates.items[0], NULL, false, NULL), EM_OK);
+        shell("test $(ls cache/sources | wc -l) = 1");
+    }
+    assert_int_equal(em_source_open_for(&f->source, f->arena, f->tree, "pip:nothing", &env, &error), EM_REFUSED);
+    assert_string_equal(error.sentence, "could not be fetched: exit status 9, for the reason above");
+    assert_int_equal(em_source_open_for(&f->source, f->arena, f->tree, "pip:--index-url=x", &env, &error), EM_USAGE);
+    assert_int_equal(em_source_open(&f->source, f->arena, f->tree, "pip:cudnn", &error), EM_USAGE);
+    shell("test $(ls cache/sources | wc -l) = 1");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -364,6 +395,7 @@ int main(void)
         TEST(nothing_goes_through_a_link),
         TEST(bombs),
         TEST(nothing_to_copy),
+        TEST(fetched_by_the_environment),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,133 @@
+#include "bundle/source/inside.h"
+
+#include <dirent.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+
+extern char **environ;
+
+/* Runs a program with its output on our standard error: what a package manager says is a diagnostic of ours, and a report stays
+ * alone on standard output. *status is what it left with, -1 if it could not be started. */
+static int run(char *const arguments[], int *status, const char *label, struct em_error *error)
+{
+    posix_spawn_file_actions_t actions;
+    int wait_status, r;
+    pid_t child;
+
+    *status = -1;
+    r = posix_spawn_file_actions_init(&actions);
+    if (r == 0) {
+        r = posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+        if (r == 0)
+            r = posix_spawnp(&child, arguments[0], &actions, NULL, arguments, environ);
+        posix_spawn_file_actions_destroy(&actions);
+    }
+    if (r == ENOENT)
+        return EM_OK;
+    if (r != 0) {
+        errno = r;
+        return em_fail_errno(error, label, "cannot be fetched: %s cannot be started", arguments[0]);
+    }
+    while (waitpid(child, &wait_status, 0) < 0) {
+        if (errno != EINTR)
+            return em_fail_errno(error, label, "cannot be fetched: %s", arguments[0]);
+    }
+    *status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
+    return EM_OK;
+}
+
+/* The environment's own interpreter by the name that it has there: behind the link it would be another environment's. */
+static const char *own_python(const struct em_env *target)
+{
+    static const char *const names[] = { "bin/python3", "bin/python" };
+    struct em_node node;
+
+    if (target->kind != EM_ENV_VENV && target->kind != EM_ENV_CONDA)
+        return "python3";
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *path = em_path_join(target->arena, target->path, names[i]);
+
+        if (path && em_tree_stat(target->tree, path, &node) == 0)
+            return path;
+    }
+    return "python3";
+}
+
+/* One wheel into directory: by pip; where the environment has none, as uv makes them, by uv, which unpacks it at once. */
+static int fetch(const char *place, const char *requirement, const char *python, const char *directory, struct em_error *error)
+{
+    char *const has_pip[] = { (char *)python, "-I", "-c", "import importlib.util as u, sys; sys.exit(not u.find_spec('pip'))",
+                              NULL };
+    char *const pip[] = { (char *)python,
+                          "-I",
+                          "-m",
+                          "pip",
+                          "--disable-pip-version-check",
+                          "--no-input",
+                          "download",
+                          "--quiet",
+                          "--no-deps",
+                          "--only-binary=:all:",
+                          "--dest",
+                          (char *)directory,
+                          "--",
+                          (char *)requirement,
+                          NULL };
+    char *const uv[] = { "uv",       "pip",          "install",  "--quiet",         "--no-deps", "--only-binary=:all:",
+                         "--python", (char *)python, "--target", (char *)directory, "--",        (char *)requirement,
+                         NULL };
+    int status, r = run(has_pip, &status, place, error);
+
+    if (r < 0)
+        return r;
+    r = run(status == 0 ? pip : uv, &status, place, error);
+    if (r < 0)
+        return r;
+    if (status < 0)
+        return em_fail(error, EM_NOT_FOUND, place, "cannot be fetched: the environment has no pip, and there is no uv");
+    if (status > 0)
+        return em_fail(error, EM_REFUSED, place, "could not be fetched: exit status %d, for the reason above", status);
+    return EM_OK;
+}
+
+/* The wheel that pip left, or the directory itself if it is unpacked already. */
+static int what_came(struct em_arena *arena, const char *directory, const char **found, struct em_error *error)
+{
+    DIR *listing = opendir(directory);
+    const struct dirent *entry;
+
+    *found = directory;
+    if (!listing)
+        return em_fail_errno(error, directory, "cannot be listed");
+    while ((entry = readdir(listing))) {
+        size_t length = strlen(entry->d_name);
+
+        if (length > 4 && strcmp(entry->d_name + length - 4, ".whl") == 0)
+            *found = em_path_join(arena, directory, entry->d_name);
+    }
+    closedir(listing);
+    return *found ? EM_OK : EM_NO_MEMORY;
+}
+
+int em_source_fetch(struct em_arena *arena, const char *place, const struct em_env *target, const char **directory,
+                    struct em_error *error)
+{
+    const char *requirement = place + strlen("pip:"), *scratch, *found;
+    int r;
+
+    if (*requirement == '\0' || *requirement == '-')
+        return em_fail(error, EM_USAGE, place, "names no requirement: pip:nvidia-cudnn-cu12==9.10.2.21 would");
+    r = em_cache_scratch(arena, &scratch, error);
+    if (r < 0)
+        return r;
+    r = fetch(place, requirement, own_python(target), scratch, error);
+    if (r == EM_OK)
+        r = what_came(arena, scratch, &found, error);
+    if (r == EM_OK && found == scratch)
+        r = em_cache_keep(arena, scratch, requirement, directory, error);
+    else if (r == EM_OK)
+        r = em_source_unpack(arena, found, directory, error);
+    em_cache_remove(scratch);
+    return r;
+}
