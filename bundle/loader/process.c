@@ -268,7 +268,7 @@ static int add_interpreter(struct process *process, const char *path)
     r = em_loaded_add_name(process, object, object->base.name);
     if (r == EM_OK && file->base.object.soname)
         r = em_loaded_add_name(process, object, file->base.object.soname);
-    object->short_name = em_path_basename(object->base.name);
+    object->short_name = "libc.so"; /* to musl, which is its own loader */
     process->interpreter = object;
     return r;
 }
@@ -386,8 +386,9 @@ int em_process_new(struct em_process **result, struct em_loader *loader, const c
     r = add_interpreter(process, interpreter);
     if (r < 0)
         return r;
-    r = em_tokens_split(loader, &process->environment, world->secure ? NULL : world->ld_library_path,
-                        world->libc == EM_LIBC_MUSL ? ":\n" : ":;", process->main ? process->main->base.origin : NULL, true);
+    if (world->libc == EM_LIBC_GLIBC)
+        r = em_tokens_split(loader, &process->environment, world->secure ? NULL : world->ld_library_path, ":;",
+                            process->main ? process->main->base.origin : NULL, true);
     if (r < 0 || !program)
         return r;
     return start_program(process);

@@ -28,7 +28,7 @@ static int show(struct dl_phdr_info *info, size_t size, void *first)
     /* The program itself has no name with glibc and one with musl. */
     if (*(int *)first)
         *(int *)first = 0;
-    else if (!strstr(info->dlpi_name, "vdso"))
+    else if (*info->dlpi_name && !strstr(info->dlpi_name, "vdso"))
         printf("= %s\n", info->dlpi_name);
     return 0;
 }
