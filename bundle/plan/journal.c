@@ -323,7 +323,8 @@ static int take_all(struct cursor *cursor, struct em_journal *journal)
         r = take_entry(cursor, journal, &more);
     if (r < 0)
         return r;
-    if (!take(cursor, "end ") || !take_number(cursor, &count) || count != journal->entries.count)
+    if (!take(cursor, "end ") || !take_number(cursor, &count) || count != journal->entries.count || !take(cursor, " ") ||
+        strlen(cursor->at) != EM_XXH3_HEX_SIZE)
         return EM_BAD_JSON;
     return EM_OK;
 }

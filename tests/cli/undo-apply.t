@@ -2,8 +2,18 @@
 # apply and undo from the command line: what is printed, what the exit status is, what is refused, and that a refusal changes
 # nothing. The plan is written by hand, as somebody's tool might; the tree has a hard link to a cache and a file of another's.
 . "$ELFMEND_TOP/tests/tap"
-schema() { # NAME: the document in out names its schema first
-    head -n 2 out | tail -n 1 | grep -q "\"schema\": \"$1\""
+python=python3
+[ ! -x /usr/bin/python3 ] || python=/usr/bin/python3
+schema() { # NAME/1: the document in out names its schema first, and is what the schema says
+    head -n 2 out | tail -n 1 | grep -q "\"schema\": \"elfmend.$1\"" || return 1
+    "$python" -c 'import jsonschema' 2> why || return 0
+    "$python" -W ignore - "$ELFMEND_TOP/schemas/${1%/1}-1.json" <<'END'
+import json, sys
+import jsonschema
+schema = json.load(open(sys.argv[1]))
+jsonschema.Draft202012Validator.check_schema(schema)
+jsonschema.Draft202012Validator(schema).validate(json.load(open("out")))
+END
 }
 says() { # WHAT PATTERN FILE
     if grep -q -e "$2" "$3"; then ok 0 "$1"; else ok 1 "$1" "$3"; fi
@@ -81,7 +91,7 @@ if [ "$(stat -c %a t/.elfmend)" = 700 ]; then ok 0 ".elfmend is for its owner al
 exits 0 "undo --list: exit 0" "$ELFMEND" undo --list t
 says "it lists the repair" '^0001  2 replaced, 1 added, holds [0-9]* KB: EM102 libx.so.1 and 1 more$' out
 exits 0 "undo --list --json: exit 0" "$ELFMEND" undo --list --json t
-check "it is elfmend.undo/1" schema elfmend.undo/1
+check "it is elfmend.undo/1" schema undo/1
 exits 0 "undo: exit 0" "$ELFMEND" undo t
 says "it says what was done" "1 repair taken back: 2 files restored, 1 removed" out
 tree > now
@@ -90,7 +100,7 @@ if [ -e t/.elfmend ]; then ok 1 "nothing is left"; else ok 0 "nothing is left"; 
 
 # Somebody changes a repaired file
 exits 0 "apply --json: exit 0" "$ELFMEND" apply --json plan.json
-check "it is elfmend.apply/1" schema elfmend.apply/1
+check "it is elfmend.apply/1" schema apply/1
 echo changed > t/pkg/libs/two.so
 exits 2 "undo, and a file was changed: exit 2" "$ELFMEND" undo t
 says "it names the file and the way on" "two.so: was changed .*--force.*--forget" err
@@ -110,7 +120,11 @@ says "takes both back" "2 repairs taken back: 4 files restored, 2 removed" out
 tree > now
 same "every file and directory is as it was" before now
 exits 0 "a repair" "$ELFMEND" apply plan.json
-exits 0 "undo --forget: exit 0" "$ELFMEND" undo --forget t
+exits 0 "undo --json: exit 0" "$ELFMEND" undo --json t
+check "it is elfmend.undo/1" schema undo/1
+exits 0 "a repair" "$ELFMEND" apply plan.json
+exits 0 "undo --forget --json: exit 0" "$ELFMEND" undo --forget --json t
+check "it is elfmend.undo/1" schema undo/1
 if [ -e t/.elfmend ]; then ok 1 "nothing is left to go back to"; else ok 0 "nothing is left to go back to"; fi
 says "the repair stays" '^pkg/libs/two.so,sha256=' t/pkg-1.dist-info/RECORD
 exits 2 "undo: exit 2" "$ELFMEND" undo t
