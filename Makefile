@@ -16,6 +16,8 @@ CFLAGS ?= -O2 -g
 PACKAGES := libelf libarchive libzip libxxhash libcrypto libdeflate zlib jansson
 DEPS := gcc make pkg-config libelf-dev libarchive-dev libzip-dev libxxhash-dev libssl-dev libdeflate-dev zlib1g-dev \
         libjansson-dev libcmocka-dev libc6-dev perl python3 python3-venv python3-jsonschema binutils elfutils strace
+# Other linkers and the other libc, whose files the tests edit and load too.
+TEST_DEPS := lld mold musl-tools
 LINT_DEPS := clang clang-tidy clang-format cppcheck
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wvla $(if $(WERROR),-Werror)
@@ -86,7 +88,7 @@ lint:
 
 deps:
 	apt-get update -q
-	apt-get install -y -q --no-install-recommends $(DEPS)
+	apt-get install -y -q --no-install-recommends $(DEPS) $(TEST_DEPS)
 
 deps-lint:
 	apt-get install -y -q --no-install-recommends $(LINT_DEPS)
@@ -99,7 +101,9 @@ clean:
 
 print-deps:
 	@echo $(DEPS)
+print-test-deps:
+	@echo $(TEST_DEPS)
 
-.PHONY: all units check check-asan check-real bench lint deps deps-lint install clean print-deps
+.PHONY: all units check check-asan check-real bench lint deps deps-lint install clean print-deps print-test-deps
 .DELETE_ON_ERROR:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNITS:=.d)
