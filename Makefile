@@ -3,6 +3,7 @@
 #   make              build/elfmend
 #   make check        units, command-line tests and scenarios, under prove
 #   make check-asan   the same with address and undefined-behaviour sanitizers
+#   make check-faults dying, failing and losing power at every call; as root also on file systems of its own. Some minutes
 #   make check-real   the real wheels from PyPI, cached outside of the tree (ELFMEND_CACHE, default ~/.cache/elfmend)
 #   make bench        each figure as a ratio to a peer or a floor, in one run
 #   make lint         clang-tidy, cppcheck, clang-format --dry-run
@@ -72,6 +73,9 @@ check-asan:
 	$(MAKE) BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' \
 	    CFLAGS='-O1 -g' check
 
+check-faults: all
+	tests/faults/run $(BUILD)
+
 check-real: all
 	tests/real/run $(BUILD)
 
@@ -104,6 +108,6 @@ print-deps:
 print-test-deps:
 	@echo $(TEST_DEPS)
 
-.PHONY: all units check check-asan check-real bench lint deps deps-lint install clean print-deps print-test-deps
+.PHONY: all units check check-asan check-faults check-real bench lint deps deps-lint install clean print-deps print-test-deps
 .DELETE_ON_ERROR:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNITS:=.d)

@@ -141,7 +141,7 @@ static int run(const struct fault *fault, const char *command, const char *argum
 
         dup2(out, 1);
         dup2(err, 2);
-        if (fault) {
+        if (fault && stage.shim) {
             snprintf(at, sizeof at, "%lu", fault->at);
             setenv("LD_PRELOAD", stage.shim, 1);
             setenv("FAULT_AT", at, 1);

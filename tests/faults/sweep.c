@@ -263,11 +263,11 @@ static void sweep_kills(void)
 static void sweep_faults(void)
 {
     static const char *const all[] = {
-        "EIO", "ENOSPC", "short", "EACCES", "EROFS", "EMFILE", "EINTR", "EPERM", "EDQUOT", NULL
+        "EIO", "short", "ENOSPC", "EACCES", "EROFS", "EMFILE", "EINTR", "EPERM", "EDQUOT", NULL
     };
     const unsigned before = sweep.failures;
 
-    for (size_t i = 0; all[i] && (!sweep.fast || i < 3); i++) {
+    for (size_t i = 0; all[i] && (!sweep.fast || i < 2); i++) {
         for (unsigned long at = 1; at <= sweep.apply_calls; at++)
             fail_apply(at, all[i], NULL);
         for (unsigned long at = 1; at <= sweep.undo_calls; at++)
@@ -285,7 +285,7 @@ static void sweep_looks(void)
     for (unsigned long at = 1; at <= sweep.undo_looks; at++)
         fail_undo(at, "EIO", "look");
     report("a look at something fails anywhere", before);
-    for (unsigned long at = 1; at <= sweep.apply_calls; at += sweep.fast ? 15 : 1)
+    for (unsigned long at = 1; at <= sweep.apply_calls; at += sweep.fast ? 25 : 1)
         for (unsigned long look = 1; fail_recovery(at, look, "EIO"); look++)
             ;
     report("killed anywhere, and a look at something fails in the next run", before);
