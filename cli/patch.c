@@ -131,6 +131,13 @@ static int complain_error(const struct request *request, const struct em_error *
     return request->failed;
 }
 
+/* In patchelf's words, which scripts look for. */
+static int complain_missing(const struct request *request, const char *path)
+{
+    fprintf(stderr, "%s: getting info about '%s': No such file or directory\n", request->self, path);
+    return request->failed;
+}
+
 static void print_help(const struct request *request, FILE *stream)
 {
     fprintf(stream, "usage: %s [OPTIONS] FILE...\n\n", request->failed == 1 ? "patchelf" : "elfmend patch");
@@ -156,6 +163,8 @@ static int resolve_value(struct request *request, const char **value)
     if (**value != '@')
         return 0;
     r = em_read_file_at(AT_FDCWD, *value + 1, EM_MAX_PATH_LIST, request->arena, &bytes, &error);
+    if (r == EM_NOT_FOUND)
+        return complain_missing(request, *value + 1);
     if (r < 0)
         return complain_error(request, &error);
     *value = em_arena_strndup(request->arena, (const char *)bytes.data, bytes.size);
@@ -427,7 +436,7 @@ static int print(const struct request *request, const struct em_object *object, 
 
     if (request->print_interpreter && !object->interpreter)
         return complain(request, path, "cannot find an interpreter (PT_INTERP); it is a library, or linked statically");
-    if (wants_dynamic && !object->has_dynamic)
+    if (wants_dynamic && !object->has_dynamic && !object->dynamic_away)
         return complain(request, path, "cannot find a dynamic section; it is linked statically, or no program or library");
     if (request->print_interpreter)
         puts(object->interpreter);
@@ -463,12 +472,15 @@ static int read_object(const struct request *request, const char *path, struct e
 static int edit_file(const struct request *request, const char *path)
 {
     struct em_patch_file_options options = { .output = request->output, .fsync = request->fsync };
+    struct em_patch_options how = { .wipe_paths = true }; /* those who scan for references to old paths expect it */
     struct em_error error = EM_ERROR_INIT;
     struct edits edits = { 0 };
     struct em_object object;
     struct em_patch patch;
     int r = read_object(request, path, &object, &error);
 
+    if (r == EM_NOT_FOUND)
+        return complain_missing(request, path);
     if (r < 0)
         return complain_error(request, &error);
     r = print(request, &object, path);
@@ -476,7 +488,7 @@ static int edit_file(const struct request *request, const char *path)
         return r;
     r = list_edits(request, &edits, &object, &error);
     if (r == EM_OK && (edits.count > 0 || request->output))
-        r = em_patch_file(&patch, request->arena, path, edits.items, edits.count, NULL, &options, &error);
+        r = em_patch_file(&patch, request->arena, path, edits.items, edits.count, &how, &options, &error);
     if (r < 0) {
         error.code = (enum em_err)r;
         return complain_error(request, &error);

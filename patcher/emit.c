@@ -247,11 +247,16 @@ static void follow_phdr(const struct em_layout *layout, struct em_phdr *phdr)
     em_vec_each (const struct em_piece, piece, &layout->pieces) {
         uint64_t by;
 
+        if (phdr->type == PT_INTERP && piece->kind == EM_PIECE_INTERP && layout->goal->interpreter) {
+            phdr->offset = piece->new_offset;
+            phdr->vaddr = phdr->paddr = piece->new_addr;
+            phdr->filesz = phdr->memsz = piece->new_size;
+            return;
+        }
         if (phdr->offset < piece->offset || phdr->offset + phdr->filesz > piece->offset + piece->size ||
             phdr->vaddr - piece->addr != phdr->offset - piece->offset)
             continue;
-        if ((phdr->type == PT_DYNAMIC && piece->kind == EM_PIECE_DYNAMIC) ||
-            (phdr->type == PT_INTERP && piece->kind == EM_PIECE_INTERP))
+        if (phdr->type == PT_DYNAMIC && piece->kind == EM_PIECE_DYNAMIC)
             phdr->filesz = phdr->memsz = piece->new_size;
         by = piece->new_addr - piece->addr;
         phdr->offset = piece->new_offset + (phdr->offset - piece->offset);

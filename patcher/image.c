@@ -336,19 +336,12 @@ uint64_t em_image_room(const struct em_image *image, uint64_t addr)
 
 /* PT_DYNAMIC counts by its address: that is what a loader goes by. The section may hold anything behind DT_NULL; only the zeroed
  * entries right behind it are slots that an edit may take. */
-static int read_dynamic(struct em_image *image, struct em_error *error)
+static int load_dynamic(struct em_image *image, struct em_error *error)
 {
     size_t size = em_dyn_size(image);
     uint64_t count, room;
     bool ended = false;
 
-    for (uint32_t i = 0; i < image->phnum; i++)
-        if (image->phdrs[i].type == PT_DYNAMIC && image->phdrs[i].filesz >= size)
-            image->dynamic = &image->phdrs[i];
-    if (!image->dynamic || !image->load) {
-        image->dynamic = NULL;
-        return EM_OK;
-    }
     room = em_image_room(image, image->dynamic->vaddr);
     if (!em_image_offset(image, image->dynamic->vaddr, size, &image->dynamic_offset))
         return em_fail_at(error, EM_BAD_ELF, image->name, image->dynamic->offset,
@@ -380,6 +373,16 @@ static int read_dynamic(struct em_image *image, struct em_error *error)
         return em_fail_at(error, EM_BAD_ELF, image->name, image->dynamic_offset,
                           "has a dynamic section without an end (DT_NULL)");
     return EM_OK;
+}
+
+static int read_dynamic(struct em_image *image, struct em_error *error)
+{
+    for (uint32_t i = 0; i < image->phnum; i++)
+        if (image->phdrs[i].type == PT_DYNAMIC && image->phdrs[i].filesz >= em_dyn_size(image))
+            image->dynamic = &image->phdrs[i];
+    if (!image->load)
+        image->dynamic = NULL;
+    return image->dynamic ? load_dynamic(image, error) : EM_OK;
 }
 
 const struct em_dyn *em_image_dyn(const struct em_image *image, uint64_t tag)
@@ -438,6 +441,31 @@ int em_image_open(struct em_image *image, struct em_arena *arena, struct em_read
     return EM_OK;
 }
 
+/* A dynamic section that no PT_DYNAMIC announces: no loader will look at it, but who edits it may have a header in mind to come. */
+static int adopt_dynamic(struct em_image *image, struct em_error *error)
+{
+    for (uint32_t i = 0; !image->dynamic && image->load && i < image->shnum; i++) {
+        const struct em_shdr *section = &image->shdrs[i];
+        struct em_phdr *phdr;
+        uint64_t offset;
+        int r;
+
+        if (section->type != SHT_DYNAMIC || !em_image_offset(image, section->addr, section->size, &offset) ||
+            offset != section->offset || section->size < em_dyn_size(image))
+            continue;
+        phdr = em_new(image->arena, struct em_phdr);
+        if (!phdr)
+            return EM_NO_MEMORY;
+        *phdr = (struct em_phdr){
+            .type = PT_DYNAMIC, .offset = offset, .vaddr = section->addr, .filesz = section->size, .memsz = section->size
+        };
+        image->dynamic = phdr;
+        r = load_dynamic(image, error);
+        return r < 0 ? r : find_strtab(image, error);
+    }
+    return EM_OK;
+}
+
 int em_image_read_sections(struct em_image *image, struct em_error *error)
 {
     size_t size = em_shdr_size(image);
@@ -465,7 +493,7 @@ int em_image_read_sections(struct em_image *image, struct em_error *error)
             return r;
         image->shdrs[i] = get_shdr(image, at);
     }
-    return EM_OK;
+    return adopt_dynamic(image, error);
 }
 
 /* A NUL-terminated string in [start, start + size) of the file. Most are short: look a little ahead first. */

@@ -92,7 +92,8 @@ int em_chains_find(struct em_chains *chains, const struct em_goal *goal, const s
     em_vec_each (const struct em_piece, piece, pieces)
         if (piece->kind == EM_PIECE_DYNSTR && r == EM_OK) {
             chains->strings.load = piece->load;
-            r = find_chain(&chains->strings, piece->offset, goal, pieces, error);
+            chains->strings.items[chains->strings.count++] = (size_t)(piece - pieces->items);
+            r = find_chain(&chains->strings, piece->offset + piece->size, goal, pieces, error);
         }
     for (uint32_t i = 0; i < image->phnum && r == EM_OK; i++) {
         const struct em_phdr *phdr = &image->phdrs[i];
@@ -134,7 +135,7 @@ static int push(struct em_layout *layout, const struct em_chain *chain, uint64_t
         struct em_piece *piece = &layout->pieces.items[chain->items[i]];
         uint64_t there = at <= piece->addr ? piece->addr : em_round_up(at, piece->align);
 
-        if (piece->moved) /* evicted */
+        if (piece->leaves)
             continue;
         if (dynstr && dynstr->new_size > dynstr->size)
             dynstr->new_size = there - dynstr->new_addr;
@@ -156,16 +157,6 @@ static int push(struct em_layout *layout, const struct em_chain *chain, uint64_t
     return blank(layout, chain->load, at, chain->barrier != UINT64_MAX ? chain->barrier : end);
 }
 
-static int evict(struct em_layout *layout, const struct em_chain *chain, struct em_error *error)
-{
-    int r = 1;
-
-    for (size_t i = 0; r == 1 && i < chain->count; i++)
-        if (layout->candidate.evict & (1u << i))
-            r = em_layout_place(layout, &layout->pieces.items[chain->items[i]], layout->candidate.target, error);
-    return r;
-}
-
 static bool is_in(const struct em_layout *layout, const struct em_chain *chain, enum em_piece_kind kind)
 {
     for (size_t i = 0; i < chain->count; i++)
@@ -174,59 +165,61 @@ static bool is_in(const struct em_layout *layout, const struct em_chain *chain, 
     return false;
 }
 
-static int make_room(struct em_layout *layout, const struct em_chains *chains, struct em_error *error)
+/* New sizes, and who goes elsewhere. Rung 6 is in here: DT_RELACOUNT and DT_RELCOUNT only spare the loader a look at each relocation's
+ * type, so an entry more important than that may have the slot; else the dynamic section goes where it can be written. */
+static int choose_leaving(struct em_layout *layout, const struct em_chain *chain)
 {
     struct em_piece *dynstr = em_pieces_of_kind(&layout->pieces, EM_PIECE_DYNSTR);
-    uint64_t size = layout->placement->appended_at + layout->placement->appended_size, end;
-    bool grows = layout->placement->appended_size > 0, grow_headers = layout->candidate.slot == EM_SLOT_GROW;
-    int r = 1;
+    struct em_piece *interp = em_pieces_of_kind(&layout->pieces, EM_PIECE_INTERP);
+    struct em_piece *dynamic = em_pieces_of_kind(&layout->pieces, EM_PIECE_DYNAMIC);
+    uint64_t size = layout->placement->appended_at + layout->placement->appended_size;
+    size_t entries = layout->goal->dyns.count + 1 - layout->candidate.drop_count;
+    bool fits = entries <= layout->image->dyn_slots || !layout->image->dynamic;
 
-    if (grows && (!dynstr || size > EM_MAX_DYNSTR))
+    if ((layout->placement->appended_size > 0 && !dynstr) || size > EM_MAX_DYNSTR || (layout->goal->interpreter && !interp))
         return 0;
-    if (grows && size > dynstr->size)
+    if (fits == layout->candidate.move_dynamic || (layout->candidate.move_dynamic && !dynamic))
+        return 0;
+    if (layout->placement->appended_size > 0 && size > dynstr->size)
         dynstr->new_size = size;
     if (layout->candidate.copy)
-        r = em_layout_place(layout, dynstr, layout->candidate.target, error);
-    if (r == 1)
-        r = evict(layout, grow_headers ? &chains->headers : &chains->strings, error);
+        dynstr->leaves = true;
+    for (size_t i = 0; i < chain->count; i++)
+        if (layout->candidate.evict & (1u << i))
+            layout->pieces.items[chain->items[i]].leaves = true;
+    if (layout->goal->interpreter) {
+        interp->new_size = strlen(layout->goal->interpreter) + 1;
+        interp->leaves = interp->leaves || interp->new_size > interp->size;
+    }
+    if (layout->candidate.move_dynamic) {
+        dynamic->new_size = (entries + 4) * em_dyn_size(layout->image);
+        dynamic->leaves = true;
+        layout->warning = "the dynamic section had no free slot and moved; _DYNAMIC still names its old place";
+    }
+    return 1;
+}
+
+/* The chains first, since one may need the end of a segment that others go to. */
+static int make_room(struct em_layout *layout, const struct em_chains *chains, struct em_error *error)
+{
+    bool grow_headers = layout->candidate.slot == EM_SLOT_GROW;
+    struct em_piece *dynstr = em_pieces_of_kind(&layout->pieces, EM_PIECE_DYNSTR);
+    bool grows;
+    int r = choose_leaving(layout, grow_headers ? &chains->headers : &chains->strings);
+
+    grows = dynstr && dynstr->new_size > dynstr->size && !dynstr->leaves;
     if (r == 1 && grow_headers) {
-        end = em_headers_end(layout->image, em_headers_wanted(layout->goal, &layout->candidate));
+        uint64_t end = em_headers_end(layout->image, em_headers_wanted(layout->goal, &layout->candidate));
+
         r = end == 0 ? 0 : push(layout, &chains->headers, end, error);
         grows = grows && !is_in(layout, &chains->headers, EM_PIECE_DYNSTR);
     }
-    if (r == 1 && grows && !dynstr->moved && dynstr->new_size > dynstr->size)
+    if (r == 1 && grows)
         r = push(layout, &chains->strings, dynstr->addr, error);
+    em_vec_each (struct em_piece, piece, &layout->pieces)
+        if (r == 1 && piece->leaves)
+            r = em_layout_place(layout, piece, layout->candidate.target, error);
     return r;
-}
-
-static int make_room_for_interpreter(struct em_layout *layout, struct em_error *error)
-{
-    struct em_piece *interp = em_pieces_of_kind(&layout->pieces, EM_PIECE_INTERP);
-
-    if (!layout->goal->interpreter)
-        return 1;
-    if (!interp)
-        return 0;
-    interp->new_size = strlen(layout->goal->interpreter) + 1;
-    return interp->new_size <= interp->size ? 1 : em_layout_place(layout, interp, layout->candidate.target, error);
-}
-
-/* Rung 6. DT_RELACOUNT and DT_RELCOUNT only spare the loader a look at each relocation's type; an entry more important than that
- * may have the slot. */
-static int make_room_for_entries(struct em_layout *layout, struct em_error *error)
-{
-    struct em_piece *dynamic = em_pieces_of_kind(&layout->pieces, EM_PIECE_DYNAMIC);
-    size_t wanted = layout->goal->dyns.count + 1;
-
-    if (layout->candidate.drop_count)
-        wanted--;
-    if (wanted <= layout->image->dyn_slots)
-        return !layout->candidate.move_dynamic;
-    if (!layout->candidate.move_dynamic || !dynamic)
-        return 0;
-    dynamic->new_size = (wanted + 4) * em_dyn_size(layout->image);
-    layout->warning = "the dynamic section had no free slot and moved; _DYNAMIC still names its old place";
-    return em_layout_place(layout, dynamic, layout->candidate.target, error);
 }
 
 static enum em_rung rung_of(const struct em_layout *layout)
@@ -284,10 +277,6 @@ int em_layout_build(struct em_layout *layout, struct em_goal *goal, const struct
     r = start(layout, pieces);
     if (r == 1)
         r = make_room(layout, chains, error);
-    if (r == 1)
-        r = make_room_for_interpreter(layout, error);
-    if (r == 1)
-        r = make_room_for_entries(layout, error);
     if (r == 1)
         r = em_layout_headers(layout, error);
     if (r != 1)

@@ -3,6 +3,8 @@
 
 #include "patcher/tags.h"
 
+#define MAX_HOLE ((uint64_t)64 << 20) /* bytes of a sparse file that the size of .bss may cost */
+
 int em_layout_is_zero(const struct em_layout *layout, uint64_t offset, uint64_t size, struct em_error *error)
 {
     uint8_t buffer[4096];
@@ -160,8 +162,10 @@ static int start_new_load(struct em_layout *layout)
 
         if (offset < layout->file_end)
             offset = em_round_up(layout->file_end, align);
-        layout->new_load.offset = offset;
-        layout->new_load.vaddr = offset + bias;
+        if (offset - layout->file_end <= MAX_HOLE) {
+            layout->new_load.offset = offset;
+            layout->new_load.vaddr = offset + bias;
+        }
     }
     layout->new_load.paddr = layout->new_load.vaddr;
     layout->has_new_load = true;

@@ -158,6 +158,7 @@ static int read_segments(struct em_object *object, struct em_image *image, struc
             }
             break;
         case PT_GNU_STACK: object->stack = phdr->flags & PF_X ? EM_STACK_EXECUTABLE : EM_STACK_PLAIN; break;
+        case PT_DYNAMIC: object->dynamic_away = !object->has_dynamic; break;
         case PT_NOTE:
         case PT_GNU_PROPERTY: r = read_notes(object, image, phdr, error); break;
         }

@@ -16,6 +16,7 @@ struct attempt {
     struct em_pieces pieces;
     struct em_chains chains;
     uint32_t allowed;
+    bool wipe;
     struct em_error reason; /* why the last candidate was no good */
 };
 
@@ -24,7 +25,7 @@ static int climb(struct attempt *attempt, struct em_error *error)
 {
     struct em_placement placement;
     struct em_choices choices;
-    int r = em_strings_place(&placement, attempt->goal, attempt->allowed, error);
+    int r = em_strings_place(&placement, attempt->goal, attempt->allowed, attempt->wipe, error);
 
     if (r == EM_OK)
         r = em_choices_find(&choices, attempt->goal, &placement, &attempt->pieces, &attempt->chains, attempt->allowed, error);
@@ -87,6 +88,7 @@ int em_patch_make(struct em_patch *patch, struct em_arena *arena, struct em_read
         return r;
     attempt.goal = &goal;
     attempt.allowed = options && options->rungs ? options->rungs : UINT32_MAX;
+    attempt.wipe = options && options->wipe_paths;
     r = em_pieces_find(&attempt.pieces, &goal, error);
     /* A string table that runs into another table, or that sections know differently, is left as it is. */
     if (r == EM_OK && !em_pieces_of_kind(&attempt.pieces, EM_PIECE_DYNSTR))

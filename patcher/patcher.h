@@ -64,7 +64,8 @@ struct em_object {
     uint8_t osabi, abi_version;
     uint32_t flags; /* e_flags */
 
-    bool has_dynamic; /* a PT_DYNAMIC with content */
+    bool has_dynamic;  /* a PT_DYNAMIC with content */
+    bool dynamic_away; /* a PT_DYNAMIC without bytes in this file: a file of debug information, split off */
     bool has_load;
     bool has_sections;
     bool sections_beyond_end; /* section headers are promised and lie beyond the end: the file was cut off */
@@ -145,7 +146,8 @@ int em_path_shrink(const char **shrunk, struct em_arena *arena, const struct em_
                    const struct em_strings *prefixes, struct em_error *error);
 
 struct em_patch_options {
-    uint32_t rungs; /* bit i set: rung i may be used; 0 means all. For tests */
+    uint32_t rungs;  /* bit i set: rung i may be used; 0 means all. For tests */
+    bool wipe_paths; /* a search path that is replaced or removed leaves no trace: X where nobody else uses its bytes */
 };
 
 /* The rungs of the ladder, in the order in which they are tried; ARCHITECTURE.md has the list with reasons. */

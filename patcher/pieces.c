@@ -136,7 +136,25 @@ static int add_versions(struct finder *finder, const struct em_goal *goal)
     return r == EM_OK && defines ? add(finder, EM_PIECE_TABLE, defines->value, goal->defines.size, 4) : r;
 }
 
-static int add_headers(struct finder *finder)
+/* PT_INTERP is .interp, but a linker script can make it span more. Then it can be told to be .interp when the name changes, and
+ * cannot move else. */
+static int add_interpreter(struct finder *finder, const struct em_phdr *phdr, bool is_new)
+{
+    struct em_image *image = finder->image;
+
+    for (uint32_t i = 1; image->shdrs && i < image->shnum; i++) {
+        const struct em_shdr *section = &image->shdrs[i];
+
+        if (section->type != SHT_PROGBITS || !in_memory(section) || section->offset < phdr->offset ||
+            section->offset + section->size > phdr->offset + phdr->filesz)
+            continue;
+        if (section->size == phdr->filesz || is_new)
+            return add(finder, EM_PIECE_INTERP, section->addr, section->size, 1);
+    }
+    return image->shdrs ? EM_OK : add(finder, EM_PIECE_INTERP, phdr->vaddr, phdr->filesz, 1);
+}
+
+static int add_headers(struct finder *finder, bool new_interpreter)
 {
     struct em_image *image = finder->image;
     int r = EM_OK;
@@ -149,12 +167,12 @@ static int add_headers(struct finder *finder)
         if (phdr->filesz == 0 || !em_image_offset(image, phdr->vaddr, phdr->filesz, &offset) || offset != phdr->offset)
             continue;
         if (phdr->type == PT_INTERP)
-            r = add(finder, EM_PIECE_INTERP, phdr->vaddr, phdr->filesz, 1);
+            r = add_interpreter(finder, phdr, new_interpreter);
         else if (phdr->type == PT_NOTE)
             r = add(finder, EM_PIECE_NOTE, phdr->vaddr, phdr->filesz, phdr->align > 4 ? phdr->align : 4);
-        else if (phdr == image->dynamic)
-            r = add(finder, EM_PIECE_DYNAMIC, phdr->vaddr, phdr->filesz, em_word_size(image));
     }
+    if (r == EM_OK && image->dynamic)
+        r = add(finder, EM_PIECE_DYNAMIC, image->dynamic->vaddr, image->dynamic->filesz, em_word_size(image));
     return r;
 }
 
@@ -204,7 +222,7 @@ int em_pieces_find(struct em_pieces *pieces, const struct em_goal *goal, struct 
     int r;
 
     *pieces = (struct em_pieces){ 0 };
-    r = add_headers(&finder);
+    r = add_headers(&finder, goal->interpreter != NULL);
     if (r == EM_OK && goal->image->has_strtab)
         r = add(&finder, EM_PIECE_DYNSTR, goal->image->strtab_addr, goal->image->strtab_size, 1);
     if (r == EM_OK)

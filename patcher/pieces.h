@@ -22,6 +22,7 @@ struct em_piece {
     uint32_t load; /* index of its PT_LOAD */
     uint64_t offset, addr, size, align;
     uint64_t new_offset, new_addr, new_size;
+    bool leaves; /* it will go to the target: nobody makes room for it here */
     bool moved;
 };
 

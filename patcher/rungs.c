@@ -15,7 +15,8 @@ struct search {
     uint32_t allowed;
     bool wants_strings; /* .dynstr gets longer */
     bool wants_target;  /* something goes elsewhere, whatever happens to .dynstr */
-    bool wants_header;  /* PT_GNU_STACK is missing */
+    bool moves_interpreter;
+    bool wants_header; /* PT_GNU_STACK is missing */
 };
 
 /* Builds one candidate and remembers it if it fits. */
@@ -72,7 +73,7 @@ static bool makes_room(const struct search *search, const struct em_chain *chain
         const struct em_piece *piece = &search->pieces->items[chain->items[i]];
         uint64_t size = piece->size, wanted = search->placement->appended_at + search->placement->appended_size;
 
-        if (evict & (1u << i))
+        if ((evict & (1u << i)) || (piece->kind == EM_PIECE_INTERP && search->moves_interpreter))
             continue;
         if (piece->kind == EM_PIECE_DYNSTR && search->wants_strings && wanted > size)
             size = wanted;
@@ -193,8 +194,14 @@ static int by_merit(const void *a, const void *b)
 int em_choices_find(struct em_choices *choices, struct em_goal *goal, const struct em_placement *placement,
                     const struct em_pieces *pieces, const struct em_chains *chains, uint32_t allowed, struct em_error *error)
 {
-    struct search search = { choices, goal, placement, pieces, chains, error, allowed, placement->appended_size > 0,
-                             false,   false };
+    struct search search = { .choices = choices,
+                             .goal = goal,
+                             .placement = placement,
+                             .pieces = pieces,
+                             .chains = chains,
+                             .error = error,
+                             .allowed = allowed,
+                             .wants_strings = placement->appended_size > 0 };
     const struct em_image *image = goal->image;
     struct em_candidate plain = { .target = EM_TARGET_NONE };
     bool stack = false;
@@ -206,7 +213,7 @@ int em_choices_find(struct em_choices *choices, struct em_goal *goal, const stru
     search.wants_header = goal->stack >= 0 && !stack;
     em_vec_each (const struct em_piece, piece, pieces)
         if (piece->kind == EM_PIECE_INTERP && goal->interpreter && strlen(goal->interpreter) + 1 > piece->size)
-            search.wants_target = true;
+            search.wants_target = search.moves_interpreter = true;
     if (goal->dyns.count + 1 <= image->dyn_slots || !image->dynamic)
         r = try_strings(&search, plain);
     else {

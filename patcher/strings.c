@@ -308,7 +308,63 @@ static size_t *order_by_length(struct em_goal *goal)
     return order;
 }
 
-int em_strings_place(struct em_placement *placement, struct em_goal *goal, uint32_t allowed, struct em_error *error)
+/* The bytes of the old search path that are free: [*start, *end), its NUL included. */
+static bool find_old_path(const struct table *table, const struct em_dyn *dyn, uint64_t *start, uint64_t *end,
+                          struct em_error *error)
+{
+    const char *text;
+
+    if ((dyn->tag != DT_RPATH && dyn->tag != DT_RUNPATH) || em_image_string(table->image, dyn->value, &text, error) < 0)
+        return false;
+    *start = dyn->value;
+    *end = dyn->value + strlen(text) + 1;
+    return true;
+}
+
+/* A path that ends the table and is outgrown: the longer one goes behind it, so that the old one can be wiped as a whole. Where more
+ * is free than the old path, that is used; so this costs its length once, and not again. */
+static void spare_old_path(struct table *table, struct em_placement *placement, struct em_error *error)
+{
+    for (size_t i = 0; i < table->image->dyn_count; i++) {
+        uint64_t start, end;
+
+        if (find_old_path(table, &table->image->dyns[i], &start, &end, error) && start == placement->appended_at &&
+            table->image->strtab_size - start < 2 * (end - start))
+            placement->appended_at = end;
+    }
+}
+
+static int wipe_old_paths(struct table *table, struct em_placement *placement, struct em_error *error)
+{
+    uint64_t limit = placement->appended_size > 0 ? placement->appended_at : table->image->strtab_size;
+
+    for (size_t i = 0; i < table->image->dyn_count; i++) {
+        uint64_t start, end;
+
+        if (!find_old_path(table, &table->image->dyns[i], &start, &end, error))
+            continue;
+        em_vec_each (struct run, run, &table->free) {
+            uint64_t from = run->start > start ? run->start : start, to = run->start + run->size;
+            struct em_change change;
+
+            to = to < end - 1 ? to : end - 1;
+            to = to < limit ? to : limit;
+            if (from >= to)
+                continue;
+            change = (struct em_change){ .offset = table->image->strtab_offset + from,
+                                         .bytes = em_arena_alloc(table->goal->arena, (size_t)(to - from)),
+                                         .size = (size_t)(to - from) };
+            if (!change.bytes)
+                return EM_NO_MEMORY;
+            memset(change.bytes, 'X', change.size);
+            if (em_vec_push(table->goal->arena, &placement->overwrites, change) < 0)
+                return EM_NO_MEMORY;
+        }
+    }
+    return EM_OK;
+}
+
+int em_strings_place(struct em_placement *placement, struct em_goal *goal, uint32_t allowed, bool wipe, struct em_error *error)
 {
     size_t *order = order_by_length(goal);
     bool *found = em_arena_array(goal->arena, goal->strings.count + 1, sizeof *found);
@@ -316,7 +372,7 @@ int em_strings_place(struct em_placement *placement, struct em_goal *goal, uint3
     int r;
 
     *placement = (struct em_placement){ 0 };
-    if (goal->strings.count == 0)
+    if (!goal->image->has_strtab || (goal->strings.count == 0 && !wipe))
         return EM_OK;
     if (!order || !found)
         return EM_NO_MEMORY;
@@ -339,9 +395,13 @@ int em_strings_place(struct em_placement *placement, struct em_goal *goal, uint3
     placement->appended_at = goal->image->strtab_size;
     if (allowed & (1u << EM_RUNG_OVERWRITE))
         find_end(&table, placement);
+    if (r == EM_OK && wipe)
+        spare_old_path(&table, placement, error);
     for (size_t i = 0; r == EM_OK && i < goal->strings.count; i++)
         if (!found[order[i]])
             r = append(placement, goal, &goal->strings.items[order[i]]);
+    if (r == EM_OK && wipe && (allowed & (1u << EM_RUNG_OVERWRITE)))
+        r = wipe_old_paths(&table, placement, error);
     free(table.starts);
     return r;
 }

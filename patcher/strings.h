@@ -25,7 +25,8 @@ struct em_placement {
     } overwrites; /* in .dynstr as it was: offsets of the file */
 };
 
-/* allowed: bits of enum em_rung, REUSE and OVERWRITE count. Fills in goal->strings[].offset. */
-int em_strings_place(struct em_placement *placement, struct em_goal *goal, uint32_t allowed, struct em_error *error);
+/* allowed: bits of enum em_rung, REUSE and OVERWRITE count. wipe: search paths that are not used any more become X. Fills in
+ * goal->strings[].offset. */
+int em_strings_place(struct em_placement *placement, struct em_goal *goal, uint32_t allowed, bool wipe, struct em_error *error);
 
 #endif
