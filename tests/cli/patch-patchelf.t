@@ -1,0 +1,72 @@
+#!/bin/sh
+# elfmend patch, and the same under patchelf's name: options, output, exit status. The loader and readelf are the judges.
+number=0 failed=0
+ok() {
+    status=$1; shift; number=$((number + 1))
+    if [ "$status" -eq 0 ]; then echo "ok $number - $*"; else failed=1; echo "not ok $number - $*"; sed 's/^/# /' log; fi
+}
+is() { # is "what is printed" "what is wanted" name
+    if [ "$1" = "$2" ]; then ok 0 "$3"; else printf 'got:    %s\nwanted: %s\n' "$1" "$2" > log; ok 1 "$3"; fi
+}
+fails() { # fails STATUS name command...
+    want=$1 name=$2; shift 2; "$@" > log 2>&1; got=$?
+    if [ $got -eq "$want" ] && [ -s log ]; then ok 0 "$name"; else echo "exit $got" >> log; ok 1 "$name"; fi
+}
+: > log
+ln -s "$ELFMEND" patchelf; patchelf=$PWD/patchelf
+echo 'int dep(void) { return 42; }' > dep.c
+echo 'int dep(void); int main(void) { return dep() - 42; }' > main.c
+mkdir lib; gcc -shared -fPIC -Wl,-soname,libdep.so.1 dep.c -o lib/libdep.so.1 && ln -s libdep.so.1 lib/libdep.so
+gcc main.c -o main -Llib -ldep || { echo "1..0 # skip no compiler"; exit 0; }
+
+is "$($patchelf --print-rpath main)" "" "no path is an empty line"
+fails 127 "without a path the program does not run" ./main
+"$ELFMEND" patch --set-rpath '$ORIGIN/lib' main 2> log; ok $? "set a path"
+./main 2> log; ok $? "the program runs"
+is "$($patchelf --print-rpath main)" '$ORIGIN/lib' "the path is printed"
+readelf -d main | grep -q RUNPATH; ok $? "it is a RUNPATH"
+$patchelf --force-rpath --add-rpath /more main 2> log; ok $? "add to it, as RPATH"
+readelf -d main | grep -q 'RPATH.*\[$ORIGIN/lib:/more\]'; ok $? "it is an RPATH of two entries"
+$patchelf --add-rpath /more main; is "$($patchelf --print-rpath main)" '$ORIGIN/lib:/more' "an entry is added once"
+sum=$(stat -c %i%Y main); $patchelf --add-rpath /more main; is "$(stat -c %i%Y main)" "$sum" "nothing to do touches nothing"
+$patchelf --set-rpath "$PWD/lib:/not/there:\$ORIGIN/x::/usr/lib" main
+$patchelf --shrink-rpath main; is "$($patchelf --print-rpath main)" "$PWD/lib:\$ORIGIN/x" "shrink keeps what serves"
+$patchelf --shrink-rpath --allowed-rpath-prefixes /nix main
+is "$($patchelf --print-rpath main)" '$ORIGIN/x' "shrink by prefixes"
+$patchelf --remove-rpath main; is "$(readelf -d main | grep -c PATH)" 0 "remove it"
+echo -n "$PWD/lib" > path; $patchelf --set-rpath @path main; is "$($patchelf --print-rpath main)" "$PWD/lib" "a value from a file"
+
+$patchelf --add-needed libm.so.6 --add-needed libdl.so.2 main
+is "$($patchelf --print-needed main | head -n 3 | tr '\n' ' ')" "libdl.so.2 libm.so.6 libdep.so.1 " "needed libraries come first, sorted"
+$patchelf --add-needed libm.so.6 main; is "$($patchelf --print-needed main | grep -c libm)" 1 "and once"
+$patchelf --remove-needed libm.so.6 --remove-needed libdl.so.2 --replace-needed libdep.so.1 libother.so main
+fails 127 "a replaced library is looked for" ./main
+ln -s libdep.so.1 lib/libother.so; ./main 2> log; ok $? "and found"
+interpreter=$($patchelf --print-interpreter main)
+$patchelf --set-interpreter "/$interpreter" main; is "$($patchelf --print-interpreter main)" "/$interpreter" "another interpreter"
+./main 2> log; ok $? "the program runs with it"
+
+$patchelf --set-soname libnew.so.2 --output new.so lib/libdep.so.1
+is "$($patchelf --print-soname new.so) $($patchelf --print-soname lib/libdep.so.1)" "libnew.so.2 libdep.so.1" "another output"
+is "$($patchelf --print-execstack new.so)" "execstack: -" "the stack is not executable"
+$patchelf --set-execstack new.so; is "$($patchelf --print-execstack new.so)" "execstack: X" "it is"
+$patchelf --clear-execstack new.so; is "$($patchelf --print-execstack new.so)" "execstack: -" "it is not"
+$patchelf --set-os-abi linux new.so; is "$($patchelf --print-os-abi new.so)" "Linux" "OS ABI by name"
+echo "dep other" > map; $patchelf --rename-dynamic-symbols map new.so; nm -D new.so | grep -q ' other$'; ok $? "rename a symbol"
+$patchelf --no-default-lib --add-debug-tag new.so; readelf -d new.so | grep -q NODEFLIB; ok $? "NODEFLIB"
+
+fails 1 "no file" $patchelf --print-rpath nothing
+grep -q "getting info about 'nothing': No such file" log; ok $? "in patchelf's words"
+fails 2 "no file, as elfmend" "$ELFMEND" patch --print-rpath nothing
+fails 1 "no argument" $patchelf --set-rpath
+fails 1 "no file name" $patchelf --print-rpath
+fails 1 "no such option" $patchelf --nonsense main
+fails 1 "set and add" $patchelf --set-rpath a --add-rpath b main
+fails 1 "one output for two files" $patchelf --output x --print-rpath main new.so
+fails 1 "no object" $patchelf --print-rpath main.c
+fails 1 "no ABI of that name" $patchelf --set-os-abi nonsense main
+gcc -static main.c dep.c -o static 2> log && fails 1 "a static program has no path" $patchelf --print-rpath static
+is "$($patchelf --version)" "patchelf 0.19.3" "version, as others parse it"
+is "$(ls -A | grep -c '^[.]elfmend')" 0 "no temporary file is left"
+echo "1..$number"
+exit $failed
