@@ -135,8 +135,9 @@ static bool write_file(const char *path, struct em_bytes bytes)
     make_parents(path);
     unlink(path);
     stream = fopen(path, "w");
+    /* A random case may want a file where it has a directory: the first comer stays. */
     if (!stream)
-        return false;
+        return errno == EISDIR;
     good = fwrite(bytes.data, 1, bytes.size, stream) == bytes.size;
     return fclose(stream) == 0 && good;
 }
