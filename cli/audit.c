@@ -24,7 +24,7 @@ struct totals {
 
 static void add_totals(struct totals *totals, const struct em_survey *survey, const struct em_options *options)
 {
-    const struct em_findings *findings = &survey->diagnosis.findings;
+    const struct em_findings *findings = &survey->findings;
 
     totals->errors += em_count_findings(findings, EM_SEVERITY_ERROR);
     totals->warnings += em_count_findings(findings, EM_SEVERITY_WARNING);
@@ -63,7 +63,7 @@ static int audit_text(struct em_options *options, const struct em_strings *targe
         if (r == EM_OK) {
             if (targets->count > 1)
                 printf("%s%s:\n", target == targets->items ? "" : "\n", *target);
-            em_print_findings(&survey.diagnosis.findings, &survey.env, options);
+            em_print_findings(&survey.findings, &survey.env, options);
             add_totals(totals, &survey, options);
         }
         em_survey_free(&survey);
@@ -95,7 +95,7 @@ static int audit_json(struct em_options *options, const struct em_strings *targe
             if (!world)
                 world = em_world_json(&survey.world);
             json_array_append_new(places, em_target_json(&survey.env));
-            em_vec_each (struct em_finding, finding, &survey.diagnosis.findings)
+            em_vec_each (struct em_finding, finding, &survey.findings)
                 if (em_is_shown(finding, options))
                     json_array_append_new(findings, em_finding_json(finding, &survey.env));
             add_totals(totals, &survey, options);

@@ -14,15 +14,15 @@ static bool is_ignored_by(const char *rule, const struct em_finding *finding, co
     return !colon || fnmatch(colon + 1, shown, 0) == 0 || fnmatch(colon + 1, em_path_basename(shown), 0) == 0;
 }
 
-static bool is_wanted(const struct em_finding *finding, const struct em_strings *only, const struct em_strings *ignore,
-                      const struct em_env *env)
+bool em_filter_wants(const void *context, const struct em_finding *finding)
 {
-    const char *shown = em_env_show(env, finding->object);
-    bool named = only->count == 0;
+    const struct em_filter *filter = context;
+    const char *shown = em_env_show(filter->env, finding->object);
+    bool named = filter->only.count == 0;
 
-    em_vec_each (const char *, glob, only)
+    em_vec_each (const char *, glob, &filter->only)
         named = named || fnmatch(*glob, shown, 0) == 0 || fnmatch(*glob, em_path_basename(shown), 0) == 0;
-    em_vec_each (const char *, rule, ignore)
+    em_vec_each (const char *, rule, &filter->ignore)
         if (is_ignored_by(*rule, finding, shown))
             return false;
     return named;
@@ -52,26 +52,34 @@ static int read_ignore_file(struct em_strings *rules, struct em_arena *arena, co
     return EM_OK;
 }
 
-int em_filter_findings(struct em_findings *findings, const struct em_options *options, const struct em_env *env,
-                       struct em_error *error)
+int em_filter_init(struct em_filter *filter, const struct em_options *options, const struct em_env *env, struct em_error *error)
 {
-    struct em_strings ignore = { 0 };
-    size_t kept = 0;
     char *in_target = em_path_join(options->arena, env->path, ".elfmendignore");
     int r;
 
+    *filter = (struct em_filter){ .env = env, .only = options->only };
     if (!in_target)
         return EM_NO_MEMORY;
     em_vec_each (const char *, rule, &options->ignore)
-        if (em_vec_push(options->arena, &ignore, *rule) < 0)
+        if (em_vec_push(options->arena, &filter->ignore, *rule) < 0)
             return EM_NO_MEMORY;
-    r = read_ignore_file(&ignore, options->arena, ".elfmendignore", error);
+    r = read_ignore_file(&filter->ignore, options->arena, ".elfmendignore", error);
     if (r == EM_OK)
-        r = read_ignore_file(&ignore, options->arena, in_target, error);
+        r = read_ignore_file(&filter->ignore, options->arena, in_target, error);
+    return r;
+}
+
+int em_filter_findings(struct em_findings *findings, const struct em_options *options, const struct em_env *env,
+                       struct em_error *error)
+{
+    struct em_filter filter;
+    size_t kept = 0;
+    int r = em_filter_init(&filter, options, env, error);
+
     if (r < 0)
         return r;
     em_vec_each (struct em_finding, finding, findings)
-        if (is_wanted(finding, &options->only, &ignore, env))
+        if (em_filter_wants(&filter, finding))
             findings->items[kept++] = *finding;
     findings->count = kept;
     return EM_OK;

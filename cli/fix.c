@@ -61,6 +61,8 @@ static int make_plan(struct fix *fix)
     fix->wish.tag = options->runpath ? EM_TAG_RUNPATH : EM_TAG_KEEP;
     fix->wish.allow_unverified = options->allow_unverified;
     fix->wish.prefix = options->root;
+    fix->wish.wants = em_filter_wants;
+    fix->wish.wants_context = &fix->survey.filter;
     return em_plan_make(&fix->plan, options->arena, &fix->survey.diagnosis, &fix->wish, &fix->error);
 }
 
@@ -168,7 +170,7 @@ static json_t *result_json(const struct fix *fix, const struct em_survey *proof)
 
     if (em_plan_to_json(&fix->plan, &text) == EM_OK)
         plan = json_loadb(text.data, text.size, 0, NULL);
-    em_vec_each (struct em_finding, finding, &proof->diagnosis.findings)
+    em_vec_each (struct em_finding, finding, &proof->findings)
         if (em_is_shown(finding, &fix->options))
             json_array_append_new(findings, em_finding_json(finding, &proof->env));
     return json_pack("{s:s, s:o?, s:o, s:I, s:I, s:o}", "schema", "elfmend.fix/1", "plan", plan, "undo", id, "replaced",
@@ -182,7 +184,7 @@ static int prove(struct fix *fix, const char *target, int *status)
     int r = em_survey_run(&proof, &fix->options, target, &fix->error);
 
     if (r == EM_OK) {
-        *status = em_status_of(&proof.diagnosis.findings, &fix->options);
+        *status = em_status_of(&proof.findings, &fix->options);
         if (fix->options.json) {
             em_json_print(result_json(fix, &proof));
         } else {
@@ -190,7 +192,7 @@ static int prove(struct fix *fix, const char *target, int *status)
                 printf("\n%zu file%s replaced, %zu added%s%s\n", fix->receipt.replaced, fix->receipt.replaced == 1 ? "" : "s",
                        fix->receipt.created, fix->receipt.id ? "; elfmend undo takes it back, as " : "",
                        fix->receipt.id ? fix->receipt.id : "");
-            em_print_findings(&proof.diagnosis.findings, &proof.env, &fix->options);
+            em_print_findings(&proof.findings, &proof.env, &fix->options);
             if (*status == EM_EXIT_OK && fix->plan.steps.count > 0 && !fix->options.quiet)
                 puts("audited again: nothing is missing any more");
         }
@@ -214,7 +216,7 @@ static int run(struct fix *fix, const char *target, int *status)
         r = show_plan(fix);
     if (r < 0)
         return r;
-    *status = em_status_of(&fix->survey.diagnosis.findings, &fix->options);
+    *status = em_status_of(&fix->survey.findings, &fix->options);
     if (fix->options.dry_run || !is_agreed(fix))
         return EM_OK;
     r = em_plan_apply(&fix->plan, &apply, fix->options.arena, &fix->receipt, &fix->error);

@@ -50,7 +50,10 @@ int em_survey_run(struct em_survey *survey, struct em_options *options, const ch
     else if (r == EM_OK)
         r = em_diagnose(&survey->diagnosis, options->arena, &survey->env, &survey->world, &survey->knowledge, &diagnose, error);
     if (r == EM_OK)
-        r = em_filter_findings(&survey->diagnosis.findings, options, &survey->env, error);
+        r = em_filter_init(&survey->filter, options, &survey->env, error);
+    for (size_t i = 0; r == EM_OK && i < survey->diagnosis.findings.count; i++)
+        if (em_filter_wants(&survey->filter, &survey->diagnosis.findings.items[i]))
+            r = em_vec_push(options->arena, &survey->findings, survey->diagnosis.findings.items[i]);
     survey->seconds = now() - start;
     return r;
 }

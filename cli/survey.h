@@ -4,7 +4,8 @@
  *     r = em_survey_run(&survey, &options, target, error);
  *     em_survey_free(&survey);
  *
- * Findings that the user does not want (--only, --ignore, .elfmendignore) are out of survey.diagnosis.findings already.
+ * survey.findings are those that the user wants (--only, --ignore, .elfmendignore); survey.diagnosis.findings has all of them, and
+ * em_filter_wants tells which are which, to the planner too.
  */
 #ifndef EM_CLI_SURVEY_H
 #define EM_CLI_SURVEY_H
@@ -13,6 +14,13 @@
 #include "bundle/wheel/study.h"
 #include "cli/cli.h"
 
+/* What the user wants to hear of and to have changed. */
+struct em_filter {
+    const struct em_env *env;
+    struct em_strings only;   /* patterns of objects; empty: all */
+    struct em_strings ignore; /* "EM103" or "EM103:GLOB" */
+};
+
 struct em_survey {
     const char *target; /* as given */
     struct em_tree *tree;
@@ -20,6 +28,8 @@ struct em_survey {
     struct em_world world;
     struct em_knowledge knowledge;
     struct em_diagnosis diagnosis;
+    struct em_filter filter;
+    struct em_findings findings;
     struct em_wheel *wheel; /* the target is one; NULL: it is none */
     struct em_study study;
     double seconds;
@@ -28,7 +38,11 @@ struct em_survey {
 int em_survey_run(struct em_survey *survey, struct em_options *options, const char *target, struct em_error *error);
 void em_survey_free(struct em_survey *survey);
 
-/* Leaves out what --only, --ignore and the ignore files of the target and the working directory name. */
+/* From --only, --ignore and the ignore files of the target and the working directory. */
+int em_filter_init(struct em_filter *filter, const struct em_options *options, const struct em_env *env,
+                   struct em_error *error);
+bool em_filter_wants(const void *filter, const struct em_finding *finding);
+/* Both at once, for a list that nobody else needs whole: what is not wanted is taken out of it. */
 int em_filter_findings(struct em_findings *findings, const struct em_options *options, const struct em_env *env,
                        struct em_error *error);
 

@@ -51,6 +51,15 @@ int em_advisor_init(struct em_advisor *advisor, struct em_arena *arena, const st
     return EM_OK;
 }
 
+/* A file of the right name that this loader cannot map is no answer: another machine's build, a stub, a torn download. */
+static bool is_loadable(const struct em_advisor *advisor, const struct em_env_object *object)
+{
+    const struct em_loadable *file = em_loader_look(advisor->loading->loader, object->path);
+
+    return file && file->code == EM_OK && file->object.machine == advisor->world->machine &&
+           file->object.is64 == advisor->world->is64 && file->object.big_endian == advisor->world->big_endian;
+}
+
 /* 0: not of the requester's world; else the nearer the higher. */
 static int nearness(const struct em_advisor *advisor, const struct em_env_object *requester,
                     const struct em_env_object *provider)
@@ -79,7 +88,7 @@ const struct em_env_object *em_advise_provider(const struct em_advisor *advisor,
         em_vec_each (const struct em_env_object *, object, named) {
             int near = *object == requester ? 0 : nearness(advisor, requester, *object);
 
-            if (near > best_nearness) {
+            if (near > best_nearness && is_loadable(advisor, *object)) {
                 best = *object;
                 best_nearness = near;
             }

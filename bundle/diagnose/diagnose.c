@@ -18,30 +18,6 @@ const char *em_severity_name(enum em_severity severity)
     return NULL;
 }
 
-/* What a plan must not lose: the answers, without the searches that led to them. */
-static int keep_edges(struct em_diagnosis *diagnosis, struct em_arena *arena, const struct em_loading *loading)
-{
-    em_vec_each (struct em_case, item, &loading->cases) {
-        struct em_edge edge = {
-            .object = item->object->path,
-            .name = item->request->name,
-            .via = item->request->via,
-            .result = item->unreachable ? EM_RESULT_MISSING : item->request->result,
-            .rule = item->request->rule,
-            .root = item->root->path,
-        };
-
-        if (edge.result == EM_RESULT_LOADED || edge.result == EM_RESULT_REUSED) {
-            edge.path = em_path_normal(arena, item->request->path);
-            if (!edge.path)
-                return EM_NO_MEMORY;
-        }
-        if (em_vec_push(arena, &diagnosis->edges, edge) < 0)
-            return EM_NO_MEMORY;
-    }
-    return EM_OK;
-}
-
 static int by_weight(const void *left, const void *right)
 {
     const struct em_finding *a = left, *b = right;
@@ -80,10 +56,10 @@ int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct e
         r = em_judge_numpy(&diagnosis->findings, arena, env, &loading.bytes_read, error);
     if (r == EM_OK && options->gpus)
         r = em_judge_gpu(&diagnosis->findings, arena, env, knowledge, options->gpus, &loading.bytes_read, error);
-    if (r == EM_OK)
-        r = keep_edges(diagnosis, arena, &loading);
+    em_loader_free(loading.loader);
     if (r < 0)
         return r;
+    diagnosis->edges = loading.edges;
     diagnosis->bytes_read = loading.bytes_read;
     if (diagnosis->findings.count > 1)
         qsort(diagnosis->findings.items, diagnosis->findings.count, sizeof *diagnosis->findings.items, by_weight);

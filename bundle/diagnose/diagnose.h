@@ -2,7 +2,7 @@
  *
  *     r = em_diagnose(&diagnosis, arena, &env, &world, &knowledge, &options, error)
  *     diagnosis.findings    errors first, then by object and request
- *     diagnosis.edges       every request that was judged, with what it resolves to: what a plan must not lose
+ *     diagnosis.edges       every request in every process, with what it resolves to: what a plan must not lose
  *
  * How an environment is judged:
  *   1. Each extension module is opened by the interpreter in a fresh process, as an import does; then each object that none of
@@ -27,15 +27,16 @@
 #include "bundle/diagnose/finding.h"
 #include "bundle/diagnose/knowledge.h"
 
-/* One request of one object as it was answered. */
+/* One request of one object as it was answered in one process. The same object may find another file in another process. */
 struct em_edge {
     const char *object; /* absolute path of the requester */
     const char *name;
     enum em_via via;
     enum em_result result;
     enum em_rule rule;
-    const char *path; /* of what answers, absolute and normal; NULL: missing */
-    const char *root; /* what was opened in that process */
+    const char *path;  /* of what answers, as the loader spells it; NULL: missing */
+    const char *root;  /* what was opened in that process */
+    const char *owner; /* by an RPATH or RUNPATH: of the object whose it is, as the loader spells it; NULL: by none */
 };
 
 struct em_edges {
@@ -44,7 +45,7 @@ struct em_edges {
 
 /* Names found in objects' strings, by path: a what-if that leaves contents alone need not read them again. */
 struct em_diagnose_cache {
-    struct em_map names; /* path -> struct em_strings * */
+    struct em_map names; /* path -> struct em_strings *, both in the map's own arena */
 };
 
 /* A GPU that objects should have code for. */

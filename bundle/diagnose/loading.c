@@ -55,6 +55,10 @@ bool em_case_is_by_luck(const struct em_case *item, const struct em_loading *loa
 
     if (em_case_is_missing(item) || !request->file || em_loading_object(loading, &request->file->node))
         return false;
+    /* A path relative to the object leads there on every machine; what is loaded already was somebody's own request. */
+    if (request->rule == EM_RULE_SONAME || request->rule == EM_RULE_PATH ||
+        (request->entry && (strncmp(request->entry, "$ORIGIN", 7) == 0 || strncmp(request->entry, "${ORIGIN}", 9) == 0)))
+        return false;
     return em_knowledge_package(knowledge, em_case_name(item), NULL) != NULL;
 }
 
@@ -96,6 +100,25 @@ static int badness(const struct run *run, const struct em_case *item)
     return item->request->file && em_loading_object(run->loading, &item->request->file->node) ? 0 : 1;
 }
 
+/* What a plan must not lose: the answer, without the search that led to it. */
+static int keep_edge(struct run *run, const struct em_case *item)
+{
+    const struct em_request *request = item->request;
+    bool answered = !em_case_is_missing(item);
+    struct em_edge edge = {
+        .object = item->object->path,
+        .name = request->name,
+        .via = request->via,
+        .result = item->unreachable ? EM_RESULT_MISSING : request->result,
+        .rule = request->rule,
+        .path = answered ? request->path : NULL,
+        .root = item->root->path,
+        .owner = answered && request->owner ? request->owner->name : NULL,
+    };
+
+    return em_vec_push(run->arena, &run->loading->edges, edge);
+}
+
 static int keep_case(struct run *run, struct em_case item)
 {
     char *key = em_arena_printf(run->arena, "%s\n%s", item.object->path, em_case_name(&item));
@@ -103,7 +126,7 @@ static int keep_case(struct run *run, struct em_case item)
     size_t index;
     int r;
 
-    if (!key)
+    if (!key || keep_edge(run, &item) < 0)
         return EM_NO_MEMORY;
     index = (size_t)(uintptr_t)em_map_get(&run->by_request, key);
     if (index > 0) {
@@ -384,7 +407,5 @@ int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em
     if (r == EM_OK)
         r = open_roots(&run);
     loading->bytes_read += em_loader_bytes_read(loading->loader);
-    em_loader_free(loading->loader);
-    loading->loader = NULL;
     return r;
 }

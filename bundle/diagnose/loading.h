@@ -41,7 +41,7 @@ struct em_root {
 };
 
 struct em_loading {
-    struct em_loader *loader;
+    struct em_loader *loader; /* freed by whoever ran it, when the judging is over */
     struct {
         EM_VEC(struct em_case);
     } cases;
@@ -54,6 +54,7 @@ struct em_loading {
     struct {
         EM_VEC(struct em_root);
     } roots;
+    struct em_edges edges;  /* every request of every process */
     struct em_map imported; /* "path\ndistribution": an import of one of the distribution's modules loads the object at path */
     struct em_map objects;  /* "device:inode" -> struct em_env_object *: the environment's, by identity */
     struct em_loadable **files; /* what each of the environment's objects is, by its index there */

@@ -98,6 +98,8 @@ static int strings_of(struct em_strings **names, struct em_arena *arena, struct 
     *names = cache ? em_map_get(&cache->names, path) : NULL;
     if (*names)
         return EM_OK;
+    if (cache)
+        arena = cache->names.arena;
     *names = em_new(arena, struct em_strings);
     if (!*names)
         return EM_NO_MEMORY;
@@ -110,7 +112,10 @@ static int strings_of(struct em_strings **names, struct em_arena *arena, struct 
     *bytes_read += file->reader.bytes_read;
     if (r < 0)
         return r;
-    return cache ? em_map_put(&cache->names, path, *names) : EM_OK;
+    if (!cache)
+        return EM_OK;
+    path = em_arena_strdup(arena, path);
+    return path ? em_map_put(&cache->names, path, *names) : EM_NO_MEMORY;
 }
 
 static int add_strings(struct em_openings *openings, struct em_arena *arena, const struct em_opens *rule,

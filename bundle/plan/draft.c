@@ -36,20 +36,45 @@ static const char *file_of(const struct em_draft_change *change)
     return change->candidate ? change->candidate->path : change->path;
 }
 
+/* A patch is a few hundred bytes; what it took to lay it out is not kept. */
+static int keep_patch(struct em_arena *arena, struct em_patch *kept, const struct em_patch *made)
+{
+    *kept = (struct em_patch){ .old_size = made->old_size, .new_size = made->new_size, .rung = made->rung };
+    if (made->warning && !(kept->warning = em_arena_strdup(arena, made->warning)))
+        return EM_NO_MEMORY;
+    em_vec_each (struct em_patch_range, range, &made->ranges) {
+        struct em_patch_range copy = *range;
+
+        if (range->bytes.data) {
+            copy.bytes.data = (const uint8_t *)em_arena_strndup(arena, (const char *)range->bytes.data, range->bytes.size);
+            if (!copy.bytes.data)
+                return EM_NO_MEMORY;
+        }
+        if (em_vec_push(arena, &kept->ranges, copy) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
 int em_draft_patch(struct em_draft *draft, struct em_draft_change *change, struct em_error *error)
 {
     struct em_edit edit = { .kind = EM_EDIT_SET_RPATH, .value = change->value, .tag = change->tag };
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
     em_cleanup_file struct em_file *file = NULL;
+    struct em_patch made;
     int r;
 
     if (!change->value)
         return EM_OK;
+    if (!scratch)
+        return EM_NO_MEMORY;
     r = em_tree_open(tree_of(draft, change), file_of(change), &file);
     if (r < 0) {
         errno = -r;
         return em_fail_errno(error, file_of(change), "cannot be opened");
     }
-    return em_patch_make(&change->patch, draft->arena, &file->reader, &edit, 1, NULL, error);
+    r = em_patch_make(&made, scratch, &file->reader, &edit, 1, NULL, error);
+    return r < 0 ? r : keep_patch(draft->arena, &change->patch, &made);
 }
 
 static int lay_patch(const struct em_overlay_file *file, struct em_reader *below, struct em_reader **above, void **storage)
@@ -64,9 +89,10 @@ static int lay_patch(const struct em_overlay_file *file, struct em_reader *below
     return 0;
 }
 
-static int lay_change(struct em_draft *draft, const struct em_draft_change *change)
+static int lay_change(struct em_draft *draft, struct em_arena *arena, const struct em_draft_change *change,
+                      struct em_error *error)
 {
-    struct em_overlay_file *file = em_new(draft->arena, struct em_overlay_file);
+    struct em_overlay_file *file = em_new(arena, struct em_overlay_file);
     int r;
 
     if (!file)
@@ -78,26 +104,41 @@ static int lay_change(struct em_draft *draft, const struct em_draft_change *chan
         file->new_size = change->patch.new_size;
     }
     r = em_overlay_put(draft->overlay, file);
-    return r == -ENOMEM ? EM_NO_MEMORY : r;
+    if (r < 0) {
+        errno = -r;
+        return em_fail_errno(error, change->path, "cannot be laid over the tree");
+    }
+    return EM_OK;
 }
 
 /* A file that a change touches is another inode afterwards; a copy is an object that was not there. */
-static int lay_object(struct em_draft *draft, const struct em_draft_change *change)
+static int lay_object(struct em_draft *draft, const struct em_draft_change *change, struct em_error *error)
 {
-    struct em_env_object *object = NULL;
     struct em_env_object fresh = { .path = change->path, .owner = change->owner, .owners = change->owner ? 1 : 0 };
+    size_t position = (size_t)(uintptr_t)em_map_get(&draft->positions, change->path);
+    struct em_env_object *object;
     int r;
 
-    em_vec_each (struct em_env_object, known, &draft->laid.objects)
-        if (strcmp(known->path, change->path) == 0)
-            object = known;
-    if (!object) {
-        if (em_vec_push(draft->arena, &draft->laid.objects, fresh) < 0)
-            return EM_NO_MEMORY;
-        object = &draft->laid.objects.items[draft->laid.objects.count - 1];
-    }
+    if (position == 0)
+        draft->laid.objects.items[draft->laid.objects.count++] = fresh;
+    object = &draft->laid.objects.items[position ? position - 1 : draft->laid.objects.count - 1];
     r = em_tree_stat(draft->overlay, change->path, &object->node);
-    return r < 0 ? EM_IO : EM_OK;
+    if (r < 0) {
+        errno = -r;
+        return em_fail_errno(error, change->path, "cannot be examined in the tree as it would be");
+    }
+    return EM_OK;
+}
+
+static int note_positions(struct em_draft *draft)
+{
+    if (draft->positions.arena)
+        return EM_OK;
+    draft->positions.arena = draft->arena;
+    for (size_t i = 0; i < draft->env->objects.count; i++)
+        if (em_map_put(&draft->positions, draft->env->objects.items[i].path, (void *)(uintptr_t)(i + 1)) < 0)
+            return EM_NO_MEMORY;
+    return EM_OK;
 }
 
 static int by_path(const void *left, const void *right)
@@ -107,33 +148,34 @@ static int by_path(const void *left, const void *right)
     return strcmp(a->path, b->path);
 }
 
-int em_draft_lay(struct em_draft *draft, struct em_error *error)
+int em_draft_lay(struct em_draft *draft, struct em_arena *arena, struct em_error *error)
 {
     size_t count = draft->env->objects.count;
-    int r;
+    int r = note_positions(draft);
 
-    em_tree_close(draft->overlay);
-    draft->overlay = NULL;
-    r = em_tree_overlay(&draft->overlay, draft->env->tree);
+    em_draft_close(draft);
+    if (r == EM_OK && em_tree_overlay(&draft->overlay, draft->env->tree) < 0)
+        r = EM_NO_MEMORY;
     if (r < 0)
-        return em_fail(error, EM_NO_MEMORY, NULL, "out of memory");
+        return r;
     draft->laid = *draft->env;
     draft->laid.tree = draft->overlay;
-    draft->laid.objects.items = em_arena_array(draft->arena, count + draft->changes.count, sizeof *draft->laid.objects.items);
+    draft->laid.arena = arena;
+    draft->laid.objects.items = em_arena_array(arena, count + draft->changes.count, sizeof *draft->laid.objects.items);
     draft->laid.objects.capacity = count + draft->changes.count;
     if (!draft->laid.objects.items)
         return EM_NO_MEMORY;
     if (count > 0)
         memcpy(draft->laid.objects.items, draft->env->objects.items, count * sizeof *draft->laid.objects.items);
     em_vec_each (struct em_draft_change *, change, &draft->changes) {
-        r = lay_change(draft, *change);
+        r = lay_change(draft, arena, *change, error);
         if (r < 0)
             return r;
     }
     em_vec_each (struct em_draft_change *, change, &draft->changes) {
-        r = lay_object(draft, *change);
+        r = lay_object(draft, *change, error);
         if (r < 0)
-            return em_fail(error, r, (*change)->path, "cannot be laid over the tree");
+            return r;
     }
     qsort(draft->laid.objects.items, draft->laid.objects.count, sizeof *draft->laid.objects.items, by_path);
     return EM_OK;

@@ -28,6 +28,8 @@ struct em_draft {
     struct em_draft_changes changes; /* in order of decision */
     struct em_map by_path;
 
+    struct em_map positions; /* path -> index in env->objects plus 1 */
+
     /* The tree as it would be, rebuilt by em_draft_lay; the draft owns the overlay. */
     struct em_tree *overlay;
     struct em_env laid;
@@ -43,8 +45,9 @@ struct em_draft_change *em_draft_add(struct em_draft *draft, const char *path, s
 /* Makes the patch of a change. EM_REFUSED if the object cannot take the path list. */
 int em_draft_patch(struct em_draft *draft, struct em_draft_change *change, struct em_error *error);
 
-/* Lays the changes over the environment's tree; draft->laid is the environment as it would be. */
-int em_draft_lay(struct em_draft *draft, struct em_error *error);
+/* Lays the changes over the environment's tree; draft->laid is the environment as it would be. It lives in arena, and the overlay
+ * with it: until the next lay, or the close. */
+int em_draft_lay(struct em_draft *draft, struct em_arena *arena, struct em_error *error);
 void em_draft_close(struct em_draft *draft);
 
 /* ---- steps.c: the draft as a plan ---- */

@@ -2,47 +2,76 @@
 
 #include <string.h>
 
-static char *key_of(struct em_arena *arena, const struct em_edge *edge)
+/* root "": the request in whatever process. */
+static char *key_of(struct em_arena *arena, const char *root, const struct em_edge *edge)
 {
-    return em_arena_printf(arena, "%s\n%d\n%s", edge->object, (int)edge->via, edge->name);
+    return em_arena_printf(arena, "%s\n%s\n%d\n%s", root, edge->object, (int)edge->via, edge->name);
+}
+
+/* Two spellings of one place: "/v/x/../y" and "/v/y". -1: no memory. */
+static int is_same_place(struct em_arena *arena, const char *a, const char *b)
+{
+    const char *left, *right;
+
+    if (strcmp(a, b) == 0)
+        return 1;
+    left = em_path_normal(arena, a);
+    right = em_path_normal(arena, b);
+    return left && right ? strcmp(left, right) == 0 : -1;
 }
 
 /* Answered by the machine, for a library that a package should bring. */
 static bool may_change(const struct em_diagnosis *before, const struct em_edge *edge)
 {
-    return !em_path_is_below(edge->path, before->env->path) && em_knowledge_package(before->knowledge, edge->name, NULL);
+    return (edge->rule == EM_RULE_CACHE || edge->rule == EM_RULE_DEFAULT || edge->rule == EM_RULE_ENV ||
+            !em_path_is_below(edge->path, before->env->path)) &&
+           em_knowledge_package(before->knowledge, edge->name, NULL);
 }
 
-const struct em_edge *em_edges_lost(const struct em_diagnosis *before, const struct em_diagnosis *after, struct em_arena *arena,
-                                    const char **now, int *status)
+static int index_edges(struct em_map *known, const struct em_edges *edges)
+{
+    em_vec_each (struct em_edge, edge, edges) {
+        char *key = key_of(known->arena, edge->root, edge), *anywhere = key_of(known->arena, "", edge);
+
+        if (!key || !anywhere || em_map_put(known, key, edge) < 0 || em_map_put(known, anywhere, edge) < 0 ||
+            em_map_put(known, edge->root, edge) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+/* The same request afterwards: in the same process; or, where what was opened by itself is loaded by a consumer now and so not opened
+ * any more, in any. */
+static int find_after(struct em_arena *arena, const struct em_map *known, const struct em_edge *edge, struct em_edge **after)
+{
+    char *key = key_of(arena, em_map_get(known, edge->root) ? edge->root : "", edge);
+
+    if (!key)
+        return EM_NO_MEMORY;
+    *after = em_map_get(known, key);
+    return EM_OK;
+}
+
+int em_edges_lost(struct em_losts *losts, struct em_arena *arena, const struct em_diagnosis *before,
+                  const struct em_diagnosis *after)
 {
     struct em_map known = { .arena = arena };
 
-    *status = EM_NO_MEMORY;
-    *now = NULL;
-    em_vec_each (struct em_edge, edge, &after->edges) {
-        char *key = key_of(arena, edge);
-
-        if (!key || em_map_put(&known, key, edge) < 0)
-            return NULL;
-    }
-    *status = EM_OK;
+    if (index_edges(&known, &after->edges) < 0)
+        return EM_NO_MEMORY;
     em_vec_each (struct em_edge, edge, &before->edges) {
-        char *key;
-        const struct em_edge *then;
+        struct em_edge *then = NULL;
+        struct em_lost lost = { .before = edge };
+        int same;
 
         if (!edge->path || may_change(before, edge))
             continue;
-        key = key_of(arena, edge);
-        if (!key) {
-            *status = EM_NO_MEMORY;
-            return NULL;
-        }
-        then = em_map_get(&known, key);
-        if (then && then->path && strcmp(then->path, edge->path) == 0)
-            continue;
-        *now = then ? then->path : NULL;
-        return edge;
+        if (find_after(arena, &known, edge, &then) < 0)
+            return EM_NO_MEMORY;
+        lost.after = then;
+        same = lost.after && lost.after->path ? is_same_place(arena, lost.after->path, edge->path) : 0;
+        if (same < 0 || (same == 0 && em_vec_push(arena, losts, lost) < 0))
+            return EM_NO_MEMORY;
     }
-    return NULL;
+    return EM_OK;
 }

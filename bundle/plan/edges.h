@@ -4,10 +4,19 @@
 
 #include "bundle/diagnose/diagnose.h"
 
-/* The first request that resolved in before and in after does not, or to another file; NULL: none. What only the machine answered
- * for a library that the tables give a package may change: that is what was asked for. Where it leads afterwards is in *now, NULL
- * if nowhere. */
-const struct em_edge *em_edges_lost(const struct em_diagnosis *before, const struct em_diagnosis *after, struct em_arena *arena,
-                                    const char **now, int *status);
+/* A request that resolved before, and would resolve to another file, or to none. */
+struct em_lost {
+    const struct em_edge *before;
+    const struct em_edge *after; /* NULL: nobody asks any more, since the object itself is not loaded there any more */
+};
+
+struct em_losts {
+    EM_VEC(struct em_lost);
+};
+
+/* All that the second tree would lose. What only the machine answered for a library that the tables give a package may change:
+ * that is what was asked for. */
+int em_edges_lost(struct em_losts *losts, struct em_arena *arena, const struct em_diagnosis *before,
+                  const struct em_diagnosis *after);
 
 #endif

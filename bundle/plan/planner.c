@@ -19,10 +19,11 @@ struct planner {
     struct em_diagnosis now; /* of the tree as the draft would make it */
     struct em_world world;   /* before's, over the draft's overlay */
     struct em_diagnose_cache cache;
-    struct em_map barred;  /* path of an object that must be left alone -> why */
-    struct em_map gave_up; /* finding -> why nothing was done */
-    int round;             /* counts from 1 in each draft */
-    bool restart;          /* an object was barred: the draft must begin anew without it */
+    struct em_map barred;         /* path of an object that must be left alone -> why */
+    struct em_map gave_up;        /* finding -> why nothing was done */
+    int round;                    /* counts from 1 in each draft */
+    bool restart;                 /* objects were barred: the draft must begin anew without them */
+    struct em_arena *round_arena; /* of now, if it is not before */
 };
 
 static int give_up(struct planner *planner, const struct em_finding *finding, const char *why)
@@ -139,6 +140,9 @@ static int set_path(struct planner *planner, const struct em_finding *finding, b
 
     if (!entry)
         return EM_NO_MEMORY;
+    /* A colon would end the entry, a dollar might begin a token: such a directory cannot be named in a path list. */
+    if (strpbrk(entry + strlen("$ORIGIN"), ":$"))
+        return give_up(planner, finding, em_arena_printf(planner->arena, "%s cannot be spelled in a path list", to));
     r = list_of(planner, finding->requester, &list, &tag);
     if (r < 0)
         return r;
@@ -161,21 +165,22 @@ static int set_path(struct planner *planner, const struct em_finding *finding, b
     return add_resolved(planner, change, finding);
 }
 
+/* The first in order of sources that something vouches for; the first at all if nothing vouches for any. */
 static struct em_candidate *find_candidate(struct planner *planner, const struct em_finding *finding, int *r)
 {
     const struct em_world *world = planner->before->world;
+    struct em_candidates found = { 0 };
 
     *r = EM_OK;
     em_vec_each (struct em_source *, source, &planner->wish->sources) {
-        struct em_candidates found = { 0 };
-
         *r = em_source_find(*source, finding->request, world->is64, world->big_endian, world->machine, planner->arena, &found);
         if (*r < 0)
             return NULL;
-        if (found.count > 0)
-            return found.items[0];
     }
-    return NULL;
+    em_vec_each (struct em_candidate *, candidate, &found)
+        if (planner->wish->pins || (*candidate)->has_expected)
+            return *candidate;
+    return found.count > 0 ? found.items[0] : NULL;
 }
 
 /* A copy searches the same directories as the original did, spelled from its new place. */
@@ -222,6 +227,8 @@ static int copy(struct planner *planner, const struct em_finding *finding, bool 
         return EM_NO_MEMORY;
     if (em_draft_find(&planner->draft, path))
         return EM_OK;
+    if (em_map_get(&planner->barred, path))
+        return give_up(planner, finding, em_map_get(&planner->barred, path));
     candidate = find_candidate(planner, finding, &r);
     /* Not in the sources, but in the environment: then a path to it does what the copy would have done. */
     if (!candidate && r == EM_OK && finding->provider)
@@ -245,20 +252,50 @@ static int copy(struct planner *planner, const struct em_finding *finding, bool 
     return r < 0 ? r : add_resolved(planner, change, finding);
 }
 
+/* The user's filters hold for what was found; a copy that we make is ours to complete. */
+static bool is_wanted(const struct planner *planner, const struct em_finding *finding)
+{
+    const struct em_draft_change *change = em_draft_find(&planner->draft, finding->requester->path);
+
+    return (change && change->candidate) || !planner->wish->wants ||
+           planner->wish->wants(planner->wish->wants_context, finding);
+}
+
+/* Why the object must not be replaced, though it is below the target; NULL: it may be. */
+static const char *untouchable(struct planner *planner, const struct em_env_object *object)
+{
+    struct em_node node;
+    char *target;
+
+    if (em_tree_stat_link(planner->before->env->tree, object->path, &node) < 0 || node.kind != EM_NODE_LINK)
+        return NULL;
+    if (em_tree_read_link(planner->before->env->tree, planner->arena, object->path, &target) < 0)
+        target = NULL;
+    return em_arena_printf(planner->arena,
+                           "is a link to %s, and nothing is changed through links: install with copies (uv: --link-mode=copy)",
+                           target ? target : "elsewhere");
+}
+
 /* What one finding calls for. */
 static int act_on(struct planner *planner, const struct em_finding *finding, bool *progress)
 {
     const char *barred = finding->requester ? em_map_get(&planner->barred, finding->requester->path) : NULL;
+    const char *link;
     bool want_copy = finding->wants_copy || (planner->wish->strategy == EM_STRATEGY_COPY && planner->wish->sources.count > 0);
 
     if (!finding->requester || finding->severity == EM_SEVERITY_NOTE)
         return EM_OK;
     if (planner->wish->only && finding->requester->owner != planner->wish->only)
         return EM_OK;
+    if (!is_wanted(planner, finding))
+        return EM_OK;
     if (barred)
         return give_up(planner, finding, barred);
     if (!em_path_is_below(finding->requester->path, planner->before->env->path))
         return give_up(planner, finding, "the object lies outside of the target");
+    link = em_draft_find(&planner->draft, finding->requester->path) ? NULL : untouchable(planner, finding->requester);
+    if (link)
+        return give_up(planner, finding, link);
     if (strcmp(finding->id, "EM104") == 0)
         return give_up(planner, finding, "another major is never bridged: install the package that the help names");
     /* A copy that was made in this draft is a provider beside its requester: from then on the path is what is missing. */
@@ -269,17 +306,21 @@ static int act_on(struct planner *planner, const struct em_finding *finding, boo
     return give_up(planner, finding, "it is nowhere in this environment, and strategy path copies nothing");
 }
 
+/* Each round's diagnosis has an arena of its own: what lasts is in the draft and in the planner. */
 static int diagnose_draft(struct planner *planner)
 {
     struct em_diagnose_options options = { .cache = &planner->cache };
-    int r = em_draft_lay(&planner->draft, planner->error);
+    struct em_arena *fresh = em_arena_new();
+    int r = fresh ? em_draft_lay(&planner->draft, fresh, planner->error) : EM_NO_MEMORY;
 
-    if (r < 0)
-        return r;
     planner->world = *planner->before->world;
     planner->world.tree = planner->draft.overlay;
-    return em_diagnose(&planner->now, planner->arena, &planner->draft.laid, &planner->world, planner->before->knowledge,
-                       &options, planner->error);
+    if (r == EM_OK)
+        r = em_diagnose(&planner->now, fresh, &planner->draft.laid, &planner->world, planner->before->knowledge, &options,
+                        planner->error);
+    em_arena_free(planner->round_arena);
+    planner->round_arena = fresh;
+    return r;
 }
 
 /* Rounds until nothing more can be mended. */
@@ -295,10 +336,10 @@ static int draft(struct planner *planner)
 
         em_vec_each (struct em_finding, finding, &planner->now.findings) {
             r = act_on(planner, finding, &progress);
-            if (r < 0 || planner->restart)
+            if (r < 0)
                 return r;
         }
-        if (!progress)
+        if (!progress || planner->restart)
             return EM_OK;
         r = diagnose_draft(planner);
         if (r < 0)
@@ -308,28 +349,72 @@ static int draft(struct planner *planner)
                    "still has requests that appear only when others are mended, after %d rounds", MOST_ROUNDS);
 }
 
-/* An edge that the draft would lose bars the object that asks, or the whole plan if that one is not touched. */
+/* A change after which the loader still misses all that it was made for is no repair. What is left of a change's reasons stands. */
+static int drop_useless(struct planner *planner)
+{
+    em_vec_each (struct em_finding, finding, &planner->now.findings) {
+        struct em_draft_change *change = finding->requester ? em_draft_find(&planner->draft, finding->requester->path) : NULL;
+        const char *text;
+        size_t kept = 0;
+
+        if (!change || !finding->request || change->candidate)
+            continue;
+        text = em_arena_printf(planner->arena, "%s %s", finding->id, finding->request);
+        if (!text)
+            return EM_NO_MEMORY;
+        for (size_t i = 0; i < change->resolves.count; i++)
+            if (strcmp(change->resolves.items[i], text) != 0)
+                change->resolves.items[kept++] = change->resolves.items[i];
+        if (kept == change->resolves.count)
+            continue;
+        change->resolves.count = kept;
+        if (kept == 0 &&
+            bar(planner, change->path, "a path to it was tried, and the loader still does not take what is there") < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+/* The change to blame for a lost edge: of the object that asks; else of the one whose path now answers; NULL: neither is touched. */
+static struct em_draft_change *blame(struct planner *planner, const struct em_lost *lost)
+{
+    struct em_draft_change *change = em_draft_find(&planner->draft, lost->before->object);
+    const char *owner = lost->after && lost->after->owner ? em_path_normal(planner->arena, lost->after->owner) : NULL;
+
+    if (!change && owner)
+        change = em_draft_find(&planner->draft, owner);
+    return change;
+}
+
+static const char *tell_lost(struct planner *planner, const struct em_lost *lost)
+{
+    return em_arena_printf(planner->arena, "%s would find %s in %s instead of in %s",
+                           em_env_show(planner->before->env, lost->before->object), lost->before->name,
+                           lost->after && lost->after->path ? lost->after->path : "no place", lost->before->path);
+}
+
+/* Changes that would lose an edge are barred, all that can be told in one go. What an object asked for that is itself not loaded any more
+ * is the consequence of another loss; where no change can be told for any, none is made. */
 static int keep_edges(struct planner *planner)
 {
-    const char *now, *why;
-    const struct em_edge *lost;
+    struct em_losts losts = { 0 };
     int r;
 
     if (planner->draft.changes.count == 0)
         return EM_OK;
-    lost = em_edges_lost(planner->before, &planner->now, planner->arena, &now, &r);
-    if (!lost)
-        return r;
-    why = em_arena_printf(planner->arena, "%s would find %s %s instead of in %s",
-                          em_env_show(planner->before->env, lost->object), lost->name, now ? now : "no longer", lost->path);
-    if (!why)
-        return EM_NO_MEMORY;
-    em_vec_each (struct em_draft_change *, change, &planner->draft.changes) {
-        if (strcmp((*change)->path, lost->object) != 0 || em_map_get(&planner->barred, (*change)->path))
-            continue;
-        return bar(planner, (*change)->path, why);
+    r = em_edges_lost(&losts, planner->arena, planner->before, &planner->now);
+    em_vec_each (struct em_lost, lost, &losts) {
+        struct em_draft_change *change = blame(planner, lost);
+
+        if (r == EM_OK && change)
+            r = bar(planner, change->path, tell_lost(planner, lost));
     }
-    return em_fail(planner->error, EM_REFUSED, planner->before->env->given, "cannot be repaired without loss: %s", why);
+    if (r < 0 || losts.count == 0 || planner->restart)
+        return r;
+    em_vec_each (struct em_draft_change *, change, &planner->draft.changes)
+        if (bar(planner, (*change)->path, tell_lost(planner, losts.items)) < 0)
+            return EM_NO_MEMORY;
+    return EM_OK;
 }
 
 int em_plan_make(struct em_plan *plan, struct em_arena *arena, const struct em_diagnosis *diagnosis,
@@ -338,7 +423,6 @@ int em_plan_make(struct em_plan *plan, struct em_arena *arena, const struct em_d
     struct planner planner = { .arena = arena,
                                .before = diagnosis,
                                .wish = wish,
-
                                .error = error,
                                .draft = { .arena = arena, .env = diagnosis->env },
                                .barred = { .arena = arena },
@@ -346,15 +430,18 @@ int em_plan_make(struct em_plan *plan, struct em_arena *arena, const struct em_d
     int r;
 
     *plan = (struct em_plan){ .target = diagnosis->env->given };
-    /* Each new start has one more object barred, so there is an end. */
+    /* Each new start has more objects barred, so there is an end. */
     do {
         planner.restart = false;
         r = draft(&planner);
+        if (r == EM_OK && !planner.restart)
+            r = drop_useless(&planner);
         if (r == EM_OK && !planner.restart)
             r = keep_edges(&planner);
     } while (r == EM_OK && planner.restart);
     if (r == EM_OK)
         r = em_draft_to_plan(plan, &planner.draft, &planner.now, &planner.gave_up, wish, error);
     em_draft_close(&planner.draft);
+    em_arena_free(planner.round_arena);
     return r;
 }
