@@ -54,6 +54,7 @@ struct em_command {
 #define EM_TAKES_KNOWLEDGE (1u << 10)
 #define EM_TAKES_GPU (1u << 11)    /* --gpu */
 #define EM_TAKES_WITH (1u << 12)   /* --with */
+#define EM_TAKES_PROBE (1u << 14)  /* --probe */
 #define EM_TAKES_REPACK (1u << 13) /* -o --output --wheel-dir --local --build-tag --keep-name --index */
 
 enum em_color { EM_COLOR_AUTO, EM_COLOR_ALWAYS, EM_COLOR_NEVER };
@@ -80,6 +81,7 @@ struct em_options {
     const char *output, *local, *build_tag, *index;
     bool keep_name;
     struct em_strings gpus;
+    bool probe;
 };
 
 /* Fills options, which starts as { 0 }. Returns -1 to go on, or the exit status to leave with (--help: 0; usage error: 2). */
@@ -122,8 +124,9 @@ int em_cmd_explain(int argc, char **argv);
 int em_cmd_trace(int argc, char **argv);
 int em_cmd_show(int argc, char **argv);
 int em_cmd_patch(int argc, char **argv);
+int em_cmd_doctor(int argc, char **argv);
 
 extern const struct em_command em_audit_command, em_fix_command, em_apply_command, em_undo_command, em_verify_command,
-    em_explain_command, em_trace_command, em_show_command, em_patch_command;
+    em_explain_command, em_trace_command, em_show_command, em_patch_command, em_doctor_command;
 
 #endif

@@ -10,11 +10,11 @@
 
 static const struct em_command *const commands[] = {
     &em_audit_command, &em_fix_command,     &em_apply_command, &em_undo_command,  &em_verify_command,
-    &em_trace_command, &em_explain_command, &em_show_command,  &em_patch_command,
+    &em_trace_command, &em_explain_command, &em_show_command,  &em_patch_command, &em_doctor_command,
 };
 
 /* Promised by the interface and not built yet: said so, instead of "unknown command". */
-static const char *const not_built[] = { "repack", "doctor" };
+static const char *const not_built[] = { "repack" };
 
 static void print_help(FILE *stream)
 {

@@ -67,6 +67,8 @@ static const struct option_spec {
       EM_TAKES_KNOWLEDGE },
     { "gpu", "GPU,...", "look for code for these too: sm_120, 12.0, RTX 5070; repeatable", LIST,
       offsetof(struct em_options, gpus), EM_TAKES_GPU },
+    { "probe", NULL, "with --root: run cuInit of the driver library in DIR", FLAG, offsetof(struct em_options, probe),
+      EM_TAKES_PROBE },
     { "exec", NULL, "model running FILE instead of opening it", FLAG, offsetof(struct em_options, exec), EM_TAKES_EXEC },
     { "root", "DIR", "DIR is \"/\": an unpacked image", VALUE, offsetof(struct em_options, root), EM_TAKES_WORLD },
     { "world", "WORLD", "what lies outside the target: system, manylinux, empty or a file (default: system)", VALUE,
