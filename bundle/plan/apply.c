@@ -92,7 +92,7 @@ static int compare_input(const struct em_input *input, const struct em_input *no
 
 static int check_input_fd(const struct em_input *input, int fd, struct em_error *error)
 {
-    struct em_input now;
+    struct em_input now = { 0 };
     int r = hash_fd(fd, input->path, &now.size, &now.sha256, &now.xxh3, error);
 
     return r < 0 ? r : compare_input(input, &now, error);

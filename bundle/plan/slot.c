@@ -51,16 +51,17 @@ static int copy_xattr(int from, int to, const char *name, char *value, const cha
 
 static int copy_xattrs(int from, int to, const char *label, struct em_error *error)
 {
-    em_cleanup_free char *names = NULL, *value = NULL;
+    em_cleanup_free char *names = NULL;
+    char *value;
     ssize_t size = flistxattr(from, NULL, 0);
     int r = EM_OK;
 
     if (size == 0 || (size < 0 && errno == EOPNOTSUPP))
         return EM_OK;
-    names = malloc(MOST_XATTR);
-    value = malloc(MOST_XATTR);
-    if (!names || !value)
+    names = malloc((size_t)2 * MOST_XATTR);
+    if (!names)
         return EM_NO_MEMORY;
+    value = names + MOST_XATTR;
     size = flistxattr(from, names, MOST_XATTR);
     if (size < 0)
         return em_fail_errno(error, label, "has extended attributes that cannot be listed");
