@@ -259,7 +259,7 @@ static int is_empty(int dir, const char *name, bool *empty)
 
     if (!stream)
         return -1;
-    fd = -1;
+    (void)em_steal_fd(&fd); /* the stream has it now */
     *empty = true;
     errno = 0;
     while (*empty && (entry = readdir(stream)))

@@ -227,7 +227,7 @@ static int fill_slot(int new, int old, const struct stat *was, const struct pare
 int em_slot_fill(const struct em_store *store, int slots, struct em_entry *entry, struct em_change *change,
                  struct em_error *error)
 {
-    struct label space;
+    struct label space = { "" };
     const char *label = label_make(&space, store, change->path);
     __attribute__((cleanup(close_parent))) struct parent parent = { .dir = -1 };
     em_cleanup_fd int old = -1, new = -1;
@@ -262,7 +262,7 @@ int em_slot_fill(const struct em_store *store, int slots, struct em_entry *entry
 /* Mode and group as if it were made in place: by the umask, and by the nearest directory that is there. */
 int em_slot_make_directory(const struct em_store *store, int slots, struct em_entry *entry, struct em_error *error)
 {
-    struct label space;
+    struct label space = { "" };
     const char *name, *label = label_make(&space, store, entry->path);
     em_cleanup_fd int parent = em_beneath_parent(store->root, entry->path, &name, error);
     em_cleanup_fd int fd = -1;
