@@ -19,6 +19,9 @@ static int problem(struct check *check, struct em_version_problem what)
     if (!what.weak && !check->process->failed) {
         em_open_fail(check->process, check->open, NULL, what.why);
         check->open->aborts = what.file && !what.provider;
+    } else if (!what.weak && !check->process->opening && !check->open->failure) {
+        /* The start of a program prints what is wrong and goes on to the next, until an assertion ends it. */
+        check->open->aborts |= what.file && !what.provider;
     }
     return em_vec_push(em_process_arena(check->process), &check->open->versions, what);
 }
