@@ -423,6 +423,28 @@ static int by_range(const void *a, const void *b)
     return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
+/* Alignment in the tail is zero, and said so: who goes by the ranges alone finds every new byte in one. A hole of a sparse file is left
+ * one. */
+static int fill_tail(struct out *out)
+{
+    struct em_patch *patch = out->patch;
+    uint64_t end = patch->old_size;
+    size_t count = patch->ranges.count;
+
+    if (count > 1)
+        qsort(patch->ranges.items, count, sizeof *patch->ranges.items, by_range);
+    for (size_t i = 0; i <= count; i++) {
+        uint64_t next = i < count ? patch->ranges.items[i].offset : patch->new_size;
+        uint64_t size = i < count ? patch->ranges.items[i].bytes.size : 0;
+
+        if (next > end && next - end <= CARRIED && put_zeros(out, end, next - end) < 0)
+            return EM_NO_MEMORY;
+        if (next + size > end)
+            end = next + size;
+    }
+    return 1;
+}
+
 /* Sorted, cut down to bytes that differ, and proven not to overlap. */
 static int tidy(struct out *out)
 {
@@ -503,5 +525,7 @@ int em_layout_emit(struct em_patch *patch, const struct em_layout *layout, struc
         r = put_ehdr(&out);
     if (r == EM_OK)
         r = put_dynamic(&out);
+    if (r == 1)
+        r = fill_tail(&out);
     return r == 1 ? tidy(&out) : r;
 }

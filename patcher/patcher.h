@@ -167,7 +167,7 @@ const char *em_rung_name(enum em_rung rung); /* "slide", ... */
 
 /* New contents for a range of the file. Ranges are sorted, do not overlap, and those at or beyond old_size are the tail. A table that
  * only moves is not carried along: bytes.data is NULL then, and bytes.size bytes at from of the old file are meant. em_patched_init
- * gives a reader that hides the difference. */
+ * gives a reader that hides the difference. Every byte of the tail is in a range but for the hole of a sparse file, which is zero. */
 struct em_patch_range {
     uint64_t offset;
     struct em_bytes bytes;
