@@ -49,7 +49,7 @@ static int make_room(struct em_map *map)
     return EM_OK;
 }
 
-int em_map_put(struct em_map *map, const char *key, void *value)
+int em_map_put(struct em_map *map, const char *key, const void *value)
 {
     uint64_t hash = XXH3_64bits(key, strlen(key));
     struct em_map_entry *entry = find(map, key, hash);
@@ -57,7 +57,7 @@ int em_map_put(struct em_map *map, const char *key, void *value)
     int r;
 
     if (entry) {
-        entry->value = value;
+        entry->value = (void *)(uintptr_t)value;
         return EM_OK;
     }
     r = make_room(map);
@@ -67,7 +67,7 @@ int em_map_put(struct em_map *map, const char *key, void *value)
     if (!moved)
         return EM_NO_MEMORY;
     map->entries = moved;
-    map->entries[map->count] = (struct em_map_entry){ .key = key, .value = value, .hash = hash };
+    map->entries[map->count] = (struct em_map_entry){ .key = key, .value = (void *)(uintptr_t)value, .hash = hash };
     link_slot(map, (uint32_t)map->count);
     map->count++;
     return EM_OK;

@@ -29,7 +29,8 @@ struct em_map {
     size_t slot_count;
 };
 
-int em_map_put(struct em_map *map, const char *key, void *value);
+/* The map keeps a pointer and changes nothing behind it: a pointer to const may be put, and comes back without. */
+int em_map_put(struct em_map *map, const char *key, const void *value);
 void *em_map_get(const struct em_map *map, const char *key);
 
 #endif

@@ -168,10 +168,30 @@ static bool is_one_of(const char *value, const char *list)
 {
     size_t length = strlen(value);
 
-    for (const char *at = list; length > 0 && (at = strstr(at, value)) != NULL; at++)
+    for (const char *at = list; length > 0 && !strchr(value, '|') && (at = strstr(at, value)) != NULL; at++)
         if ((at == list || at[-1] == '|') && (at[length] == '|' || at[length] == '\0'))
             return true;
     return false;
+}
+
+/* getopt takes an unambiguous beginning for the whole: `--a` would be --allow-unverified. Nothing is guessed here. */
+static const char *find_abbreviation(int argc, char **argv, const struct option *longs)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        size_t length = strcspn(argv[i], "=");
+        const struct option *option = longs;
+
+        if (strncmp(argv[i], "--", 2) != 0)
+            continue;
+        while (option->name && (strlen(option->name) != length - 2 || strncmp(option->name, argv[i] + 2, length - 2) != 0))
+            option++;
+        if (!option->name)
+            return argv[i];
+        /* Its value is the next word, whatever that looks like. */
+        if (option->has_arg == required_argument && argv[i][length] == '\0')
+            i++;
+    }
+    return NULL;
 }
 
 static int check_words(const struct em_options *options, const struct em_command *command)
@@ -184,6 +204,8 @@ static int check_words(const struct em_options *options, const struct em_command
         return usage(command, "--strategy %s: it is path, copy or degraft", options->strategy);
     if (options->strategy && strcmp(options->strategy, "degraft") == 0)
         return usage(command, "--strategy degraft: not built yet");
+    if (options->plan && !options->dry_run)
+        return usage(command, "--plan goes with --dry-run: the plan is written, and `elfmend apply` executes it");
     if (options->rpath && options->runpath)
         return usage(command, "--rpath and --runpath exclude each other");
     return -1;
@@ -192,6 +214,7 @@ static int check_words(const struct em_options *options, const struct em_command
 int em_options_parse(struct em_options *options, int argc, char **argv, const struct em_command *command)
 {
     struct option longs[SPEC_COUNT + 1];
+    const char *unknown;
     int count = 0, index = 0, c, r;
 
     *options = (struct em_options){ .arena = em_arena_new(), .fail_on = "error" };
@@ -202,6 +225,9 @@ int em_options_parse(struct em_options *options, int argc, char **argv, const st
             longs[count++] = (struct option){ specs[i].name, specs[i].value ? required_argument : no_argument, NULL,
                                               (int)i + 1 };
     longs[count] = (struct option){ 0 };
+    unknown = find_abbreviation(argc, argv, longs);
+    if (unknown)
+        return usage(command, "%s: no such option", unknown);
     optind = 1;
     opterr = 0;
     while ((c = getopt_long(argc, argv, ":hqvyo:w:", longs, &index)) != -1) {

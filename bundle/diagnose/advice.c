@@ -99,6 +99,17 @@ const struct em_env_object *em_advise_provider(const struct em_advisor *advisor,
     return NULL;
 }
 
+const struct em_env_object *em_advise_stranger(const struct em_advisor *advisor, const struct em_strings *names)
+{
+    em_vec_each (const char *, name, names) {
+        const struct em_named *named = em_map_get(&advisor->by_name, *name);
+
+        if (named)
+            return named->items[0];
+    }
+    return NULL;
+}
+
 const struct em_env_object *em_advise_other_major(const struct em_advisor *advisor, const char *name)
 {
     char wanted[16];

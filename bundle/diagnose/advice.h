@@ -23,6 +23,9 @@ int em_advisor_init(struct em_advisor *advisor, struct em_arena *arena, const st
 const struct em_env_object *em_advise_provider(const struct em_advisor *advisor, const struct em_env_object *requester,
                                                const struct em_strings *names);
 
+/* A file of one of the names that does not belong to the requester's world: worth a word, and no answer. NULL: none. */
+const struct em_env_object *em_advise_stranger(const struct em_advisor *advisor, const struct em_strings *names);
+
 /* An object of the same component in another major; NULL: none. */
 const struct em_env_object *em_advise_other_major(const struct em_advisor *advisor, const char *name);
 

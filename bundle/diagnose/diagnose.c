@@ -3,6 +3,8 @@
 #include "bundle/diagnose/gpu.h"
 #include "bundle/diagnose/integrity.h"
 #include "bundle/diagnose/judge.h"
+#include "bundle/diagnose/machine.h"
+#include "bundle/diagnose/matrix.h"
 #include "bundle/diagnose/paths.h"
 #include "bundle/diagnose/python.h"
 

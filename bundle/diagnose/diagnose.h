@@ -64,12 +64,30 @@ struct em_diagnose_options {
     struct em_diagnose_cache *cache; /* may be NULL */
 };
 
+/* A framework, what it was built for and what it gets (matrix.h). NULL: it does not ask for that, or it was not looked for. */
+struct em_framework {
+    const struct em_distribution *distribution;
+    const char *cuda;         /* "12.8", or the major alone: "12" */
+    const char *cudnn_wanted; /* major */
+    const char *cudnn_loaded; /* version of the package that answers, or where it lies; NULL: none */
+    const char *numpy;        /* "1": built against NumPy 1, works with it alone; "2": with both */
+    const char *gpu;          /* "sm_120: PTX, sm_86: yes" for the GPUs that were named */
+    const char *driver;       /* the oldest that runs this CUDA */
+    const char *object;       /* one of its objects that asks */
+    bool by_import;
+};
+
+struct em_frameworks {
+    EM_VEC(struct em_framework);
+};
+
 struct em_diagnosis {
     struct em_env *env;
     const struct em_world *world;
     const struct em_knowledge *knowledge;
     struct em_findings findings;
     struct em_edges edges;
+    struct em_frameworks frameworks; /* where options.integrity is set */
     size_t objects;
     uint64_t bytes_read;
 };

@@ -75,7 +75,7 @@ static int add_missing(struct em_findings *findings, const struct em_standing *s
     const struct em_advisor *advisor = standing->advisor;
     const char *name = em_case_name(item);
     const char *verb = item->opening ? "opens" : "needs";
-    const struct em_env_object *other = NULL;
+    const struct em_env_object *other = NULL, *stranger = NULL;
     struct em_finding finding = { .object = item->object->path,
                                   .owner = item->object->owner,
                                   .request = name,
@@ -99,14 +99,16 @@ static int add_missing(struct em_findings *findings, const struct em_standing *s
     } else {
         finding.id = "EM103";
         finding.wants_copy = true;
+        stranger = em_advise_stranger(advisor, &finding.names);
         finding.message = em_arena_printf(advisor->arena,
-                                          advisor->env->kind == EM_ENV_OBJECT ? "%s %s and will not find it"
-                                                                              : "%s %s, which is nowhere in this environment",
+                                          stranger ? "%s %s, which nothing that it belongs with brings"
+                                          : advisor->env->kind == EM_ENV_OBJECT ? "%s %s and will not find it"
+                                                                                : "%s %s, which is nowhere in this environment",
                                           verb, name);
     }
     if (!finding.message)
         return EM_NO_MEMORY;
-    r = explain(advisor, item, &finding, other);
+    r = explain(advisor, item, &finding, other ? other : stranger);
     if (r < 0)
         return r;
     finding.help = help_for(advisor, item, &finding);
@@ -142,12 +144,9 @@ static int add_by_luck(struct em_findings *findings, const struct em_standing *s
     return em_vec_push(advisor->arena, findings, finding);
 }
 
-/* What the loader says about a file that it found and does not take decides which finding it is. */
-static const char *refusal_id(const char *why)
+static const char *refusal_id(const struct em_request *request)
 {
-    if (strstr(why, "version"))
-        return "EM105";
-    return strstr(why, "executable stack") ? "EM106" : "EM107";
+    return request->refusal == EM_REFUSAL_STACK ? "EM106" : "EM107";
 }
 
 /* The library is there, and the loader chokes on it: no path would help. */
@@ -155,7 +154,7 @@ static int add_refused(struct em_findings *findings, const struct em_standing *s
 {
     const struct em_advisor *advisor = standing->advisor;
     const char *why = item->request->why ? item->request->why : "the loader does not say why";
-    struct em_finding finding = { .id = refusal_id(why),
+    struct em_finding finding = { .id = refusal_id(item->request),
                                   .severity = em_standing_severity(standing, item, NULL),
                                   .object = item->object->path,
                                   .owner = item->object->owner,
@@ -194,19 +193,28 @@ static int judge_case(struct em_findings *findings, const struct em_standing *st
     return em_case_is_missing(item) ? add_missing(findings, standing, item) : EM_OK;
 }
 
-/* A root that the loader refuses although nothing that it asked for is missing or refused: the root itself. */
+/* A root that the loader refuses itself. */
 static int judge_root(struct em_findings *findings, const struct em_advisor *advisor, const struct em_refused_root *refused)
 {
-    const char *why = refused->why ? refused->why : "the loader does not say why";
-    bool imported = em_env_is_extension(refused->root->path);
-    struct em_finding finding = { .id = refusal_id(why),
-                                  .severity = imported ? EM_SEVERITY_ERROR : EM_SEVERITY_WARNING,
+    const char *why = refused->request->why ? refused->request->why : "the loader does not say why";
+    struct em_finding finding = { .id = refusal_id(refused->request),
+                                  .severity = refused->by_import ? EM_SEVERITY_ERROR : EM_SEVERITY_WARNING,
                                   .object = refused->root->path,
                                   .owner = refused->root->owner };
 
-    if (refused->request && refused->request->from)
-        return EM_OK;
     finding.message = em_arena_printf(advisor->arena, "cannot be loaded: %s", why);
+    return finding.message ? em_vec_push(advisor->arena, findings, finding) : EM_NO_MEMORY;
+}
+
+static int judge_version(struct em_findings *findings, const struct em_advisor *advisor, const struct em_version_miss *miss)
+{
+    struct em_finding finding = { .id = "EM105",
+                                  .severity = miss->by_import ? EM_SEVERITY_ERROR : EM_SEVERITY_WARNING,
+                                  .object = miss->object->path,
+                                  .owner = miss->object->owner,
+                                  .request = miss->version };
+
+    finding.message = em_arena_printf(advisor->arena, "cannot be loaded: %s", miss->why);
     return finding.message ? em_vec_push(advisor->arena, findings, finding) : EM_NO_MEMORY;
 }
 
@@ -238,6 +246,11 @@ int em_judge(struct em_findings *findings, const struct em_advisor *advisor)
     }
     em_vec_each (struct em_refused_root, refused, &advisor->loading->refused) {
         r = judge_root(findings, advisor, refused);
+        if (r < 0)
+            return r;
+    }
+    em_vec_each (struct em_version_miss, miss, &advisor->loading->versions) {
+        r = judge_version(findings, advisor, miss);
         if (r < 0)
             return r;
     }

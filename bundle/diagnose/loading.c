@@ -266,7 +266,7 @@ static int gather(struct run *run, struct em_process *process, const struct em_o
         if (!item.object)
             continue;
         item.inherited = inherits(process, loaded);
-        if (em_map_put(&run->met, item.object->path, (void *)(uintptr_t)item.object) < 0)
+        if (em_map_put(&run->met, item.object->path, item.object) < 0)
             return EM_NO_MEMORY;
         key = by_import ? import_key(run->arena, item.object, root->owner) : NULL;
         if (by_import && (!key || em_map_put(&run->loading->imported, key, run) < 0))
@@ -274,6 +274,27 @@ static int gather(struct run *run, struct em_process *process, const struct em_o
         r = ask_openings(run, process, loaded, item);
         if (r < 0)
             return r;
+    }
+    return EM_OK;
+}
+
+static int note_versions(struct run *run, const struct em_open *open, bool by_import)
+{
+    em_vec_each (const struct em_version_problem, problem, &open->versions) {
+        struct em_version_miss miss = { .version = problem->version, .why = problem->why, .by_import = by_import };
+        char *key;
+
+        miss.object = problem->from->file ? em_loading_object(run->loading, &problem->from->file->node) : NULL;
+        if (problem->weak || !miss.object)
+            continue;
+        key = em_arena_printf(run->arena, "%s\nversion\n%s", miss.object->path,
+                              problem->version ? problem->version : problem->why);
+        if (!key)
+            return EM_NO_MEMORY;
+        if (em_map_get(&run->by_request, key))
+            continue;
+        if (em_map_put(&run->by_request, key, run) < 0 || em_vec_push(run->arena, &run->loading->versions, miss) < 0)
+            return EM_NO_MEMORY;
     }
     return EM_OK;
 }
@@ -294,13 +315,13 @@ static int open_root(struct run *run, const struct em_env_object *root, bool by_
                         (struct em_root){ .object = root, .by_import = by_import, .ok = open.ok });
     if (r < 0)
         return r;
-    if (!open.ok && !(open.failure && open.failure->result == EM_RESULT_MISSING)) {
-        struct em_refused_root refused = { .root = root, .request = open.failure, .why = open.why };
-
-        r = em_vec_push(run->arena, &run->loading->refused, refused);
-        if (r < 0)
-            return r;
-    }
+    if (!open.ok && open.failure && !open.failure->from && open.failure->result == EM_RESULT_REFUSED)
+        r = em_vec_push(run->arena, &run->loading->refused,
+                        (struct em_refused_root){ .root = root, .request = open.failure, .by_import = by_import });
+    if (r == EM_OK)
+        r = note_versions(run, &open, by_import);
+    if (r < 0)
+        return r;
     return gather(run, process, &open, root, by_import);
 }
 

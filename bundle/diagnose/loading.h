@@ -20,11 +20,19 @@ struct em_case {
     bool inherited;                     /* the object resolves something by an RPATH that is not its own */
 };
 
-/* A root that failed for another reason than a missing library: a version, an executable stack, a wrong file. */
+/* A root that the loader refuses itself: an executable stack, a wrong file. */
 struct em_refused_root {
     const struct em_env_object *root;
-    const struct em_request *request; /* NULL: no single one */
+    const struct em_request *request;
+    bool by_import;
+};
+
+/* A symbol version that an object needs and its provider does not define. */
+struct em_version_miss {
+    const struct em_env_object *object;
+    const char *version;
     const char *why;
+    bool by_import;
 };
 
 /* A file with ELF magic that is no whole object. */
@@ -48,6 +56,9 @@ struct em_loading {
     struct {
         EM_VEC(struct em_refused_root);
     } refused;
+    struct {
+        EM_VEC(struct em_version_miss);
+    } versions;
     struct {
         EM_VEC(struct em_unreadable);
     } unreadable;

@@ -8,19 +8,16 @@
 
 #define MAX_PROC ((uint64_t)1 << 20)
 
-/* A small file as text; NULL if it is not there. Those of /proc have no size, so the tree is only asked where they are. */
-static char *read_text(struct em_arena *arena, struct em_tree *tree, const char *root, const char *path)
+/* A small file as text; NULL if it is not there. Those of /proc say that they have no bytes, so the reader's size is not asked. */
+static char *read_text(struct em_arena *arena, struct em_tree *tree, const char *path)
 {
-    char *host = em_arena_printf(arena, "%s%s", root ? root : "", path);
-    em_cleanup_fd int fd = -1;
-    struct em_node node;
+    em_cleanup_file struct em_file *file = NULL;
     char buffer[16384];
-    ssize_t got;
+    int64_t got;
 
-    if (!host || em_tree_stat(tree, path, &node) < 0 || node.kind != EM_NODE_FILE)
+    if (em_tree_open(tree, path, &file) < 0)
         return NULL;
-    fd = em_open_at(AT_FDCWD, host, O_RDONLY, 0, NULL);
-    got = fd < 0 ? -1 : read(fd, buffer, sizeof buffer);
+    got = file->reader.read(file->reader.context, buffer, sizeof buffer, 0, NULL);
     return got < 0 ? NULL : em_arena_strndup(arena, buffer, (size_t)got);
 }
 
@@ -47,17 +44,12 @@ static const char *version_in(struct em_arena *arena, const char *text)
     return NULL;
 }
 
-static const char *module_version(struct em_arena *arena, struct em_tree *tree, const char *root)
+const char *em_machine_module(struct em_arena *arena, struct em_tree *tree)
 {
-    char *text = read_text(arena, tree, root, "/proc/driver/nvidia/version");
+    char *text = read_text(arena, tree, "/proc/driver/nvidia/version");
     const char *line = text ? strstr(text, "NVRM version:") : NULL;
 
     return line ? version_in(arena, line) : NULL;
-}
-
-const char *em_machine_module(struct em_arena *arena, struct em_tree *tree)
-{
-    return module_version(arena, tree, NULL);
 }
 
 /* ---- device nodes ---- */
@@ -195,7 +187,7 @@ static int read_cache(struct em_machine *machine, struct em_arena *arena, const 
 
 static void read_container(struct em_machine *machine, struct em_arena *arena, struct em_tree *tree)
 {
-    char *cgroup = machine->root ? NULL : read_text(arena, tree, NULL, "/proc/1/cgroup");
+    char *cgroup = machine->root ? NULL : read_text(arena, tree, "/proc/1/cgroup");
     const char *kubernetes = machine->root ? NULL : getenv("KUBERNETES_SERVICE_HOST");
 
     if (kubernetes || (cgroup && strstr(cgroup, "kubepods"))) {
@@ -212,7 +204,7 @@ static void read_container(struct em_machine *machine, struct em_arena *arena, s
         machine->container_sign = "/proc/1/cgroup";
     }
     if (!machine->root)
-        machine->cgroup_devices = read_text(arena, tree, NULL, "/sys/fs/cgroup/devices/devices.list");
+        machine->cgroup_devices = read_text(arena, tree, "/sys/fs/cgroup/devices/devices.list");
 }
 
 static int read_toolkits(struct em_machine *machine, struct em_arena *arena, struct em_tree *tree)
@@ -248,7 +240,7 @@ int em_machine_read(struct em_machine *machine, struct em_arena *arena, const st
     int r;
 
     *machine = (struct em_machine){ .root = options->root, .ld_library_path = world->ld_library_path };
-    machine->module = module_version(arena, world->tree, options->root);
+    machine->module = em_machine_module(arena, world->tree);
     if (em_tree_list(world->tree, arena, "/proc/driver/nvidia/gpus", &gpus) == 0)
         machine->proc_gpus = gpus.count;
     if (!options->root) {

@@ -3,15 +3,16 @@
 #include <ctype.h>
 #include <string.h>
 
-/* "lib/bnb_cuda118.so" and "lib/bnb_cuda124.so" have one shape. */
+/* "lib/bnb_cuda118.so" and "lib/bnb_cuda124.so" have one shape; digits of directories are none of it. */
 static char *shape_of(struct em_arena *arena, const char *path)
 {
     char *shape = em_arena_strdup(arena, path);
-    char *to = shape;
+    size_t directory = (size_t)(em_path_basename(path) - path);
+    char *to = shape ? shape + directory : NULL;
 
     if (!shape)
         return NULL;
-    for (const char *from = path; *from; from++)
+    for (const char *from = path + directory; *from; from++)
         if (!isdigit((unsigned char)*from))
             *to++ = *from;
     *to = '\0';
@@ -32,10 +33,10 @@ static int note_roots(struct em_standing *standing)
 
         if (!root->ok)
             continue;
-        if (root->by_import && em_map_put(&standing->loads, owner_name(root->object), root->object->owner) < 0)
+        if (root->by_import && em_map_put(&standing->loads, owner_name(root->object), root->object) < 0)
             return EM_NO_MEMORY;
         shape = shape_of(arena, root->object->path);
-        if (!shape || em_map_put(&standing->variants, shape, (void *)(uintptr_t)root->object) < 0)
+        if (!shape || em_map_put(&standing->variants, shape, root->object) < 0)
             return EM_NO_MEMORY;
     }
     return EM_OK;
@@ -48,7 +49,7 @@ static int note_hopeless(struct em_standing *standing)
 
         if (item->opening || !em_case_is_missing(item) || em_advise_provider(standing->advisor, item->object, &name))
             continue;
-        if (em_map_put(&standing->hopeless, item->object->path, (void *)(uintptr_t)item->object) < 0)
+        if (em_map_put(&standing->hopeless, item->object->path, item->object) < 0)
             return EM_NO_MEMORY;
     }
     return EM_OK;
@@ -72,6 +73,21 @@ static bool is_variant(const struct em_standing *standing, const struct em_env_o
     return other && other != object;
 }
 
+/* An import of the object's own package, or of one that it requires, loads the provider: whoever opens the object has it already. */
+static bool is_there_by_then(const struct em_standing *standing, const struct em_env_object *object,
+                             const struct em_env_object *provider)
+{
+    const struct em_advisor *advisor = standing->advisor;
+
+    if (em_loading_is_imported(advisor->loading, provider, object->owner))
+        return true;
+    em_vec_each (struct em_distribution *, distribution, &advisor->env->distributions)
+        if (object->owner && *distribution != object->owner && em_env_requires(advisor->env, object->owner, *distribution) &&
+            em_loading_is_imported(advisor->loading, provider, *distribution))
+            return true;
+    return false;
+}
+
 enum em_severity em_standing_severity(const struct em_standing *standing, const struct em_case *item,
                                       const struct em_env_object *provider)
 {
@@ -85,12 +101,12 @@ enum em_severity em_standing_severity(const struct em_standing *standing, const 
 
         return extra && !provider && !known ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
     }
-    if (is_variant(standing, item->object))
-        return EM_SEVERITY_NOTE;
     if (provider) {
-        if (em_loading_is_imported(advisor->loading, provider, item->object->owner))
+        if (is_there_by_then(standing, item->object, provider))
             return EM_SEVERITY_NOTE;
         return em_map_get(&standing->hopeless, item->object->path) ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
     }
+    if (is_variant(standing, item->object))
+        return EM_SEVERITY_NOTE;
     return known && !em_map_get(&standing->loads, owner_name(item->object)) ? EM_SEVERITY_WARNING : EM_SEVERITY_NOTE;
 }

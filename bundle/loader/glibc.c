@@ -365,20 +365,21 @@ static bool wants_executable_stack(const struct em_world *world, const struct em
 }
 
 /* Refused for how it is opened, not for what it is. NULL: welcome. */
-static const char *objection(const struct process *process, const struct question *question, const struct loadable *file)
+static const char *objection(const struct process *process, const struct loadable *file, enum em_refused *refusal)
 {
     const struct em_world *world = process->base.loader->world;
     const struct em_object *object = &file->base.object;
     bool current = world->libc_major == 0 || world->libc_major > 2 || world->libc_minor >= 41;
 
-    (void)question;
     if (!process->opening)
         return NULL;
     if (object->dt_flags_1 & DF_1_NOOPEN)
         return "shared object cannot be dlopen()ed";
     /* glibc 2.41, release notes: dlopen no longer makes the stack executable. */
-    if (current && !process->stack_executable && wants_executable_stack(world, object))
+    if (current && !process->stack_executable && wants_executable_stack(world, object)) {
+        *refusal = EM_REFUSAL_STACK;
         return "cannot enable executable stack as shared object requires";
+    }
     return NULL;
 }
 
@@ -424,11 +425,15 @@ static int map(struct search *search)
         request->path = search->path;
         return r;
     }
+    request->refusal = EM_REFUSAL_FILE;
     if (search->file->verdict == VERDICT_SKIP && !strstr(search->file->why, "ELF class"))
         request->why = "cannot open shared object file: No such file or directory (it is for another machine)";
     else
-        request->why = search->file->verdict == VERDICT_TAKE ? objection(process, question, search->file) : search->file->why;
+        request->why = search->file->verdict == VERDICT_TAKE ? objection(process, search->file, &request->refusal)
+                                                             : search->file->why;
     request->result = request->why ? EM_RESULT_REFUSED : EM_RESULT_LOADED;
+    if (!request->why)
+        request->refusal = EM_REFUSAL_NONE;
     if (request->why || question->asking)
         return EM_OK;
     /* The caller of dlopen lends its path to find the root, and is not its loader (__RTLD_CALLMAP). */

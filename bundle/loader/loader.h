@@ -89,6 +89,13 @@ struct em_loaded {
     bool is_system;      /* found by the cache or in a system directory, or loaded by an object that was */
 };
 
+/* Why a file that was found is not taken: what kind of fault it is, for those who must tell them apart. */
+enum em_refused {
+    EM_REFUSAL_NONE,
+    EM_REFUSAL_FILE,  /* wrong class or machine, no object, torn */
+    EM_REFUSAL_STACK, /* it asks for an executable stack */
+};
+
 struct em_request {
     const struct em_loaded *from; /* NULL: the user of the model */
     const char *name;             /* as written, tokens unexpanded */
@@ -102,6 +109,7 @@ struct em_request {
     struct em_loadable *file;      /* what is at path; also when only asked for */
     struct em_tries tried;         /* directories searched without success, in order */
     const char *why;               /* missing or refused: the loader's reason in a sentence */
+    enum em_refused refusal;       /* refused: of which kind */
     bool optional;                 /* DT_AUXILIARY, LD_PRELOAD: the loader goes on without it */
     bool promised;                 /* not on this machine, but in the world: "manylinux", "empty" */
 };

@@ -32,13 +32,13 @@ static int give_up(struct planner *planner, const struct em_finding *finding, co
 
     if (!name || !why)
         return EM_NO_MEMORY;
-    return em_map_get(&planner->gave_up, name) ? EM_OK : em_map_put(&planner->gave_up, name, (void *)(uintptr_t)why);
+    return em_map_get(&planner->gave_up, name) ? EM_OK : em_map_put(&planner->gave_up, name, why);
 }
 
 static int bar(struct planner *planner, const char *path, const char *why)
 {
     planner->restart = true;
-    return why ? em_map_put(&planner->barred, path, (void *)(uintptr_t)why) : EM_NO_MEMORY;
+    return why ? em_map_put(&planner->barred, path, why) : EM_NO_MEMORY;
 }
 
 static int add_resolved(struct planner *planner, struct em_draft_change *change, const struct em_finding *finding)
