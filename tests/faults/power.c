@@ -139,7 +139,8 @@ static void make_images(unsigned long *apply_calls, unsigned long *undo_calls)
 {
     const char *size = strcmp(power.type, "ext4") == 0 ? "24M" : "320M";
 
-    must(shell("mkdir -p mnt && truncate -s %s old.img && mkfs.%s -q old.img > mkfs.out 2>&1", size, power.type),
+    must(shell("mkdir -p mnt && rm -f old.img && truncate -s %s old.img && mkfs.%s -q old.img > mkfs.out 2>&1", size,
+               power.type),
          "cannot make a file system");
     mount_image("old.img");
     stage_make();
