@@ -64,6 +64,8 @@ static int audit_text(struct em_options *options, const struct em_strings *targe
             if (targets->count > 1)
                 printf("%s%s:\n", target == targets->items ? "" : "\n", *target);
             em_print_findings(&survey.findings, &survey.env, options);
+            if (!options->quiet)
+                em_print_frameworks(&survey.diagnosis.frameworks);
             add_totals(totals, &survey, options);
         }
         em_survey_free(&survey);
@@ -84,7 +86,7 @@ static json_t *summary_json(const struct totals *totals)
 static int audit_json(struct em_options *options, const struct em_strings *targets, struct totals *totals,
                       struct em_error *error)
 {
-    json_t *world = NULL, *places = json_array(), *findings = json_array();
+    json_t *world = NULL, *places = json_array(), *findings = json_array(), *place;
     int r = EM_OK;
 
     em_vec_each (const char *, target, targets) {
@@ -94,7 +96,9 @@ static int audit_json(struct em_options *options, const struct em_strings *targe
         if (r == EM_OK) {
             if (!world)
                 world = em_world_json(&survey.world);
-            json_array_append_new(places, em_target_json(&survey.env));
+            place = em_target_json(&survey.env);
+            json_object_set_new(place, "frameworks", em_frameworks_json(&survey.diagnosis.frameworks));
+            json_array_append_new(places, place);
             em_vec_each (struct em_finding, finding, &survey.findings)
                 if (em_is_shown(finding, options))
                     json_array_append_new(findings, em_finding_json(finding, &survey.env));
@@ -136,9 +140,7 @@ int em_cmd_audit(int argc, char **argv)
     }
     if (r == EM_OK)
         r = options.json ? audit_json(&options, &targets, &totals, &error) : audit_text(&options, &targets, &totals, &error);
-    status = r == EM_OK ? totals.status : r == EM_NO_MEMORY ? em_fail(&error, r, NULL, "out of memory") : r;
-    if (status < 0)
-        status = em_report_error(&error);
+    status = r == EM_OK ? totals.status : em_report_failure(&error, r);
 done:
     em_options_free(&options);
     return status;

@@ -59,6 +59,9 @@ void em_print_finding(const struct em_finding *finding, const struct em_env *env
 void em_print_findings(const struct em_findings *findings, const struct em_env *env, const struct em_options *options);
 json_t *em_finding_json(const struct em_finding *finding, const struct em_env *env);
 json_t *em_world_json(const struct em_world *world);
+/* One line for each framework: what it was built for and what it gets. Nothing where there is none. */
+void em_print_frameworks(const struct em_frameworks *frameworks);
+json_t *em_frameworks_json(const struct em_frameworks *frameworks);
 json_t *em_target_json(const struct em_env *env);
 
 #endif

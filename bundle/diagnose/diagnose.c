@@ -35,6 +35,30 @@ static int by_weight(const void *left, const void *right)
     return order;
 }
 
+/* What no path or copy changes: a what-if of the planner's leaves it out. */
+static int judge_files(struct em_diagnosis *diagnosis, const struct em_advisor *advisor, struct em_env *env,
+                       const struct em_diagnose_options *options, uint64_t *bytes_read, struct em_error *error)
+{
+    struct em_findings *findings = &diagnosis->findings;
+    struct em_arena *arena = advisor->arena;
+    const struct em_world *world = advisor->world;
+    /* This machine's driver says nothing about another world. */
+    const char *module = strcmp(world->kind, "system") == 0 ? em_machine_module(arena, world->tree) : NULL;
+    int r = em_judge_integrity(findings, arena, env, error);
+
+    if (r == EM_OK)
+        r = em_judge_paths(findings, arena, env, world, advisor->loading);
+    if (r == EM_OK)
+        r = em_judge_python(findings, arena, env, world);
+    if (r == EM_OK)
+        r = em_judge_numpy(findings, arena, env, bytes_read, error);
+    if (r == EM_OK && options->gpus)
+        r = em_judge_gpu(findings, arena, env, advisor->knowledge, options->gpus, bytes_read, error);
+    if (r == EM_OK)
+        r = em_matrix_read(&diagnosis->frameworks, advisor, true, options->gpus, bytes_read, error);
+    return r == EM_OK ? em_judge_runtime(findings, advisor, &diagnosis->frameworks, options->gpus, module) : r;
+}
+
 int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct em_env *env, const struct em_world *world,
                 const struct em_knowledge *knowledge, const struct em_diagnose_options *options, struct em_error *error)
 {
@@ -49,15 +73,7 @@ int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct e
     if (r == EM_OK)
         r = em_judge(&diagnosis->findings, &advisor);
     if (r == EM_OK && options->integrity)
-        r = em_judge_integrity(&diagnosis->findings, arena, env, error);
-    if (r == EM_OK && options->integrity)
-        r = em_judge_paths(&diagnosis->findings, arena, env, world, &loading);
-    if (r == EM_OK && options->integrity)
-        r = em_judge_python(&diagnosis->findings, arena, env, world);
-    if (r == EM_OK && options->integrity)
-        r = em_judge_numpy(&diagnosis->findings, arena, env, &loading.bytes_read, error);
-    if (r == EM_OK && options->gpus)
-        r = em_judge_gpu(&diagnosis->findings, arena, env, knowledge, options->gpus, &loading.bytes_read, error);
+        r = judge_files(diagnosis, &advisor, env, options, &loading.bytes_read, error);
     em_loader_free(loading.loader);
     if (r < 0)
         return r;

@@ -15,6 +15,7 @@
  *   4. RECORDs are held against the disk by presence and size (integrity.c); `elfmend verify` hashes.
  *   5. Modules are held against the Python and NumPy that are installed (python.c), without importing anything.
  *   6. GPU code is read where a GPU was named (gpu.c).
+ *   7. What each framework was built for and gets is put into one table (matrix.c).
  *
  * Nothing outside of the environment makes a broken one look whole: a library that a package of the tables should bring and that
  * only the machine has is EM201, beside the error that it hides.
