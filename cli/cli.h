@@ -98,6 +98,8 @@ int em_options_target(const struct em_options *options, size_t index, const char
 
 /* "elfmend: PATH: sentence: strerror (at offset N)" on stderr; returns EM_EXIT_FAILED. */
 int em_report_error(const struct em_error *error);
+/* The same for a code that may have come without a sentence: no memory, mostly. */
+int em_report_failure(struct em_error *error, int code);
 /* "elfmend: sentence" for what is no error of the run. */
 void em_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -107,6 +109,9 @@ const char *em_paint(bool on, const char *name);
 
 /* Prints a JSON document with its schema name first and a final newline; steals document. Returns 0, or 2 if stdout failed. */
 int em_json_print(json_t *document);
+
+/* A string as JSON; null for NULL. Bytes that are no UTF-8, in a file's name for one, become U+FFFD. */
+json_t *em_json_string(const char *string);
 
 /* Progress of long work on stderr: only on a terminal, not with --quiet. */
 void em_progress(void *options, const char *what, uint64_t done, uint64_t total);
@@ -123,10 +128,11 @@ int em_cmd_verify(int argc, char **argv);
 int em_cmd_explain(int argc, char **argv);
 int em_cmd_trace(int argc, char **argv);
 int em_cmd_show(int argc, char **argv);
+int em_cmd_repack(int argc, char **argv);
 int em_cmd_patch(int argc, char **argv);
 int em_cmd_doctor(int argc, char **argv);
 
 extern const struct em_command em_audit_command, em_fix_command, em_apply_command, em_undo_command, em_verify_command,
-    em_explain_command, em_trace_command, em_show_command, em_patch_command, em_doctor_command;
+    em_explain_command, em_trace_command, em_show_command, em_repack_command, em_patch_command, em_doctor_command;
 
 #endif

@@ -25,6 +25,7 @@ struct fix {
     struct em_pins pins;
     struct em_plan_wish wish;
     struct em_plan plan;
+    struct em_text plan_json; /* made before anything is written: a name that JSON cannot hold must not come up afterwards */
     struct em_receipt receipt;
     struct em_error error;
 };
@@ -120,36 +121,36 @@ static void print_plan(const struct em_plan *plan)
         printf("  refused   %s\n            %s\n", refusal->finding, refusal->why);
 }
 
+static int spell_plan(struct fix *fix)
+{
+    int r = fix->options.json || fix->options.plan ? em_plan_to_json(&fix->plan, &fix->plan_json) : EM_OK;
+
+    if (r == EM_UNSUPPORTED)
+        return em_fail(&fix->error, r, fix->plan.target, "has names that are not UTF-8, which no JSON document can hold");
+    return r;
+}
+
 static int write_plan_file(struct fix *fix)
 {
-    em_cleanup_text struct em_text text = { 0 };
     em_cleanup_fd int fd = -1;
-    int r = em_plan_to_json(&fix->plan, &text);
 
-    if (r < 0)
-        return r;
     fd = em_open_at(AT_FDCWD, fix->options.plan, O_WRONLY | O_CREAT | O_TRUNC, 0666, &fix->error);
-    return fd < 0 ? fd : em_write_all(fd, text.data, text.size, fix->options.plan, &fix->error);
+    return fd < 0 ? fd : em_write_all(fd, fix->plan_json.data, fix->plan_json.size, fix->options.plan, &fix->error);
 }
 
 static int show_plan(struct fix *fix)
 {
-    int r = EM_OK;
+    int r = spell_plan(fix);
 
-    if (fix->options.dry_run && fix->options.plan)
+    if (r == EM_OK && fix->options.plan)
         r = write_plan_file(fix);
     if (r < 0)
         return r;
-    if (fix->options.dry_run && fix->options.json) {
-        em_cleanup_text struct em_text text = { 0 };
-
-        r = em_plan_to_json(&fix->plan, &text);
-        if (r == EM_OK)
-            fwrite(text.data, 1, text.size, stdout);
-    } else if (!fix->options.json) {
+    if (fix->options.dry_run && fix->options.json)
+        fwrite(fix->plan_json.data, 1, fix->plan_json.size, stdout);
+    else if (!fix->options.json)
         print_plan(&fix->plan);
-    }
-    return r;
+    return EM_OK;
 }
 
 static bool is_agreed(const struct fix *fix)
@@ -165,11 +166,9 @@ static bool is_agreed(const struct fix *fix)
 
 static json_t *result_json(const struct fix *fix, const struct em_survey *proof)
 {
-    em_cleanup_text struct em_text text = { 0 };
-    json_t *plan = NULL, *findings = json_array(), *id = fix->receipt.id ? json_string(fix->receipt.id) : json_null();
+    json_t *plan = json_loadb(fix->plan_json.data, fix->plan_json.size, 0, NULL);
+    json_t *findings = json_array(), *id = fix->receipt.id ? json_string(fix->receipt.id) : json_null();
 
-    if (em_plan_to_json(&fix->plan, &text) == EM_OK)
-        plan = json_loadb(text.data, text.size, 0, NULL);
     em_vec_each (struct em_finding, finding, &proof->findings)
         if (em_is_shown(finding, &fix->options))
             json_array_append_new(findings, em_finding_json(finding, &proof->env));
@@ -239,11 +238,10 @@ int em_cmd_fix(int argc, char **argv)
         r = em_options_target(&fix.options, 0, &target, &fix.error);
     if (r == EM_OK)
         r = run(&fix, target, &status);
-    if (r == EM_NO_MEMORY)
-        em_fail(&fix.error, r, NULL, "out of memory");
     if (r < 0)
-        status = em_report_error(&fix.error);
+        status = em_report_failure(&fix.error, r);
 done:
+    em_text_free(&fix.plan_json);
     em_survey_free(&fix.survey);
     em_tree_close(fix.here);
     em_options_free(&fix.options);

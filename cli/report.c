@@ -65,28 +65,23 @@ void em_print_findings(const struct em_findings *findings, const struct em_env *
     }
 }
 
-static json_t *string_or_null(const char *string)
-{
-    return string ? json_string(string) : json_null();
-}
-
 json_t *em_finding_json(const struct em_finding *finding, const struct em_env *env)
 {
     json_t *object = json_object(), *evidence = json_array();
 
     em_vec_each (const char *, line, &finding->evidence)
-        json_array_append_new(evidence, json_string(*line));
+        json_array_append_new(evidence, em_json_string(*line));
     json_object_set_new(object, "id", json_string(finding->id));
     json_object_set_new(object, "severity", json_string(em_severity_name(finding->severity)));
-    json_object_set_new(object, "object", json_string(em_env_show(env, finding->object)));
+    json_object_set_new(object, "object", em_json_string(em_env_show(env, finding->object)));
     json_object_set_new(object, "owner",
                         finding->owner
                             ? json_pack("{s:s, s:s}", "name", finding->owner->name, "version", finding->owner->version)
                             : json_null());
-    json_object_set_new(object, "request", string_or_null(finding->request));
-    json_object_set_new(object, "message", string_or_null(finding->message));
+    json_object_set_new(object, "request", em_json_string(finding->request));
+    json_object_set_new(object, "message", em_json_string(finding->message));
     json_object_set_new(object, "evidence", evidence);
-    json_object_set_new(object, "help", string_or_null(finding->help));
+    json_object_set_new(object, "help", em_json_string(finding->help));
     json_object_set_new(object, "action",
                         finding->provider     ? json_string("set-path")
                         : finding->wants_copy ? json_string("copy")
@@ -103,10 +98,10 @@ json_t *em_world_json(const struct em_world *world)
     json_object_set_new(object, "kind", json_string(world->kind));
     json_object_set_new(object, "libc", json_string(world->libc == EM_LIBC_MUSL ? "musl" : "glibc"));
     json_object_set_new(object, "version", json_sprintf("%u.%u", world->libc_major, world->libc_minor));
-    json_object_set_new(object, "interpreter", string_or_null(world->interpreter));
+    json_object_set_new(object, "interpreter", em_json_string(world->interpreter));
     json_object_set_new(object, "system_dirs", directories);
     json_object_set_new(object, "cache", json_boolean(world->has_cache));
-    json_object_set_new(object, "ld_library_path", string_or_null(world->ld_library_path));
+    json_object_set_new(object, "ld_library_path", em_json_string(world->ld_library_path));
     return object;
 }
 
@@ -117,6 +112,6 @@ json_t *em_target_json(const struct em_env *env)
     em_vec_each (struct em_distribution *, distribution, &env->distributions)
         json_array_append_new(distributions,
                               json_pack("{s:s, s:s?}", "name", (*distribution)->name, "version", (*distribution)->version));
-    return json_pack("{s:s, s:s, s:o, s:I}", "path", env->given, "kind", em_env_kind_name(env->kind), "distributions",
-                     distributions, "objects", (json_int_t)env->objects.count);
+    return json_pack("{s:o, s:s, s:o, s:I}", "path", em_json_string(env->given), "kind", em_env_kind_name(env->kind),
+                     "distributions", distributions, "objects", (json_int_t)env->objects.count);
 }

@@ -26,6 +26,17 @@ static int survey_wheel(struct em_survey *survey, struct em_options *options, co
     return r;
 }
 
+/* A repair that is under way, or was cut off: what is read now lies between two states. Only who writes may take it back. */
+static void warn_of_unfinished(const struct em_survey *survey, struct em_arena *arena)
+{
+    const char *journal = em_path_join(arena, survey->env.path, ".elfmend/txn/journal");
+    struct em_node node;
+
+    if (journal && em_tree_stat_link(survey->tree, journal, &node) == 0)
+        em_warn("%s: a repair is under way here, or was cut off; the next `elfmend fix` or `undo` takes back what was begun",
+                survey->target);
+}
+
 int em_survey_run(struct em_survey *survey, struct em_options *options, const char *target, struct em_error *error)
 {
     struct em_gpus gpus = { 0 };
@@ -38,6 +49,8 @@ int em_survey_run(struct em_survey *survey, struct em_options *options, const ch
     r = em_tree_disk(&survey->tree, options->root, error);
     if (r == EM_OK && !wheel)
         r = em_env_read(&survey->env, options->arena, survey->tree, target, error);
+    if (r == EM_OK && !wheel && !options->quiet)
+        warn_of_unfinished(survey, options->arena);
     if (r == EM_OK)
         r = em_options_world(options, &survey->tree, &survey->world, survey->env.python, error);
     if (r == EM_OK)

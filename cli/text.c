@@ -19,6 +19,13 @@ int em_report_error(const struct em_error *error)
     return EM_EXIT_FAILED;
 }
 
+int em_report_failure(struct em_error *error, int code)
+{
+    if (error->code == EM_OK)
+        em_fail(error, (enum em_err)code, NULL, "%s", em_err_name((enum em_err)code));
+    return em_report_error(error);
+}
+
 void em_warn(const char *format, ...)
 {
     va_list args;

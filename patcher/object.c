@@ -92,16 +92,19 @@ static void read_properties(struct em_object *object, const struct em_image *ima
     }
 }
 
-/* Notes that make no sense end the segment quietly: no loader reads more than the property note. */
-static int read_notes(struct em_object *object, struct em_image *image, const struct em_phdr *phdr, struct em_error *error)
+/* Notes that make no sense end the segment quietly: no loader reads more than the property note. left is what may still be read of
+ * this object: segments may overlap, and four thousand of them would read the file as often. */
+static int read_notes(struct em_object *object, struct em_image *image, const struct em_phdr *phdr, uint64_t *left,
+                      struct em_error *error)
 {
     uint64_t align = phdr->align == 8 ? 8 : 4, at = 0;
     uint32_t namesz, descsz, type;
     struct em_bytes notes;
     int r;
 
-    if (phdr->filesz > MAX_NOTES || phdr->offset > image->size || phdr->filesz > image->size - phdr->offset)
+    if (phdr->filesz > *left || phdr->offset > image->size || phdr->filesz > image->size - phdr->offset)
         return EM_OK;
+    *left -= phdr->filesz;
     r = em_read_bytes(image->reader, image->arena, phdr->offset, phdr->filesz, &notes, error);
     if (r < 0)
         return r;
@@ -130,6 +133,8 @@ static int read_notes(struct em_object *object, struct em_image *image, const st
 
 static int read_segments(struct em_object *object, struct em_image *image, struct em_error *error)
 {
+    uint64_t notes_left = MAX_NOTES;
+
     for (uint32_t i = 0; i < image->phnum; i++) {
         const struct em_phdr *phdr = &image->phdrs[i];
         int r = EM_OK;
@@ -160,7 +165,7 @@ static int read_segments(struct em_object *object, struct em_image *image, struc
         case PT_GNU_STACK: object->stack = phdr->flags & PF_X ? EM_STACK_EXECUTABLE : EM_STACK_PLAIN; break;
         case PT_DYNAMIC: object->dynamic_away = !object->has_dynamic; break;
         case PT_NOTE:
-        case PT_GNU_PROPERTY: r = read_notes(object, image, phdr, error); break;
+        case PT_GNU_PROPERTY: r = read_notes(object, image, phdr, &notes_left, error); break;
         }
         if (r < 0)
             return r;

@@ -379,5 +379,10 @@ int em_journal_read(struct em_journal *journal, struct em_arena *arena, int dir,
         return em_fail(error, EM_CHANGED, EM_JOURNAL_NAME, "went away while it was read");
     if (r < 0)
         return r;
-    return em_journal_from_text(journal, arena, bytes, EM_JOURNAL_NAME, error);
+    r = em_journal_from_text(journal, arena, bytes, EM_JOURNAL_NAME, error);
+    if (r == EM_BAD_JSON && error)
+        em_fail(error, r, ".elfmend/" EM_JOURNAL_NAME,
+                "is damaged, so what was begun cannot be taken back by itself: the original files lie beside it under numbers; "
+                "put back what you need, then move .elfmend away");
+    return r;
 }

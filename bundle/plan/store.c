@@ -20,7 +20,8 @@ static const char readme[] =
     "    elfmend undo --forget   frees this directory and keeps the repair\n"
     "\n"
     "undo/NUMBER holds the original files and a journal that says where they belong. txn is there only while elfmend works,\n"
-    "or after it was interrupted; then any elfmend command on the directory above puts things right.\n"
+    "or after it was interrupted; then the next `elfmend fix`, `apply` or `undo` on the directory above takes back what was "
+    "begun.\n"
     "To keep the repair and give up going back, this directory may simply be removed, unless txn is there.\n";
 
 const char *em_store_label(const struct em_store *store, const char *path)
