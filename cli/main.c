@@ -9,12 +9,9 @@
 #endif
 
 static const struct em_command *const commands[] = {
-    &em_audit_command, &em_fix_command,     &em_apply_command, &em_undo_command,  &em_verify_command,
-    &em_trace_command, &em_explain_command, &em_show_command,  &em_patch_command, &em_doctor_command,
+    &em_audit_command,   &em_fix_command,  &em_apply_command,  &em_undo_command,  &em_verify_command, &em_trace_command,
+    &em_explain_command, &em_show_command, &em_repack_command, &em_patch_command, &em_doctor_command,
 };
-
-/* Promised by the interface and not built yet: said so, instead of "unknown command". */
-static const char *const not_built[] = { "repack" };
 
 static void print_help(FILE *stream)
 {
@@ -26,8 +23,6 @@ static void print_help(FILE *stream)
           stream);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         fprintf(stream, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
-    for (size_t i = 0; i < sizeof not_built / sizeof *not_built; i++)
-        fprintf(stream, "  %-9s (not built yet)\n", not_built[i]);
     fputs("\n`elfmend COMMAND --help` has an example and the options of each. --version prints the version.\n"
           "Exit status: 0 nothing wrong, or all mended; 1 problems remain; 2 it could not be done, and nothing has changed.\n",
           stream);
@@ -55,11 +50,6 @@ static int run(int argc, char **argv)
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(argv[1], commands[i]->name) == 0)
             return commands[i]->run(argc - 1, argv + 1);
-    for (size_t i = 0; i < sizeof not_built / sizeof *not_built; i++)
-        if (strcmp(argv[1], not_built[i]) == 0) {
-            fprintf(stderr, "elfmend: %s: not built yet\n", argv[1]);
-            return EM_EXIT_FAILED;
-        }
     fprintf(stderr, "elfmend: %s: no such command; `elfmend --help` lists them\n", argv[1]);
     return EM_EXIT_FAILED;
 }

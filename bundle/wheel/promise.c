@@ -166,50 +166,110 @@ static struct em_promise *promise_of(struct em_installed *installed, struct em_a
     return promise;
 }
 
-static int promise_file(struct em_installed *installed, struct em_arena *arena, struct em_promises *promises,
-                        const struct em_diagnosis *diagnosis, const struct em_distribution *distribution, const char *soname,
-                        bool undeclared, bool *news)
+/* An object of that name in the directory of a package that is promised. */
+static int put_library(struct em_installed *installed, struct em_arena *arena, const struct em_world *world,
+                       struct em_promise *promise, const char *directory, const char *soname, bool *news)
 {
-    char major[16];
-    const struct em_package *package = em_knowledge_package(diagnosis->knowledge, soname, major);
-    const char *choice, *requirement, *name, *directory, *path, *file;
-    struct em_promise *promise;
+    const char *file = em_path_join(arena, directory, soname);
+    const char *path = file ? em_path_join(arena, installed->site, file) : NULL;
     struct em_bytes bytes;
     struct em_node node;
-    bool declared;
     int r;
 
-    choice = package ? choose(arena, package, major, distribution, diagnosis, &declared) : NULL;
-    directory = choice ? em_package_directory(package, choice) : NULL;
-    if (!directory || (!declared && !undeclared))
-        return EM_OK;
-    name = name_of(arena, choice);
-    requirement = em_promise_requirement(arena, package, choice, major);
-    file = em_path_join(arena, directory, soname);
-    path = file ? em_path_join(arena, installed->site, file) : NULL;
-    if (!name || !requirement || !path)
-        return EM_NO_MEMORY;
-    /* What is installed is not promised: then it lacks what it should bring, and that is news for the user. */
-    if (em_env_find(diagnosis->env, name) && em_tree_stat(installed->tree, path, &node) != -ENOENT)
-        return EM_OK;
-    promise = promise_of(installed, arena, promises, name, requirement, declared);
-    if (!promise)
+    if (!path)
         return EM_NO_MEMORY;
     if (em_tree_stat(installed->tree, path, &node) == 0)
         return EM_OK;
-    r = make_object(&bytes, arena, diagnosis->world, soname);
+    r = make_object(&bytes, arena, world, soname);
     if (r == EM_OK)
         r = em_site_put_bytes(installed->tree, path, bytes);
     if (r == EM_OK)
         r = em_vec_push(arena, &promise->files, file);
     *news = true;
-    return r < 0 ? r : write_dist_info(installed, arena, promise);
+    return r;
+}
+
+/* What else comes with it, as far as the tables name it whole: libcublasLt.so.12 with libcublas.so.12. */
+static int put_company(struct em_installed *installed, struct em_arena *arena, const struct em_world *world,
+                       struct em_promise *promise, const char *directory, const struct em_package *package, const char *major)
+{
+    bool news;
+
+    em_vec_each (const char *, pattern, &package->sonames) {
+        const char *hole = strstr(*pattern, "{major}"), *soname;
+        int r;
+
+        if (!hole || strpbrk(*pattern, "*?["))
+            continue;
+        soname = em_arena_printf(arena, "%.*s%s%s", (int)(hole - *pattern), *pattern, major, hole + 7);
+        r = soname ? put_library(installed, arena, world, promise, directory, soname, &news) : EM_NO_MEMORY;
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+static bool is_in_source(struct em_arena *arena, const struct em_plan_wish *sources, const struct em_world *world,
+                         const char *soname)
+{
+    struct em_candidates found = { 0 };
+
+    if (sources)
+        em_vec_each (struct em_source *, source, &sources->sources)
+            if (em_source_find(*source, soname, world->is64, world->big_endian, world->machine, arena, &found) == 0 &&
+                found.count > 0)
+                return true;
+    return false;
+}
+
+struct promising {
+    struct em_installed *installed;
+    struct em_arena *arena;
+    struct em_promises *promises;
+    const struct em_diagnosis *diagnosis;
+    const struct em_distribution *distribution;
+    bool undeclared;
+    const struct em_plan_wish *sources;
+};
+
+static int promise_library(struct promising *promising, const char *soname, bool *news)
+{
+    struct em_arena *arena = promising->arena;
+    const struct em_world *world = promising->diagnosis->world;
+    char major[16];
+    const struct em_package *package = em_knowledge_package(promising->diagnosis->knowledge, soname, major);
+    const char *choice, *requirement, *name, *directory;
+    struct em_promise *promise;
+    bool declared, fresh = false;
+    int r;
+
+    choice = package ? choose(arena, package, major, promising->distribution, promising->diagnosis, &declared) : NULL;
+    directory = choice ? em_package_directory(package, choice) : NULL;
+    if (!directory || (!declared && !promising->undeclared) || is_in_source(arena, promising->sources, world, soname))
+        return EM_OK;
+    name = name_of(arena, choice);
+    requirement = em_promise_requirement(arena, package, choice, major);
+    if (!name || !requirement)
+        return EM_NO_MEMORY;
+    promise = promise_of(promising->installed, arena, promising->promises, name, requirement, declared);
+    if (!promise)
+        return EM_NO_MEMORY;
+    /* What is installed is not promised: then it lacks what it should bring, and that is news for the user. */
+    if (promise->files.count == 0 && em_env_find(promising->diagnosis->env, name))
+        return EM_OK;
+    r = put_library(promising->installed, arena, world, promise, directory, soname, &fresh);
+    if (r == EM_OK && fresh)
+        r = put_company(promising->installed, arena, world, promise, directory, package, major);
+    *news = *news || fresh;
+    return r < 0 || !fresh ? r : write_dist_info(promising->installed, arena, promise);
 }
 
 int em_wheel_promise(struct em_installed *installed, struct em_arena *arena, struct em_promises *promises,
                      const struct em_diagnosis *diagnosis, const struct em_distribution *distribution, bool undeclared,
-                     bool *news, struct em_error *error)
+                     const struct em_plan_wish *sources, bool *news, struct em_error *error)
 {
+    struct promising promising = { installed, arena, promises, diagnosis, distribution, undeclared, sources };
+
     *news = false;
     /* What the tables know is for 64-bit little-endian machines, as CUDA is. */
     if (!diagnosis->world->is64 || diagnosis->world->big_endian)
@@ -220,7 +280,7 @@ int em_wheel_promise(struct em_installed *installed, struct em_arena *arena, str
         if (strcmp(finding->id, "EM103") != 0 || !finding->request || finding->owner != distribution ||
             finding->severity == EM_SEVERITY_NOTE)
             continue;
-        r = promise_file(installed, arena, promises, diagnosis, distribution, finding->request, undeclared, news);
+        r = promise_library(&promising, finding->request, news);
         if (r < 0)
             return em_fail(error, r, finding->object, "cannot be shown what is promised to it");
     }

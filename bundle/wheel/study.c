@@ -54,7 +54,7 @@ int em_study_run(struct em_study *study, struct em_arena *arena, const struct em
         r = em_diagnose(&study->diagnosis, arena, &study->env, &study->world, knowledge, &options, error);
         if (r == EM_OK && study->distribution)
             r = em_wheel_promise(&study->installed, arena, &study->promises, &study->diagnosis, study->distribution,
-                                 wish->undeclared, &news, error);
+                                 wish->undeclared, wish->sources, &news, error);
         if (r < 0 || !news)
             break;
         r = read_env(study, arena, error);

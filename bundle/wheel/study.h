@@ -10,11 +10,13 @@
 #ifndef EM_BUNDLE_WHEEL_STUDY_H
 #define EM_BUNDLE_WHEEL_STUDY_H
 
+#include "bundle/plan/planner.h"
 #include "bundle/wheel/wheel.h"
 
 struct em_study_wish {
     const struct em_strings *with;
-    bool undeclared; /* see em_wheel_promise */
+    bool undeclared;                    /* see em_wheel_promise */
+    const struct em_plan_wish *sources; /* what they have is not promised; NULL: none */
     struct em_diagnose_options diagnose;
 };
 

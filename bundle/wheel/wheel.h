@@ -23,6 +23,7 @@
 #define EM_BUNDLE_WHEEL_WHEEL_H
 
 #include "bundle/diagnose/diagnose.h"
+#include "bundle/plan/planner.h"
 #include "bundle/tree/site.h"
 
 struct em_wheel {
@@ -73,10 +74,10 @@ struct em_promises {
     EM_VEC(struct em_promise *);
 };
 
-/* *news: something was promised that was not before. */
+/* What one of the sources (of the wish; NULL: none) has is not promised: it is copied. *news: something was promised that was not before. */
 int em_wheel_promise(struct em_installed *installed, struct em_arena *arena, struct em_promises *promises,
                      const struct em_diagnosis *diagnosis, const struct em_distribution *distribution, bool undeclared,
-                     bool *news, struct em_error *error);
+                     const struct em_plan_wish *sources, bool *news, struct em_error *error);
 
 /* The requirement with a bound that keeps the major: where the table has none and versions follow the soname, the soname's. */
 const char *em_promise_requirement(struct em_arena *arena, const struct em_package *package, const char *requirement,

@@ -1,0 +1,138 @@
+#include "bundle/wheel/repack.h"
+
+#include <pthread.h>
+#include <string.h>
+
+static int bad(const struct em_wheel *wheel, struct em_error *error, const char *sentence)
+{
+    return em_fail(error, EM_BAD_RECORD, wheel->given, "%s", sentence);
+}
+
+/* Signatures are not listed (binary distribution format), and not kept. */
+static bool is_signature(const char *name)
+{
+    const char *base = em_path_basename(name);
+
+    return strcmp(base, "RECORD.jws") == 0 || strcmp(base, "RECORD.p7s") == 0;
+}
+
+static int check_form(const struct em_wheel *wheel, struct em_arena *arena, struct em_error *error)
+{
+    static const char *const parts[] = { "METADATA", "WHEEL", "RECORD" };
+
+    if (!wheel->name)
+        return bad(wheel, error, "has a file name that is not NAME-VERSION(-BUILD)-PYTHON-ABI-PLATFORM.whl");
+    if (wheel->dist_infos != 1)
+        return bad(wheel, error, wheel->dist_infos ? "has several .dist-info directories" : "has no .dist-info directory");
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!em_wheel_part(wheel, arena, parts[i]))
+            return em_fail(error, EM_BAD_RECORD, wheel->given, "has no %s/%s", wheel->dist_info, parts[i]);
+    em_vec_each (const struct em_zip_member, member, em_zip_members(wheel->zip))
+        if (member->local_differs)
+            return em_fail_at(error, EM_BAD_ZIP, wheel->given, member->header,
+                              "has a member whose local header has another size or CRC than the directory: %s", member->name);
+    return EM_OK;
+}
+
+static int read_record(struct em_record *record, const struct em_wheel *wheel, struct em_arena *arena, struct em_error *error)
+{
+    struct em_zip_member *member = em_wheel_part(wheel, arena, "RECORD");
+    struct em_bytes bytes;
+    int r = em_zip_read(wheel->zip, member, arena, EM_MAX_RECORD, &bytes, error);
+
+    if (r == EM_OK)
+        r = em_record_read(record, arena, bytes, member->name, error);
+    if (r < 0)
+        return r;
+    em_vec_each (const struct em_record_row, row, &record->rows) {
+        if (!em_path_is_contained(row->path))
+            return em_fail(error, EM_BAD_RECORD, wheel->given, "has a RECORD with a path that leads out of the wheel: %s",
+                           row->path);
+        if (!em_zip_find(wheel->zip, row->path) && !is_signature(row->path))
+            return em_fail(error, EM_BAD_RECORD, wheel->given, "has a RECORD that lists what is not there: %s", row->path);
+    }
+    return EM_OK;
+}
+
+/* ---- the bytes ---- */
+
+struct check {
+    struct em_wheel *wheel;
+    const struct em_record *record;
+    pthread_mutex_t lock;
+    size_t failed; /* lowest index of a member that is not what it should be */
+    struct em_error error;
+};
+
+static int add_to_hash(void *context, const uint8_t *bytes, size_t size)
+{
+    em_hasher_add(context, bytes, size);
+    return EM_OK;
+}
+
+static int check_member(struct em_wheel *wheel, struct em_zip_member *member, const struct em_record *record,
+                        struct em_error *error)
+{
+    const struct em_record_row *row = em_record_find(record, member->name);
+    em_cleanup_hasher struct em_hasher *hasher = NULL;
+    struct em_sha256 sha256;
+    int r;
+
+    if (member->directory || is_signature(member->name))
+        return EM_OK;
+    if (!row)
+        return em_fail(error, EM_BAD_RECORD, wheel->given, "has a member that its RECORD does not list: %s", member->name);
+    if (member == em_zip_find(wheel->zip, row->path) && strcmp(em_path_basename(member->name), "RECORD") == 0 && !row->hash[0])
+        return EM_OK;
+    if (!row->has_sha256)
+        return em_fail(error, EM_BAD_RECORD, wheel->given, "has a RECORD without a SHA-256 for %s", member->name);
+    if (row->has_size && row->size != member->size)
+        return em_fail(error, EM_CHANGED, wheel->given, "has a member of %llu bytes where its RECORD says %llu: %s",
+                       (unsigned long long)member->size, (unsigned long long)row->size, member->name);
+    hasher = em_hasher_new();
+    if (!hasher)
+        return EM_NO_MEMORY;
+    r = em_zip_stream(wheel->zip, member, add_to_hash, hasher, error);
+    if (r < 0)
+        return r;
+    em_hasher_end(hasher, &sha256);
+    if (!em_sha256_equal(&sha256, &row->sha256))
+        return em_fail(error, EM_CHANGED, wheel->given, "has a member that is not what its RECORD says (SHA-256 differs): %s",
+                       member->name);
+    return EM_OK;
+}
+
+static int check_one(void *context, size_t index)
+{
+    struct check *check = context;
+    struct em_error error = EM_ERROR_INIT;
+    int r = check_member(check->wheel, &em_zip_members(check->wheel->zip)->items[index], check->record, &error);
+
+    if (r < 0) {
+        pthread_mutex_lock(&check->lock);
+        if (index < check->failed) {
+            check->failed = index;
+            check->error = error;
+        }
+        pthread_mutex_unlock(&check->lock);
+    }
+    return r;
+}
+
+int em_wheel_check(struct em_wheel *wheel, struct em_arena *arena, unsigned jobs, struct em_record *record,
+                   struct em_error *error)
+{
+    struct check check = { .wheel = wheel, .record = record, .failed = SIZE_MAX, .error = EM_ERROR_INIT };
+    int r = check_form(wheel, arena, error);
+
+    if (r == EM_OK)
+        r = read_record(record, wheel, arena, error);
+    if (r < 0)
+        return r;
+    pthread_mutex_init(&check.lock, NULL);
+    r = em_pool_each(jobs, em_zip_members(wheel->zip)->count, check_one, &check);
+    pthread_mutex_destroy(&check.lock);
+    if (r < 0 && error)
+        *error = check.error;
+    return r;
+}

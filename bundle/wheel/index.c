@@ -1,0 +1,284 @@
+#include "bundle/wheel/index.h"
+
+#include "bundle/wheel/wheel.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A file of the index that appears whole: written under another name, then renamed. */
+static int put_file(int dir, struct em_arena *arena, const char *name, const void *data, size_t size, struct em_error *error)
+{
+    const char *temporary = em_random_name(arena, ".elfmend-");
+    em_cleanup_fd int fd = -1;
+    int r;
+
+    if (!temporary)
+        return EM_NO_MEMORY;
+    fd = em_open_at(dir, temporary, O_WRONLY | O_CREAT | O_EXCL, 0644, error);
+    if (fd < 0)
+        return fd;
+    r = em_write_all(fd, data, size, name, error);
+    if (r == EM_OK)
+        r = em_fsync(fd, name, error);
+    if (r == EM_OK && renameat(dir, temporary, dir, name) < 0)
+        r = em_fail_errno(error, name, "cannot be put in place");
+    if (r < 0)
+        unlinkat(dir, temporary, 0);
+    return r;
+}
+
+static int copy_wheel(int dir, struct em_arena *arena, const struct em_wheel *wheel, struct em_error *error)
+{
+    const char *temporary = em_random_name(arena, ".elfmend-");
+    em_cleanup_fd int fd = -1;
+    struct stat in, out;
+    int r;
+
+    if (!temporary)
+        return EM_NO_MEMORY;
+    if (fstat(em_zip_fd(wheel->zip), &in) == 0 && fstatat(dir, wheel->file_name, &out, 0) == 0 && in.st_dev == out.st_dev &&
+        in.st_ino == out.st_ino)
+        return EM_OK;
+    fd = em_open_at(dir, temporary, O_RDWR | O_CREAT | O_EXCL, 0644, error);
+    if (fd < 0)
+        return fd;
+    r = em_copy_fd(em_zip_fd(wheel->zip), fd, em_zip_size(wheel->zip), wheel->given, error);
+    if (r == EM_OK)
+        r = em_fsync(fd, wheel->file_name, error);
+    if (r == EM_OK && renameat(dir, temporary, dir, wheel->file_name) < 0)
+        r = em_fail_errno(error, wheel->file_name, "cannot be put in place");
+    if (r < 0)
+        unlinkat(dir, temporary, 0);
+    return r;
+}
+
+static int open_directory(int dir, const char *name, struct em_error *error)
+{
+    if (mkdirat(dir, name, 0777) < 0 && errno != EEXIST)
+        return em_fail_errno(error, name, "cannot be made");
+    return em_open_at(dir, name, O_RDONLY | O_DIRECTORY, 0, error);
+}
+
+/* ---- pages ---- */
+
+static void add_escaped(struct em_text *text, const char *string, bool url)
+{
+    for (; *string; string++) {
+        if (url && *string == '+')
+            em_text_add(text, "%2B"); /* servers take a bare one for a space */
+        else if (strchr("&<>\"", *string))
+            em_text_printf(text, "&#%d;", *string);
+        else
+            em_text_add_bytes(text, string, 1);
+    }
+}
+
+static void begin_page(struct em_text *html, const char *title)
+{
+    em_text_add(html, "<!DOCTYPE html>\n<html>\n<head><meta name=\"pypi:repository-version\" content=\"1.1\"><title>");
+    add_escaped(html, title, false);
+    em_text_add(html, "</title></head>\n<body>\n");
+}
+
+struct project {
+    struct em_arena *arena;
+    int dir;
+    const char *path, *name;
+    struct em_text html;
+    json_t *files;
+    struct em_error *error;
+};
+
+static int hash_file(struct project *project, const char *name, char hex[EM_SHA256_HEX_SIZE], uint64_t *size)
+{
+    em_cleanup_fd int fd = em_open_at(project->dir, name, O_RDONLY, 0, project->error);
+    struct em_reader reader;
+    struct em_sha256 sha256;
+    struct stat st;
+    int r;
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0)
+        return em_fail_errno(project->error, name, "cannot be examined");
+    reader = em_reader_fd(fd, (uint64_t)st.st_size, name);
+    r = em_hash_reader(&reader, &sha256, NULL, project->error);
+    em_sha256_hex(&sha256, hex);
+    *size = (uint64_t)st.st_size;
+    return r;
+}
+
+/* Requires-Python of METADATA's headers; NULL: it has none. */
+static const char *requires_python(struct em_arena *arena, struct em_bytes metadata)
+{
+    static const char name[] = "\nRequires-Python:";
+    const char *text = em_arena_printf(arena, "\n%.*s", (int)metadata.size, (const char *)metadata.data);
+    const char *at = text ? strcasestr(text, name) : NULL, *end = text ? strstr(text, "\n\n") : NULL;
+
+    if (!at || (end && at > end))
+        return NULL;
+    at += sizeof name - 1;
+    at += strspn(at, " \t");
+    return em_arena_strndup(arena, at, strcspn(at, "\r\n"));
+}
+
+static int add_file(struct project *project, const char *name)
+{
+    char hex[EM_SHA256_HEX_SIZE], metadata_hex[EM_SHA256_HEX_SIZE];
+    const char *metadata = em_arena_printf(project->arena, "%s.metadata", name), *python;
+    struct em_bytes bytes;
+    uint64_t size, metadata_size;
+    json_t *file;
+    int r;
+
+    if (!metadata)
+        return EM_NO_MEMORY;
+    r = hash_file(project, name, hex, &size);
+    if (r == EM_OK)
+        r = hash_file(project, metadata, metadata_hex, &metadata_size);
+    if (r == EM_OK)
+        r = em_read_file_at(project->dir, metadata, EM_MAX_METADATA, project->arena, &bytes, project->error);
+    if (r < 0)
+        return r;
+    python = requires_python(project->arena, bytes);
+    em_text_add(&project->html, "<a href=\"");
+    add_escaped(&project->html, name, true);
+    em_text_printf(&project->html, "#sha256=%s\" data-core-metadata=\"sha256=%s\" data-dist-info-metadata=\"sha256=%s\"", hex,
+                   metadata_hex, metadata_hex);
+    if (python) {
+        em_text_add(&project->html, " data-requires-python=\"");
+        add_escaped(&project->html, python, false);
+        em_text_add(&project->html, "\"");
+    }
+    em_text_add(&project->html, ">");
+    add_escaped(&project->html, name, false);
+    em_text_add(&project->html, "</a><br>\n");
+    file = json_pack("{s:s, s:s, s:{s:s}, s:{s:s}, s:I}", "filename", name, "url", name, "hashes", "sha256", hex,
+                     "core-metadata", "sha256", metadata_hex, "size", (json_int_t)size);
+    if (python)
+        json_object_set_new(file, "requires-python", json_string(python));
+    return json_array_append_new(project->files, file) < 0 ? EM_NO_MEMORY : EM_OK;
+}
+
+static int write_json(int dir, struct em_arena *arena, json_t *document, struct em_error *error)
+{
+    char *text = json_dumps(document, JSON_INDENT(1));
+    int r = text ? put_file(dir, arena, "index.json", text, strlen(text), error) : EM_NO_MEMORY;
+
+    free(text);
+    json_decref(document);
+    return r;
+}
+
+static int write_project(struct project *project, struct em_tree *tree)
+{
+    struct em_strings names;
+    int r = em_tree_list(tree, project->arena, project->path, &names);
+
+    if (r < 0)
+        return em_fail(project->error, EM_IO, project->path, "cannot be listed");
+    begin_page(&project->html, project->name);
+    r = EM_OK;
+    em_vec_each (const char *, name, &names)
+        if (r == EM_OK && em_is_wheel_name(*name) && (*name)[0] != '.')
+            r = add_file(project, *name);
+    em_text_add(&project->html, "</body>\n</html>\n");
+    if (r == EM_OK)
+        r = project->html.failed
+                ? EM_NO_MEMORY
+                : put_file(project->dir, project->arena, "index.html", project->html.data, project->html.size, project->error);
+    if (r < 0)
+        return r;
+    return write_json(
+        project->dir, project->arena,
+        json_pack("{s:{s:s}, s:s, s:O}", "meta", "api-version", "1.1", "name", project->name, "files", project->files),
+        project->error);
+}
+
+static int write_top(int dir, const char *path, struct em_arena *arena, struct em_tree *tree, struct em_error *error)
+{
+    em_cleanup_text struct em_text html = { 0 };
+    json_t *projects = json_array();
+    struct em_entries entries;
+    int r = em_tree_entries(tree, arena, path, &entries);
+
+    begin_page(&html, "Simple index");
+    em_vec_each (const struct em_entry, entry, &entries) {
+        if (entry->kind != EM_NODE_DIRECTORY || entry->name[0] == '.')
+            continue;
+        em_text_add(&html, "<a href=\"");
+        add_escaped(&html, entry->name, true);
+        em_text_add(&html, "/\">");
+        add_escaped(&html, entry->name, false);
+        em_text_add(&html, "</a><br>\n");
+        json_array_append_new(projects, json_pack("{s:s}", "name", entry->name));
+    }
+    em_text_add(&html, "</body>\n</html>\n");
+    if (r < 0)
+        r = em_fail(error, EM_IO, path, "cannot be listed");
+    else
+        r = html.failed ? EM_NO_MEMORY : put_file(dir, arena, "index.html", html.data, html.size, error);
+    if (r < 0) {
+        json_decref(projects);
+        return r;
+    }
+    return write_json(dir, arena, json_pack("{s:{s:s}, s:o}", "meta", "api-version", "1.1", "projects", projects), error);
+}
+
+static int add(const char *path, int dir, struct em_arena *arena, struct em_wheel *wheel, struct em_tree *tree,
+               struct em_error *error)
+{
+    struct em_zip_member *member = em_wheel_part(wheel, arena, "METADATA");
+    const char *sidecar = em_arena_printf(arena, "%s.metadata", wheel->file_name);
+    const char *name = wheel->name ? em_normalize_name(arena, wheel->name) : NULL;
+    struct project project = { .arena = arena, .name = name, .error = error };
+    em_cleanup_fd int project_dir = -1;
+    struct em_bytes metadata;
+    int r;
+
+    if (!name || !member)
+        return em_fail(error, EM_BAD_RECORD, wheel->given, "has no name or no METADATA that an index could show");
+    project.path = em_path_join(arena, path, name);
+    if (!sidecar || !project.path)
+        return EM_NO_MEMORY;
+    r = em_zip_read(wheel->zip, member, arena, EM_MAX_METADATA, &metadata, error);
+    if (r < 0)
+        return r;
+    project_dir = project.dir = open_directory(dir, name, error);
+    if (project_dir < 0)
+        return project_dir;
+    /* The sidecar first: a page is never made of a wheel without one. */
+    r = put_file(project_dir, arena, sidecar, metadata.data, metadata.size, error);
+    if (r == EM_OK)
+        r = copy_wheel(project_dir, arena, wheel, error);
+    if (r < 0)
+        return r;
+    project.files = json_array();
+    r = write_project(&project, tree);
+    json_decref(project.files);
+    em_text_free(&project.html);
+    return r < 0 ? r : write_top(dir, path, arena, tree, error);
+}
+
+int em_index_add(const char *directory, struct em_arena *arena, const char *path, struct em_error *error)
+{
+    em_cleanup_tree struct em_tree *tree = NULL;
+    em_cleanup_free char *real = NULL;
+    em_cleanup_fd int dir = open_directory(AT_FDCWD, directory, error);
+    struct em_wheel *wheel = NULL;
+    int r;
+
+    if (dir < 0)
+        return dir;
+    real = realpath(directory, NULL);
+    if (!real)
+        return em_fail_errno(error, directory, "cannot be resolved");
+    r = em_tree_disk(&tree, NULL, error);
+    if (r == EM_OK)
+        r = em_wheel_open(&wheel, arena, path, error);
+    if (r == EM_OK)
+        r = add(real, dir, arena, wheel, tree, error);
+    em_wheel_close(wheel);
+    return r;
+}

@@ -1,0 +1,155 @@
+#include "bundle/wheel/metadata.h"
+
+#include <ctype.h>
+#include <string.h>
+
+bool em_metadata_is_local(const char *label)
+{
+    for (const char *at = label; *at; at++)
+        if (!isalnum((unsigned char)*at) && !(*at == '.' && at > label && isalnum((unsigned char)at[-1]) && at[1]))
+            return false;
+    return *label != '\0';
+}
+
+const char *em_metadata_local_version(struct em_arena *arena, const char *version, const char *label)
+{
+    const char *plus = strchr(version, '+'), *dot = strrchr(label, '.');
+    size_t stem = dot ? (size_t)(dot - label) + 1 : 0;
+
+    if (!plus)
+        return em_arena_printf(arena, "%s+%s", version, label);
+    /* "mend." and a number at the end: one more than that. */
+    if (stem > 0) {
+        for (const char *at = plus + 1; (at = strchr(at, label[0])) != NULL; at++) {
+            char *end;
+            unsigned long number;
+
+            if (strncmp(at, label, stem) != 0 || (at[-1] != '+' && at[-1] != '.') || !isdigit((unsigned char)at[stem]))
+                continue;
+            number = strtoul(at + stem, &end, 10);
+            if (*end == '\0')
+                return em_arena_printf(arena, "%.*s%lu", (int)(at + stem - version), version, number + 1);
+        }
+    }
+    return em_arena_printf(arena, "%s.%s", version, label);
+}
+
+struct lines {
+    const char *at, *end;
+};
+
+/* The next line with its end; false behind the last. */
+static bool next_line(struct lines *lines, const char **line, size_t *size)
+{
+    const char *stop;
+
+    if (lines->at == lines->end)
+        return false;
+    *line = lines->at;
+    stop = memchr(lines->at, '\n', (size_t)(lines->end - lines->at));
+    lines->at = stop ? stop + 1 : lines->end;
+    *size = (size_t)(lines->at - *line);
+    return true;
+}
+
+static bool is_header(const char *line, size_t size, const char *name)
+{
+    size_t length = strlen(name);
+
+    return size > length && strncasecmp(line, name, length) == 0 && line[length] == ':';
+}
+
+static bool is_empty(const char *line, size_t size)
+{
+    return size == 0 || line[0] == '\n' || (size > 1 && line[0] == '\r' && line[1] == '\n');
+}
+
+static int finish(struct em_bytes *edited, struct em_arena *arena, struct em_text *text)
+{
+    if (text->failed)
+        return EM_NO_MEMORY;
+    *edited = (struct em_bytes){ (const uint8_t *)em_arena_strndup(arena, text->data ? text->data : "", text->size),
+                                 text->size };
+    return edited->data ? EM_OK : EM_NO_MEMORY;
+}
+
+/* Lines that stand behind the last header of that name, or behind all headers: bytes of text before them. */
+static size_t place_behind(struct em_bytes bytes, const char *name)
+{
+    struct lines lines = { (const char *)bytes.data, (const char *)bytes.data + bytes.size };
+    const char *line;
+    size_t size, place = 0, end = 0;
+    bool inside = false;
+
+    while (next_line(&lines, &line, &size) && !is_empty(line, size)) {
+        /* A continued line belongs to the header before it. */
+        inside = line[0] == ' ' || line[0] == '\t' ? inside : is_header(line, size, name);
+        end = (size_t)(lines.at - (const char *)bytes.data);
+        if (inside)
+            place = end;
+    }
+    return place ? place : end;
+}
+
+int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata, const char *version,
+                     const struct em_strings *requirements)
+{
+    struct lines lines = { (const char *)metadata.data, (const char *)metadata.data + metadata.size };
+    em_cleanup_text struct em_text text = { 0 };
+    size_t place = place_behind(metadata, "Requires-Dist"), size;
+    bool headers = true, versioned = false;
+    const char *line, *line_end = memmem(metadata.data, metadata.size, "\r\n", 2) ? "\r\n" : "\n";
+
+    while (next_line(&lines, &line, &size)) {
+        headers = headers && !is_empty(line, size);
+        if (headers && version && !versioned && is_header(line, size, "Version")) {
+            em_text_printf(&text, "Version: %s%s", version, line_end);
+            versioned = true;
+        } else {
+            em_text_add_bytes(&text, line, size);
+        }
+        if ((size_t)(lines.at - (const char *)metadata.data) != place)
+            continue;
+        if (size > 0 && line[size - 1] != '\n')
+            em_text_add(&text, line_end);
+        em_vec_each (const char *, requirement, requirements)
+            em_text_printf(&text, "Requires-Dist: %s%s", *requirement, line_end);
+    }
+    return finish(edited, arena, &text);
+}
+
+int em_metadata_set_build(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build)
+{
+    struct lines lines = { (const char *)wheel.data, (const char *)wheel.data + wheel.size };
+    em_cleanup_text struct em_text text = { 0 };
+    size_t place = place_behind(wheel, "Tag"), size;
+    const char *line;
+
+    while (next_line(&lines, &line, &size)) {
+        if (!is_header(line, size, "Build"))
+            em_text_add_bytes(&text, line, size);
+        if ((size_t)(lines.at - (const char *)wheel.data) == place)
+            em_text_printf(&text, "%sBuild: %s\n", line[size - 1] == '\n' ? "" : "\n", build);
+    }
+    return finish(edited, arena, &text);
+}
+
+void em_metadata_add_row(struct em_text *record, const char *path, const struct em_sha256 *sha256, uint64_t size)
+{
+    char digest[EM_SHA256_BASE64_SIZE];
+
+    if (strpbrk(path, ",\"\r\n")) {
+        em_text_add(record, "\"");
+        for (const char *at = path; *at; at++)
+            em_text_printf(record, *at == '"' ? "\"\"" : "%c", *at);
+        em_text_add(record, "\"");
+    } else {
+        em_text_add(record, path);
+    }
+    if (!sha256) {
+        em_text_add(record, ",,\n");
+        return;
+    }
+    em_sha256_base64(sha256, digest);
+    em_text_printf(record, ",sha256=%s,%llu\n", digest, (unsigned long long)size);
+}

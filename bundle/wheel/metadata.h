@@ -1,0 +1,27 @@
+/* metadata.h: the words of a wheel that a repair changes: its version, what it requires, its names.
+ *
+ * Headers are edited line by line and keep everything else as it was spelled (core metadata; binary distribution format): readers
+ * compare, and the description behind the headers is not ours.
+ * Results are made in the arena; NULL: no memory.
+ */
+#ifndef EM_BUNDLE_WHEEL_METADATA_H
+#define EM_BUNDLE_WHEEL_METADATA_H
+
+#include "base/base.h"
+
+/* "4.6.0" with "mend.1" is "4.6.0+mend.1"; "1+cu12" is "1+cu12.mend.1"; "1+mend.1", whose label is there already, "1+mend.2". */
+const char *em_metadata_local_version(struct em_arena *arena, const char *version, const char *label);
+/* Letters, digits and single dots between (PEP 440, "Local version identifiers"). */
+bool em_metadata_is_local(const char *label);
+
+/* METADATA with another version (NULL: the same) and further requirements, behind those there are. */
+int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata, const char *version,
+                     const struct em_strings *requirements);
+
+/* WHEEL with a build tag. */
+int em_metadata_set_build(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build);
+
+/* A row of RECORD: quoted where it must be. */
+void em_metadata_add_row(struct em_text *record, const char *path, const struct em_sha256 *sha256, uint64_t size);
+
+#endif

@@ -1,0 +1,297 @@
+#include "bundle/wheel/repack.h"
+
+#include "bundle/wheel/metadata.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct run {
+    struct em_repack *result;
+    struct em_arena *arena;
+    const struct em_repack_wish *wish;
+    struct em_error *error;
+    struct em_record record;
+    const char *new_version, *new_dist_info;
+    char *output; /* wish->output, absolute */
+};
+
+static char *absolute_path(struct em_arena *arena, const char *path)
+{
+    em_cleanup_free char *real = realpath(path, NULL);
+
+    return real ? em_arena_strdup(arena, real) : NULL;
+}
+
+/* ---- what METADATA gains ---- */
+
+static bool is_required(const struct run *run, const char *name)
+{
+    em_vec_each (const struct em_requirement, requirement, &run->result->study.distribution->requirements)
+        if (!requirement->has_extra && strcmp(requirement->name, name) == 0)
+            return true;
+    return false;
+}
+
+static int require(struct run *run, const char *requirement)
+{
+    em_vec_each (const char *, known, &run->result->requirements)
+        if (strcmp(*known, requirement) == 0)
+            return EM_OK;
+    return em_vec_push(run->arena, &run->result->requirements, requirement);
+}
+
+/* A path that some step writes leads there. */
+static bool is_used(const struct run *run, const char *file)
+{
+    const char *directory = em_path_dirname(run->arena, file);
+
+    em_vec_each (const struct em_step, step, &run->result->plan.steps) {
+        const char *at = step->value && directory ? strstr(step->value, directory) : NULL;
+
+        if (at && (at[strlen(directory)] == ':' || at[strlen(directory)] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* A distribution that is installed beside the wheel, with a bound that keeps its major. */
+static const char *requirement_of(struct run *run, const struct em_finding *finding)
+{
+    const struct em_distribution *owner = finding->provider->owner;
+    char major[16];
+    const struct em_package *package = em_knowledge_package(run->wish->knowledge, finding->request, major);
+    size_t digits = strspn(owner->version, "0123456789");
+
+    if (package)
+        em_vec_each (const struct em_package_choice, choice, &package->choices) {
+            size_t length = strlen(owner->normalized);
+
+            if (strcmp(choice->major, major) == 0 && strncmp(choice->requirement, owner->normalized, length) == 0 &&
+                (choice->requirement[length] == '\0' || strchr("<>=~!", choice->requirement[length])))
+                return em_promise_requirement(run->arena, package, choice->requirement, major);
+        }
+    if (digits == 0)
+        return owner->normalized;
+    return em_arena_printf(run->arena, "%s>=%s,<%lu", owner->normalized, owner->version, strtoul(owner->version, NULL, 10) + 1);
+}
+
+static int collect_requirements(struct run *run)
+{
+    const struct em_study *study = &run->result->study;
+
+    em_vec_each (struct em_promise *, promise, &study->promises) {
+        if ((*promise)->declared || (*promise)->files.count == 0 || !is_used(run, (*promise)->files.items[0]))
+            continue;
+        if (require(run, (*promise)->requirement) < 0)
+            return EM_NO_MEMORY;
+    }
+    em_vec_each (const struct em_finding, finding, &study->diagnosis.findings) {
+        const struct em_distribution *owner = finding->provider ? finding->provider->owner : NULL;
+        const char *requirement;
+
+        if (!owner || owner == study->distribution || is_required(run, owner->normalized) || !finding->request ||
+            strstr(owner->dist_info, "-promised.dist-info"))
+            continue;
+        if (!is_used(run, em_path_after(finding->provider->path, study->installed.site)))
+            continue;
+        requirement = requirement_of(run, finding);
+        if (!requirement || require(run, requirement) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+/* ---- names ---- */
+
+static int choose_names(struct run *run)
+{
+    const struct em_wheel *wheel = run->result->wheel;
+    const char *version = wheel->version, *build = run->wish->build ? run->wish->build : wheel->build;
+    size_t length = strlen(wheel->dist_info), old = strlen(wheel->version);
+
+    if (run->wish->local) {
+        run->new_version = version = em_metadata_local_version(run->arena, wheel->version, run->wish->local);
+        if (!version)
+            return EM_NO_MEMORY;
+        /* "x-1.dist-info" keeps its spelling of the name; one that has another version altogether takes the file's. */
+        if (length > old + 11 && strncmp(wheel->dist_info + length - 10 - old, wheel->version, old) == 0 &&
+            wheel->dist_info[length - 11 - old] == '-')
+            run->new_dist_info = em_arena_printf(run->arena, "%.*s%s.dist-info", (int)(length - 10 - old), wheel->dist_info,
+                                                 version);
+        else
+            run->new_dist_info = em_arena_printf(run->arena, "%s-%s.dist-info", wheel->name, version);
+        if (!run->new_dist_info)
+            return EM_NO_MEMORY;
+    }
+    run->result->file_name = em_arena_printf(run->arena, "%s-%s%s%s-%s.whl", wheel->name, version, build ? "-" : "",
+                                             build ? build : "", wheel->tags);
+    run->result->path = run->result->file_name
+                            ? em_path_join(run->arena, run->wish->output ? run->wish->output : ".", run->result->file_name)
+                            : NULL;
+    return run->result->path ? EM_OK : EM_NO_MEMORY;
+}
+
+/* ---- the plan ---- */
+
+static int look(struct run *run)
+{
+    struct em_repack *result = run->result;
+    struct em_study_wish wish = { .with = run->wish->with, .undeclared = true };
+
+    /* What a source has is copied; what none has will be required. */
+    if (run->wish->plan.strategy != EM_STRATEGY_PATH)
+        wish.sources = &run->wish->plan;
+
+    return em_study_run(&result->study, run->arena, result->wheel, run->wish->world, run->wish->knowledge, &wish, run->error);
+}
+
+static int decide(struct run *run)
+{
+    struct em_repack *result = run->result;
+    struct em_plan_wish wish = run->wish->plan;
+    int r;
+
+    if (!result->study.distribution)
+        return em_fail(run->error, EM_BAD_RECORD, result->wheel->given, "has a .dist-info that is no distribution's");
+    wish.only = result->study.distribution;
+    /* Only what no source has was promised: there a path is meant, whatever else is copied. */
+    if (wish.strategy == EM_STRATEGY_COPY && run->wish->with->count == 0)
+        wish.strategy = EM_STRATEGY_AUTO;
+    r = em_plan_make(&result->plan, run->arena, &result->study.diagnosis, &wish, run->error);
+    if (r == EM_OK)
+        r = collect_requirements(run);
+    return r < 0 ? r : choose_names(run);
+}
+
+/* ---- writing ---- */
+
+static int prove(struct run *run, const char *path)
+{
+    struct em_repack *result = run->result;
+    struct em_study_wish wish = { .with = run->wish->with };
+    size_t wanted = 0, errors = 0;
+    int r = em_wheel_open(&result->proof_wheel, run->arena, path, run->error);
+
+    if (r < 0)
+        return r;
+    /* Shown, and laid out, under the name that it gets. */
+    result->proof_wheel->given = result->path;
+    result->proof_wheel->absolute = em_path_join(run->arena, run->output, result->file_name);
+    if (!result->proof_wheel->absolute)
+        return EM_NO_MEMORY;
+    r = em_study_run(&result->proof, run->arena, result->proof_wheel, run->wish->world, run->wish->knowledge, &wish,
+                     run->error);
+    if (r < 0)
+        return r;
+    em_vec_each (const char *, line, &result->plan.after)
+        wanted += strstr(*line, " error ") != NULL;
+    em_vec_each (const struct em_finding, finding, &result->proof.diagnosis.findings)
+        errors += finding->severity == EM_SEVERITY_ERROR;
+    if (errors > wanted)
+        return em_fail(run->error, EM_REFUSED, result->wheel->given,
+                       "would have %zu errors once repacked where the plan expects %zu: nothing was written", errors, wanted);
+    return EM_OK;
+}
+
+static int write_wheel(struct run *run, int fd, const char *path)
+{
+    struct em_rewrite rewrite = { .arena = run->arena,
+                                  .wheel = run->result->wheel,
+                                  .record = &run->record,
+                                  .plan = &run->result->plan,
+                                  .requirements = &run->result->requirements,
+                                  .wish = run->wish,
+                                  .new_version = run->new_version,
+                                  .new_dist_info = run->new_dist_info,
+                                  .dropped = &run->result->dropped };
+    struct em_reader whole;
+    struct stat st;
+    int r = em_rewrite(&rewrite, fd, run->result->path, run->error);
+
+    if (r == EM_OK)
+        r = em_fsync(fd, run->result->path, run->error);
+    if (r == EM_OK)
+        r = prove(run, path);
+    if (r < 0)
+        return r;
+    if (fstat(fd, &st) < 0)
+        return em_fail_errno(run->error, run->result->path, "cannot be examined");
+    run->result->size = (uint64_t)st.st_size;
+    whole = em_reader_fd(fd, run->result->size, run->result->path);
+    return em_hash_reader(&whole, &run->result->sha256, NULL, run->error);
+}
+
+/* The input is never touched, whatever it and the result are called. */
+static int spare_input(struct run *run, int output)
+{
+    struct stat in, out;
+
+    if (fstat(em_zip_fd(run->result->wheel->zip), &in) < 0)
+        return em_fail_errno(run->error, run->result->wheel->given, "cannot be examined");
+    if (fstatat(output, run->result->file_name, &out, 0) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+        return em_fail(run->error, EM_REFUSED, run->result->path,
+                       "is the wheel itself: name another directory, or another version");
+    return EM_OK;
+}
+
+/* In a hidden directory beside its place, so that nobody takes half a wheel for one. */
+static int place_wheel(struct run *run)
+{
+    const struct em_repack_wish *wish = run->wish;
+    const char *name = em_random_name(run->arena, ".elfmend-"), *base = run->result->file_name;
+    const char *path = name ? em_arena_printf(run->arena, "%s/%s/%s", wish->output, name, base) : NULL;
+    em_cleanup_fd int output = em_open_at(AT_FDCWD, wish->output, O_RDONLY | O_DIRECTORY, 0, run->error);
+    em_cleanup_fd int hidden = -1;
+    em_cleanup_fd int fd = -1;
+    int r;
+
+    if (output < 0)
+        return output;
+    run->output = absolute_path(run->arena, wish->output);
+    if (!path || !run->output)
+        return EM_NO_MEMORY;
+    r = spare_input(run, output);
+    if (r < 0)
+        return r;
+    if (mkdirat(output, name, 0700) < 0)
+        return em_fail_errno(run->error, wish->output, "cannot be written to");
+    hidden = em_open_at(output, name, O_RDONLY | O_DIRECTORY, 0, run->error);
+    fd = hidden < 0 ? -1 : em_open_at(hidden, base, O_RDWR | O_CREAT | O_EXCL, 0644, run->error);
+    r = hidden < 0 ? hidden : fd < 0 ? fd : write_wheel(run, fd, path);
+    if (r == EM_OK && renameat(hidden, base, output, base) < 0)
+        r = em_fail_errno(run->error, run->result->path, "cannot be put in place");
+    if (r < 0 && hidden >= 0)
+        unlinkat(hidden, base, 0);
+    unlinkat(output, name, AT_REMOVEDIR);
+    if (r == EM_OK)
+        r = em_fsync(output, wish->output, run->error);
+    run->result->written = r == EM_OK;
+    return r;
+}
+
+int em_repack(struct em_repack *result, struct em_arena *arena, const char *path, const struct em_repack_wish *wish,
+              struct em_error *error)
+{
+    struct run run = { .result = result, .arena = arena, .wish = wish, .error = error };
+    int r;
+
+    *result = (struct em_repack){ 0 };
+    r = em_wheel_open(&result->wheel, arena, path, error);
+    if (r == EM_OK)
+        r = em_wheel_check(result->wheel, arena, wish->jobs, &run.record, error);
+    if (r == EM_OK)
+        r = look(&run);
+    if (r == EM_OK)
+        r = decide(&run);
+    if (r < 0 || result->plan.steps.count == 0 || wish->dry_run)
+        return r;
+    return place_wheel(&run);
+}
+
+void em_repack_free(struct em_repack *result)
+{
+    em_study_free(&result->proof);
+    em_wheel_close(result->proof_wheel);
+    em_study_free(&result->study);
+    em_wheel_close(result->wheel);
+}

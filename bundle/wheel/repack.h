@@ -1,0 +1,78 @@
+/* repack.h: a wheel in, a repaired wheel out.
+ *
+ *     r = em_repack(&result, arena, "x.whl", &wish, error)
+ *
+ * The line is that of `fix` with a wheel at both ends: the wheel is held to the rules and to its own RECORD, diagnosed as it would be
+ * installed, planned for by the one planner, and written anew into a hidden directory in wish.output; what was written is diagnosed
+ * as installed again, and only then gets its name. Members that the plan leaves alone are copied as they are packed. The input is
+ * never written to. On every error the output directory is as it was.
+ *
+ * What the path strategy leans on is promised by the tables (wheel.h) or installed beside the wheel, and becomes a requirement in
+ * METADATA unless it is one.
+ *
+ * The same input gives the same bytes: nothing of the clock, the umask, the locale, the number of threads or the file system goes in.
+ * Times are the members' own, or SOURCE_DATE_EPOCH's.
+ *
+ * Errors: those of em_zip_open, EM_BAD_RECORD, EM_CHANGED for a member that is not what RECORD says, EM_REFUSED for a result that
+ * would not pass, EM_IO.
+ */
+#ifndef EM_BUNDLE_WHEEL_REPACK_H
+#define EM_BUNDLE_WHEEL_REPACK_H
+
+#include "bundle/plan/planner.h"
+#include "bundle/wheel/study.h"
+
+struct em_repack_wish {
+    const char *output; /* a directory that is there */
+    const char *local;  /* label; NULL: none */
+    const char *build;  /* build tag; NULL: none */
+    const struct em_strings *with;
+    const struct em_world *world; /* over this machine */
+    const struct em_knowledge *knowledge;
+    struct em_plan_wish plan; /* strategy, tag, sources, pins */
+    unsigned jobs;
+    int64_t epoch; /* SOURCE_DATE_EPOCH; below 0: the members' own times */
+    bool dry_run;  /* stop behind the plan */
+};
+
+struct em_repack {
+    struct em_wheel *wheel;
+    struct em_study study; /* as it was */
+    struct em_plan plan;
+    struct em_strings requirements; /* that METADATA gained */
+    struct em_strings dropped;      /* members that the new wheel must not have: signatures */
+
+    bool written;          /* false: nothing to do, or a dry run */
+    const char *file_name; /* of the result */
+    const char *path;
+    uint64_t size;
+    struct em_sha256 sha256;
+    struct em_wheel *proof_wheel;
+    struct em_study proof; /* as it is; valid if written */
+};
+
+int em_repack(struct em_repack *result, struct em_arena *arena, const char *path, const struct em_repack_wish *wish,
+              struct em_error *error);
+void em_repack_free(struct em_repack *result); /* after errors too */
+
+/* ---- check.c: what a wheel must be before it is rewritten ---- */
+
+/* Names, .dist-info, RECORD, METADATA, WHEEL, headers; and every byte against RECORD. record lives in arena. */
+int em_wheel_check(struct em_wheel *wheel, struct em_arena *arena, unsigned jobs, struct em_record *record,
+                   struct em_error *error);
+
+/* ---- rewrite.c: the new archive, private to the room ---- */
+
+struct em_rewrite {
+    struct em_arena *arena;
+    const struct em_wheel *wheel;
+    const struct em_record *record;
+    const struct em_plan *plan;
+    const struct em_strings *requirements;
+    const struct em_repack_wish *wish;
+    const char *new_version, *new_dist_info; /* NULL: as they are */
+    struct em_strings *dropped;
+};
+int em_rewrite(struct em_rewrite *rewrite, int fd, const char *label, struct em_error *error);
+
+#endif

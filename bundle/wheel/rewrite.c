@@ -1,0 +1,386 @@
+#include "bundle/wheel/compress.h"
+#include "bundle/wheel/metadata.h"
+#include "bundle/wheel/pack.h"
+#include "bundle/wheel/repack.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* From this size on a changed member is spliced; below, libdeflate has the whole done as fast. */
+#define SPLICE_FROM ((uint64_t)4 << 20)
+
+/* One member of the new wheel: an old one as it is, an old one patched, a file from elsewhere, or text of ours. */
+struct part {
+    const char *name; /* in the new wheel */
+    struct em_zip_member *member;
+    const struct em_step *step; /* set-path on member, or copy */
+    struct em_bytes text;       /* data NULL: none */
+    bool in_dist_info, is_record;
+
+    struct em_sha256 sha256;
+    bool has_sha256; /* false: the old RECORD's row holds */
+    uint64_t size;
+};
+
+struct work {
+    struct em_rewrite *rewrite;
+    struct em_error *error;
+    struct em_pack pack;
+    struct em_scratch scratch;
+    struct {
+        EM_VEC(struct part);
+    } parts;
+    const char *data_dir, *new_data_dir; /* "x-1.data/", with the slash; NULL: not renamed */
+    uint16_t dos_time, dos_date;         /* for what is new */
+};
+
+/* ---- what goes in ---- */
+
+/* Rows of a date that DOS can say: 1980 to 2107, even seconds (APPNOTE 4.4.6). */
+static void dos_of(int64_t seconds, uint16_t *date, uint16_t *time)
+{
+    const int64_t first = INT64_C(315532800), last = INT64_C(4354819198);
+    time_t at = (time_t)(seconds < first ? first : seconds > last ? last : seconds);
+    struct tm tm;
+
+    gmtime_r(&at, &tm);
+    *date = (uint16_t)((tm.tm_year - 80) << 9 | (tm.tm_mon + 1) << 5 | tm.tm_mday);
+    *time = (uint16_t)(tm.tm_hour << 11 | tm.tm_min << 5 | tm.tm_sec / 2);
+}
+
+static const char *renamed(struct work *work, const char *name)
+{
+    const struct em_rewrite *rewrite = work->rewrite;
+    size_t length = strlen(rewrite->wheel->dist_info);
+
+    if (rewrite->new_dist_info && strncmp(name, rewrite->wheel->dist_info, length) == 0 && name[length] == '/')
+        return em_arena_printf(rewrite->arena, "%s%s", rewrite->new_dist_info, name + length);
+    length = work->data_dir ? strlen(work->data_dir) : 0;
+    if (length && strncmp(name, work->data_dir, length) == 0)
+        return em_arena_printf(rewrite->arena, "%s%s", work->new_data_dir, name + length);
+    return name;
+}
+
+static bool is_signature(const char *name)
+{
+    const char *base = em_path_basename(name);
+
+    return strcmp(base, "RECORD.jws") == 0 || strcmp(base, "RECORD.p7s") == 0;
+}
+
+/* The step that changes a member: steps name files where they are installed. */
+static const struct em_step *step_for(struct work *work, const char *name)
+{
+    const struct em_rewrite *rewrite = work->rewrite;
+    const char *place = em_site_member_path(rewrite->arena, name, rewrite->wheel->python);
+
+    em_vec_each (const struct em_step, step, &rewrite->plan->steps)
+        if (place && step->kind == EM_STEP_SET_PATH && strcmp(step->path, place) == 0)
+            return step;
+    return NULL;
+}
+
+static int edit_text(struct work *work, struct part *part)
+{
+    const struct em_rewrite *rewrite = work->rewrite;
+    const char *base = em_path_basename(part->name);
+    bool build = rewrite->wish->build && strcmp(base, "WHEEL") == 0;
+    bool metadata = strcmp(base, "METADATA") == 0 && (rewrite->new_version || rewrite->requirements->count > 0);
+    struct em_bytes bytes;
+    int r;
+
+    if (part->member != em_wheel_part(rewrite->wheel, rewrite->arena, base) || (!build && !metadata))
+        return EM_OK;
+    r = em_zip_read(rewrite->wheel->zip, part->member, rewrite->arena, EM_MAX_METADATA, &bytes, work->error);
+    if (r < 0)
+        return r;
+    return build ? em_metadata_set_build(&part->text, rewrite->arena, bytes, rewrite->wish->build)
+                 : em_metadata_edit(&part->text, rewrite->arena, bytes, rewrite->new_version, rewrite->requirements);
+}
+
+static int add_member(struct work *work, struct em_zip_member *member)
+{
+    const struct em_rewrite *rewrite = work->rewrite;
+    size_t length = strlen(rewrite->wheel->dist_info);
+    struct part part = { .member = member, .size = member->size };
+    int r;
+
+    /* Directories say nothing that files do not; signatures sign what is no longer so. */
+    if (member->directory)
+        return EM_OK;
+    if (is_signature(member->name))
+        return em_vec_push(rewrite->arena, rewrite->dropped, member->name);
+    part.name = renamed(work, member->name);
+    if (!part.name)
+        return EM_NO_MEMORY;
+    part.in_dist_info = strncmp(member->name, rewrite->wheel->dist_info, length) == 0 && member->name[length] == '/';
+    part.is_record = part.in_dist_info && strcmp(member->name + length, "/RECORD") == 0;
+    part.step = step_for(work, member->name);
+    r = part.in_dist_info ? edit_text(work, &part) : EM_OK;
+    return r < 0 ? r : em_vec_push(rewrite->arena, &work->parts, part);
+}
+
+/* Payload as it was ordered, then what is new, then .dist-info, RECORD last (binary distribution format, "Recommended archiver
+ * features"). New files are in the order of the plan, which is that of their requests, not of a directory. */
+static int rank(const struct part *part)
+{
+    return part->is_record ? 3 : part->in_dist_info ? 2 : part->member ? 0 : 1;
+}
+
+static int collect(struct work *work)
+{
+    struct em_rewrite *rewrite = work->rewrite;
+    size_t count;
+    struct part *ordered;
+    int r;
+
+    em_vec_each (struct em_zip_member, member, em_zip_members(rewrite->wheel->zip)) {
+        r = add_member(work, member);
+        if (r < 0)
+            return r;
+    }
+    em_vec_each (const struct em_step, step, &rewrite->plan->steps) {
+        struct part part = { .name = step->path, .step = step };
+
+        if (step->kind == EM_STEP_COPY && em_vec_push(rewrite->arena, &work->parts, part) < 0)
+            return EM_NO_MEMORY;
+    }
+    count = work->parts.count;
+    ordered = em_arena_array(rewrite->arena, count, sizeof *ordered);
+    if (!ordered)
+        return EM_NO_MEMORY;
+    for (int wanted = 0, at = 0; wanted < 4; wanted++)
+        em_vec_each (struct part, part, &work->parts)
+            if (rank(part) == wanted)
+                ordered[at++] = *part;
+    memcpy(work->parts.items, ordered, count * sizeof *ordered);
+    return EM_OK;
+}
+
+/* ---- one member ---- */
+
+static void describe(const struct work *work, const struct part *part, struct em_pack_member *described)
+{
+    const struct em_zip_member *member = part->member;
+    bool executable = member ? member->mode & 0111 : part->step && part->step->mode & 0111;
+
+    *described = (struct em_pack_member){ .name = part->name, .mode = S_IFREG | (executable ? 0755u : 0644u) };
+    described->dos_time = member && work->rewrite->wish->epoch < 0 ? member->dos_time : work->dos_time;
+    described->dos_date = member && work->rewrite->wish->epoch < 0 ? member->dos_date : work->dos_date;
+}
+
+static int write_same(struct work *work, struct part *part)
+{
+    struct em_pack_member described;
+
+    describe(work, part, &described);
+    described.method = part->member->method;
+    described.crc = part->member->crc;
+    described.size = part->member->size;
+    described.packed = part->member->packed;
+    return em_pack_copy(&work->pack, &described, em_zip_fd(work->rewrite->wheel->zip), part->member->data, work->error);
+}
+
+/* What is packed, checked and described: into the archive. */
+static int write_pieces(struct work *work, struct part *part, const struct em_pieces *pieces, struct em_reader *packed,
+                        uint64_t packed_size, struct em_reader *plain)
+{
+    struct em_pieced pieced = { .pieces = pieces, .packed = packed, .scratch = &work->scratch };
+    struct em_reader stream = em_pieces_reader(&pieced, packed_size);
+    struct em_pack_member described;
+    int r;
+
+    describe(work, part, &described);
+    described.method = EM_ZIP_DEFLATED;
+    described.size = part->size = plain->size;
+    described.packed = packed_size;
+    r = em_splice_check(&stream, plain, &part->sha256, &described.crc, work->error);
+    if (r < 0)
+        return r;
+    part->has_sha256 = true;
+    return em_pack_add(&work->pack, &described, &stream, work->error);
+}
+
+static int write_whole(struct work *work, struct part *part, struct em_reader *plain)
+{
+    struct em_piece piece;
+    struct em_pieces pieces = { .items = &piece, .count = 1 };
+    int r = em_compress(&piece, plain, work->rewrite->wish->jobs, &work->scratch, work->error);
+
+    return r < 0 ? r : write_pieces(work, part, &pieces, NULL, piece.size, plain);
+}
+
+/* A range of the archive, read as a file of its own. */
+struct range {
+    int fd;
+    uint64_t at;
+};
+
+static int64_t read_range(void *context, void *buffer, size_t length, uint64_t offset, struct em_error *error)
+{
+    const struct range *range = context;
+    ssize_t got;
+
+    do
+        got = pread(range->fd, buffer, length, (off_t)(range->at + offset));
+    while (got < 0 && errno == EINTR);
+    return got < 0 ? em_fail_errno(error, "wheel", "cannot be read") : got;
+}
+
+static int write_spliced(struct work *work, struct part *part, const struct em_patch *patch, struct em_reader *plain)
+{
+    struct em_zip_member *member = part->member;
+    struct range range = { em_zip_fd(work->rewrite->wheel->zip), member->data };
+    struct em_reader packed = { .read = read_range, .context = &range, .size = member->packed, .name = member->name };
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
+    struct em_changes changes = { 0 };
+    struct em_spliced spliced;
+    struct em_blocks blocks;
+    int r;
+
+    if (!scratch)
+        return EM_NO_MEMORY;
+    em_vec_each (const struct em_patch_range, range_of, &patch->ranges)
+        if (em_vec_push(scratch, &changes, ((struct em_change){ range_of->offset, range_of->offset + range_of->bytes.size })) <
+            0)
+            return EM_NO_MEMORY;
+    r = em_splice_index(&blocks, scratch, &packed, NULL, NULL, work->error);
+    if (r == EM_OK)
+        r = em_splice(&spliced, scratch, &blocks, &packed, &changes, plain, EM_SPLICE_WORTH_PERCENT, &work->scratch,
+                      work->error);
+    if (r < 0)
+        return r;
+    return spliced.worth ? write_pieces(work, part, &spliced.pieces, &packed, spliced.packed_size, plain)
+                         : write_whole(work, part, plain);
+}
+
+/* The object as the plan wants it, over where its bytes are now. */
+static int write_patched(struct work *work, struct part *part, struct em_reader *below)
+{
+    struct em_edit edit = { .kind = EM_EDIT_SET_RPATH, .value = part->step->value, .tag = part->step->tag };
+    struct em_patch patch;
+    struct em_patched patched;
+    int r;
+
+    r = em_patch_make(&patch, work->rewrite->arena, below, &edit, 1, NULL, work->error);
+    if (r < 0)
+        return r;
+    em_patched_init(&patched, below, &patch);
+    if (part->member && part->member->method == EM_ZIP_DEFLATED && part->member->size >= SPLICE_FROM)
+        return write_spliced(work, part, &patch, &patched.reader);
+    return write_whole(work, part, &patched.reader);
+}
+
+static int write_copy(struct work *work, struct part *part)
+{
+    em_cleanup_fd int fd = em_open_at(AT_FDCWD, part->step->from, O_RDONLY, 0, work->error);
+    struct em_reader reader;
+    struct em_sha256 sha256;
+    struct stat st;
+    int r;
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0)
+        return em_fail_errno(work->error, part->step->from, "cannot be examined");
+    reader = em_reader_fd(fd, (uint64_t)st.st_size, part->step->from);
+    /* What was verified when the plan was made is verified again when it is copied; as it is written, where it stays as it is. */
+    r = part->step->value ? em_hash_reader(&reader, &sha256, NULL, work->error) : write_whole(work, part, &reader);
+    if (r < 0)
+        return r;
+    if (!part->step->value)
+        sha256 = part->sha256;
+    if (!em_sha256_equal(&sha256, &part->step->sha256))
+        return em_fail(work->error, EM_CHANGED, part->step->from, "is not what it was when the plan was made");
+    return part->step->value ? write_patched(work, part, &reader) : EM_OK;
+}
+
+static int write_part(struct work *work, struct part *part)
+{
+    if (part->text.data) {
+        struct em_reader plain = em_reader_memory(&part->text, part->name);
+
+        return write_whole(work, part, &plain);
+    }
+    if (part->member && part->step) {
+        struct em_zip_place place = { work->rewrite->wheel->zip, part->member };
+        struct em_reader below = em_zip_reader(&place);
+
+        return write_patched(work, part, &below);
+    }
+    return part->member ? write_same(work, part) : write_copy(work, part);
+}
+
+/* ---- RECORD ---- */
+
+static int write_record(struct work *work, struct part *record)
+{
+    em_cleanup_text struct em_text text = { 0 };
+    struct em_reader plain;
+
+    em_vec_each (const struct part, part, &work->parts) {
+        const struct em_record_row *row = part->member ? em_record_find(work->rewrite->record, part->member->name) : NULL;
+
+        if (part->is_record)
+            em_metadata_add_row(&text, part->name, NULL, 0);
+        else
+            em_metadata_add_row(&text, part->name, part->has_sha256 ? &part->sha256 : &row->sha256, part->size);
+    }
+    if (text.failed)
+        return EM_NO_MEMORY;
+    record->text = (struct em_bytes){ (const uint8_t *)text.data, text.size };
+    plain = em_reader_memory(&record->text, record->name);
+    return write_whole(work, record, &plain);
+}
+
+static int open_scratch(struct work *work)
+{
+    FILE *file = tmpfile();
+
+    if (!file)
+        return em_fail_errno(work->error, "temporary file", "cannot be made");
+    work->scratch.fd = dup(fileno(file));
+    fclose(file);
+    return work->scratch.fd < 0 ? em_fail_errno(work->error, "temporary file", "cannot be made") : EM_OK;
+}
+
+static int write_all(struct work *work)
+{
+    struct em_rewrite *rewrite = work->rewrite;
+    struct em_zip_member *metadata = em_wheel_part(rewrite->wheel, rewrite->arena, "METADATA");
+    int r;
+
+    work->dos_date = metadata->dos_date;
+    work->dos_time = metadata->dos_time;
+    if (rewrite->wish->epoch >= 0)
+        dos_of(rewrite->wish->epoch, &work->dos_date, &work->dos_time);
+    if (rewrite->new_version) {
+        work->data_dir = em_arena_printf(rewrite->arena, "%.*s.data/", (int)strlen(rewrite->wheel->dist_info) - 10,
+                                         rewrite->wheel->dist_info);
+        work->new_data_dir = em_arena_printf(rewrite->arena, "%.*s.data/", (int)strlen(rewrite->new_dist_info) - 10,
+                                             rewrite->new_dist_info);
+        if (!work->data_dir || !work->new_data_dir)
+            return EM_NO_MEMORY;
+    }
+    r = collect(work);
+    if (r == EM_OK)
+        r = open_scratch(work);
+    em_vec_each (struct part, part, &work->parts) {
+        if (r == EM_OK)
+            r = part->is_record ? write_record(work, part) : write_part(work, part);
+    }
+    return r < 0 ? r : em_pack_finish(&work->pack, work->error);
+}
+
+int em_rewrite(struct em_rewrite *rewrite, int fd, const char *label, struct em_error *error)
+{
+    struct work work = { .rewrite = rewrite,
+                         .error = error,
+                         .pack = { .fd = fd, .arena = rewrite->arena, .label = label },
+                         .scratch = { .fd = -1 } };
+    int r = write_all(&work);
+
+    em_closep(&work.scratch.fd);
+    return r;
+}

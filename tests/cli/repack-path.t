@@ -1,0 +1,110 @@
+#!/bin/sh
+# A wheel that needs what another package brings: repacked, its RPATH leads to where that will be, METADATA requires it, and RECORD is
+# true. The same bytes come out of every run, a second repack has nothing to do, and what is wrong with a wheel is refused.
+. "$ELFMEND_TOP/tests/tap"
+"${CC:-cc}" -shared -fPIC -x c -o libcublas.so.12 -Wl,-soname,libcublas.so.12 - <<END
+int cublas(void) { return 12; }
+END
+mkdir -p w/pkg w/pkg-1.0.dist-info w/pkg-1.0.data/scripts
+"${CC:-cc}" -shared -fPIC -x c -o w/pkg/_ext.abi3.so - -L. -l:libcublas.so.12 -Wl,--no-as-needed <<END
+int cublas(void);
+int call(void) { return cublas(); }
+END
+echo 'x = 1' > w/pkg/__init__.py
+echo '#!python' > w/pkg-1.0.data/scripts/pkg-run
+printf 'Metadata-Version: 2.1\nName: pkg\nVersion: 1.0\nRequires-Dist: numpy\nSummary: x\n\nVersion: 1.0 is said here\n' > w/pkg-1.0.dist-info/METADATA
+printf 'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: cp311-abi3-linux_x86_64\n' > w/pkg-1.0.dist-info/WHEEL
+cat > pack.py <<'END'
+"""pack.py DIRECTORY WHEEL [MEMBER=TEXT...]: a wheel; MEMBER=TEXT puts other bytes than RECORD says."""
+import base64, hashlib, os, sys, zipfile
+top, wheel, *other = sys.argv[1:]
+other = dict(o.split("=", 1) for o in other)
+names = sorted(os.path.relpath(os.path.join(d, f), top) for d, _, fs in os.walk(top) for f in fs)
+record = "pkg-1.0.dist-info/RECORD"
+rows = []
+with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as z:
+    for name in names:
+        data = open(os.path.join(top, name), "rb").read()
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        rows.append(f"{name},sha256={digest},{len(data)}")
+        info = zipfile.ZipInfo(name, (2024, 5, 6, 7, 8, 10))
+        info.external_attr = (0o100755 if name.endswith(".so") else 0o100644) << 16
+        info.compress_type = zipfile.ZIP_DEFLATED
+        z.writestr(info, other.get(name, data))
+    for name in set(other) - set(names):
+        z.writestr(name, other[name])
+    z.writestr(record, "\n".join(rows + [record + ",,"]) + "\n")
+END
+cat > check.py <<'END'
+"""check.py WHEEL: what pip, uv and PyPI want of a wheel's archive and RECORD."""
+import base64, csv, hashlib, io, sys, zipfile
+z = zipfile.ZipFile(sys.argv[1])
+assert z.testzip() is None
+names = z.namelist()
+assert len(set(names)) == len(names)
+record = names[-1]
+assert record.endswith(".dist-info/RECORD"), names
+rows = list(csv.reader(io.StringIO(z.read(record).decode())))
+assert sorted(row[0] for row in rows) == sorted(names)
+for name, digest, size in rows:
+    if name == record:
+        assert (digest, size) == ("", "")
+        continue
+    data = z.read(name)
+    assert digest == "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode(), name
+    assert int(size) == len(data), name
+for info in z.infolist():
+    assert not info.flag_bits & 8 and not info.extra and info.external_attr >> 16 in (0o100644, 0o100755), info
+END
+whl=pkg-1.0-cp311-abi3-linux_x86_64.whl new=made/pkg-1.0+mend.1-cp311-abi3-linux_x86_64.whl
+python3 pack.py w $whl
+
+exits 1 "audit of the wheel: exit 1" "$ELFMEND" audit $whl
+check "... the library is nowhere, and repack is the help" grep -F "elfmend repack $whl" out
+exits 0 "verify of the wheel: exit 0" "$ELFMEND" verify $whl
+exits 1 "a dry run: problems remain" "$ELFMEND" repack --dry-run $whl
+check "... nothing is written" test ! -e made
+exits 0 "repack: exit 0" "$ELFMEND" repack $whl -o made
+check "the name has the local version" test -f $new
+check "the archive and RECORD are as validators want them" python3 check.py $new
+python3 -m zipfile -e $new unpacked
+check "the version is in METADATA and in the directory's name" grep -qx 'Version: 1.0+mend.1' unpacked/pkg-1.0+mend.1.dist-info/METADATA
+check "... the description is left alone" grep -qx 'Version: 1.0 is said here' unpacked/pkg-1.0+mend.1.dist-info/METADATA
+check "METADATA requires the package, within its major" grep -qx 'Requires-Dist: nvidia-cublas-cu12>=12,<13' unpacked/pkg-1.0+mend.1.dist-info/METADATA
+check "the scripts moved along" test -f unpacked/pkg-1.0+mend.1.data/scripts/pkg-run
+"$ELFMEND" show unpacked/pkg/_ext.abi3.so > shown
+check "the object has the path" grep -F '$ORIGIN/../nvidia/cublas/lib' shown
+mkdir -p unpacked/nvidia/cublas/lib && cp libcublas.so.12 unpacked/nvidia/cublas/lib/
+check "the real loader finds it there" python3 -c 'import ctypes; assert ctypes.CDLL("unpacked/pkg/_ext.abi3.so").call() == 12'
+
+(umask 077; TZ=Asia/Tokyo "$ELFMEND" repack -q --jobs 1 $whl -w o2)
+same "the same bytes under another umask, time zone and number of threads" $new o2/*
+exits 0 "the new wheel audits clean" "$ELFMEND" audit $new
+exits 0 "a second repack has nothing to do" "$ELFMEND" repack $new -o o3
+check "... says so" grep -F 'nothing to do' out
+check "... and writes nothing" rmdir o3
+SOURCE_DATE_EPOCH=1600000000 "$ELFMEND" repack -q $whl -o o4 --build-tag 7mend
+check "a build tag instead, in name and WHEEL" sh -c 'unzip -p o4/pkg-1.0-7mend-*.whl pkg-1.0.dist-info/WHEEL 2>/dev/null | grep -qx "Build: 7mend" || python3 -c "
+import glob, zipfile; z = zipfile.ZipFile(glob.glob(\"o4/pkg-1.0-7mend-*.whl\")[0]); assert b\"Build: 7mend\\n\" in z.read(\"pkg-1.0.dist-info/WHEEL\")"'
+check "SOURCE_DATE_EPOCH is every member's time" python3 -c 'import glob, zipfile
+assert {i.date_time for i in zipfile.ZipFile(glob.glob("o4/*.whl")[0]).infolist()} == {(2020, 9, 13, 12, 26, 40)}'
+exits 2 "--keep-name into the wheel's own directory: refused" "$ELFMEND" repack --keep-name $whl -o .
+
+"$ELFMEND" repack -q $whl -o o5 --index index
+check "an index: page, wheel, metadata" sh -c 'test -f index/pkg/index.html -a -f index/pkg/index.json && cmp o5/*.whl index/pkg/*.whl && grep -q %2Bmend index/pkg/index.html && ls index/pkg/*.metadata'
+
+mkdir bad
+python3 pack.py w bad/$whl pkg/__init__.py='x = 2'
+exits 2 "a member that is not what RECORD says: exit 2" "$ELFMEND" repack bad/$whl -o o6
+check "... names the file" grep -F pkg/__init__.py err
+check "... and writes nothing" rmdir o6
+exits 1 "verify reports it" "$ELFMEND" verify --fail-on warning bad/$whl
+python3 pack.py w bad/$whl pkg/more.py='x'
+exits 2 "a member that RECORD does not list: exit 2" "$ELFMEND" repack bad/$whl -o o6
+python3 pack.py w bad/$whl ../up.py='x'
+exits 2 "a name that climbs: exit 2" "$ELFMEND" repack bad/$whl -o o6
+exits 2 "... from audit too" "$ELFMEND" audit bad/$whl
+head -c 700 $whl > bad/$whl
+exits 2 "a wheel that was cut off: exit 2" "$ELFMEND" repack bad/$whl $whl -o o7
+check "... and the next one is done all the same" sh -c 'ls o7/pkg-1.0+mend.1-*.whl'
+finish
