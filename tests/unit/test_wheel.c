@@ -1,0 +1,171 @@
+/* The words of a wheel are edited and nothing else of it; the archive that we write is one that our own strict reader, and libzip,
+ * take; what is compressed in chunks is one stream. */
+#include "bundle/tree/zip.h"
+#include "bundle/wheel/compress.h"
+#include "bundle/wheel/metadata.h"
+#include "bundle/wheel/pack.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <zip.h>
+#include <zlib.h>
+
+static void a_local_version_is_added_or_counted_up(void **state)
+{
+    static const struct {
+        const char *version, *label, *result;
+    } cases[] = {
+        { "4.6.0", "mend.1", "4.6.0+mend.1" },
+        { "1.0+cu12", "mend.1", "1.0+cu12.mend.1" },
+        { "1.0+mend.1", "mend.1", "1.0+mend.2" },
+        { "1.0+cu12.mend.9", "mend.1", "1.0+cu12.mend.10" },
+        { "1.0+amend.1", "mend.1", "1.0+amend.1.mend.1" },
+        { "1.0+x", "x", "1.0+x.x" },
+        { "1!2.0rc1", "a", "1!2.0rc1+a" },
+    };
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(em_metadata_local_version(arena, cases[i].version, cases[i].label), cases[i].result);
+    assert_true(em_metadata_is_local("mend.1") && em_metadata_is_local("a"));
+    assert_false(em_metadata_is_local("") || em_metadata_is_local(".a") || em_metadata_is_local("a.") ||
+                 em_metadata_is_local("a..b") || em_metadata_is_local("a-b"));
+}
+
+static void check_edit(const char *before, const char *version, const char *requirement, const char *after)
+{
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    struct em_bytes bytes = { (const uint8_t *)before, strlen(before) }, edited;
+    struct em_strings requirements = { 0 };
+
+    if (requirement)
+        assert_int_equal(em_vec_push(arena, &requirements, requirement), EM_OK);
+    assert_int_equal(em_metadata_edit(&edited, arena, bytes, version, &requirements), EM_OK);
+    assert_string_equal((const char *)edited.data, after);
+    assert_int_equal(edited.size, strlen(after));
+}
+
+static void metadata_keeps_what_is_not_meant(void **state)
+{
+    (void)state;
+    check_edit("Name: x\nVersion: 1\n\nVersion: 1\n", "1+a", NULL, "Name: x\nVersion: 1+a\n\nVersion: 1\n");
+    check_edit("Name: x\nVersion: 1\nRequires-Dist: b;\n  python_version < '3'\nSummary: s\n\nlong\n", NULL, "c>=1,<2",
+               "Name: x\nVersion: 1\nRequires-Dist: b;\n  python_version < '3'\nRequires-Dist: c>=1,<2\nSummary: s\n\nlong\n");
+    check_edit("Name: x\r\nVersion: 1\r\n\r\nlong\r\n", "2", "c", "Name: x\r\nVersion: 2\r\nRequires-Dist: c\r\n\r\nlong\r\n");
+    check_edit("Name: x\nVersion: 1", NULL, "c", "Name: x\nVersion: 1\nRequires-Dist: c\n");
+    check_edit("name: x\nversion: 1\n", "3", "c", "name: x\nVersion: 3\nRequires-Dist: c\n");
+}
+
+static void a_build_tag_stands_once(void **state)
+{
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    static const char wheel[] = "Wheel-Version: 1.0\nBuild: 1\nTag: a-b-c\nTag: a-b-d\n";
+    struct em_bytes edited;
+
+    (void)state;
+    assert_int_equal(em_metadata_set_build(&edited, arena, (struct em_bytes){ (const uint8_t *)wheel, sizeof wheel - 1 }, "7x"),
+                     EM_OK);
+    assert_string_equal((const char *)edited.data, "Wheel-Version: 1.0\nTag: a-b-c\nTag: a-b-d\nBuild: 7x\n");
+}
+
+/* Sizes around the chunk, and the three kinds of what deflate makes of it: runs, text, noise. */
+static void chunks_are_one_stream(void **state)
+{
+    static const size_t sizes[] = { 0, 1, 1000, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (5 << 20) + 12345 };
+    uint8_t *plain = malloc(6 << 20);
+    FILE *file = tmpfile();
+    uint32_t x = 7;
+
+    (void)state;
+    for (size_t i = 0; i < 6 << 20; i++) {
+        x = x * 1664525 + 1013904223;
+        plain[i] = i / 70000 % 3 == 0   ? (uint8_t)(x >> 24)
+                   : i / 70000 % 3 == 1 ? 0
+                                        : (uint8_t) "libraries and paths "[x >> 8 & 15];
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct em_piece piece[2];
+
+        for (unsigned jobs = 1; jobs < 3; jobs++) {
+            struct em_bytes bytes = { plain, sizes[i] };
+            struct em_reader reader = em_reader_memory(&bytes, "plain"), stream;
+            struct em_scratch scratch = { .fd = fileno(file), .end = i };
+            struct em_pieces pieces = { .items = &piece[jobs - 1], .count = 1 };
+            struct em_pieced pieced = { .pieces = &pieces, .scratch = &scratch };
+            struct em_error error = EM_ERROR_INIT;
+            struct em_sha256 sha256;
+            uint32_t crc;
+
+            assert_int_equal(em_compress(&piece[jobs - 1], &reader, jobs, &scratch, &error), EM_OK);
+            stream = em_pieces_reader(&pieced, piece[jobs - 1].size);
+            if (em_splice_check(&stream, &reader, &sha256, &crc, &error) < 0)
+                fail_msg("%zu bytes: %s", sizes[i], error.sentence);
+            assert_int_equal(crc, crc32(0, plain, (uInt)sizes[i]));
+        }
+        assert_int_equal(piece[0].size, piece[1].size);
+    }
+    fclose(file);
+    free(plain);
+}
+
+static void the_archive_is_taken_by_the_strict(void **state)
+{
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    static const char *const names[] = { "a/b.py", "gr\xc3\xbc\xc3\x9f.txt", "x-1.dist-info/RECORD" };
+    FILE *file = fopen("y.whl", "w+");
+    struct em_pack pack = { .fd = fileno(file), .arena = arena, .label = "y.whl" };
+    struct em_error error = EM_ERROR_INIT;
+    struct em_zip *ours;
+    zip_t *theirs;
+    int why;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct em_bytes bytes = { (const uint8_t *)names[i], strlen(names[i]) };
+        struct em_reader reader = em_reader_memory(&bytes, names[i]);
+        struct em_pack_member member = { .name = names[i],
+                                         .mode = 0100644,
+                                         .dos_date = 33,
+                                         .crc = (uint32_t)crc32(0, bytes.data, (uInt)bytes.size),
+                                         .size = bytes.size,
+                                         .packed = bytes.size };
+
+        assert_int_equal(em_pack_add(&pack, &member, &reader, &error), EM_OK);
+    }
+    assert_int_equal(em_pack_finish(&pack, &error), EM_OK);
+    fclose(file);
+    assert_int_equal(em_zip_open(&ours, "y.whl", &error), EM_OK);
+    for (size_t i = 0; i < 3; i++) {
+        struct em_zip_member *member = em_zip_find(ours, names[i]);
+        struct em_bytes bytes;
+
+        assert_non_null(member);
+        assert_false(member->local_differs);
+        assert_int_equal(em_zip_read(ours, member, arena, 100, &bytes, &error), EM_OK);
+        assert_memory_equal(bytes.data, names[i], bytes.size);
+    }
+    em_zip_close(ours);
+    theirs = zip_open("y.whl", ZIP_RDONLY | ZIP_CHECKCONS, &why);
+    assert_non_null(theirs);
+    assert_int_equal(zip_get_num_entries(theirs, 0), 3);
+    zip_discard(theirs);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_local_version_is_added_or_counted_up),
+        cmocka_unit_test(metadata_keeps_what_is_not_meant),
+        cmocka_unit_test(a_build_tag_stands_once),
+        cmocka_unit_test(chunks_are_one_stream),
+        cmocka_unit_test(the_archive_is_taken_by_the_strict),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
