@@ -7,11 +7,11 @@ const struct em_command em_apply_command = {
     .name = "apply",
     .arguments = "PLAN.json",
     .summary = "Execute a plan that `fix --dry-run --plan PLAN.json` has written",
-    .example = "elfmend fix .venv --dry-run --plan plan.json && elfmend apply plan.json",
+    .example = "elfmend fix .venv --dry-run --plan plan.json; elfmend apply plan.json",
     .details =
         "Refuses, and changes nothing, if a file that the plan rests on has changed since. What a plan changes lies below\n"
         "its root, which is printed; it executes nothing.\n",
-    .accepts = EM_TAKES_NO_UNDO | EM_TAKES_JOBS | EM_TAKES_YES,
+    .accepts = EM_TAKES_NO_UNDO | EM_TAKES_JOBS,
     .run = em_cmd_apply,
 };
 

@@ -8,7 +8,7 @@
 const struct em_command em_patch_command = {
     .name = "patch",
     .arguments = "[OPTIONS] FILE...",
-    .summary = "edits one object, with patchelf's own options; the same when the program is called patchelf",
+    .summary = "Edit one object, with patchelf's own options; the same when the program is called patchelf",
     .example = "elfmend patch --set-rpath '$ORIGIN/../nvidia/cudnn/lib' libfoo.so",
     .run = em_cmd_patch,
 };

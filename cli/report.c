@@ -19,6 +19,8 @@ void em_print_finding(const struct em_finding *finding, const struct em_env *env
     printf("%s%s%s[%s]%s: %s: %s\n", em_paint(on, "bold"), em_paint(on, paint_of(finding->severity)),
            em_severity_name(finding->severity), finding->id, em_paint(on, "reset"), em_env_show(env, finding->object),
            finding->message);
+    if (finding->owner)
+        printf("  %-10s %s %s\n", "owner", finding->owner->name, finding->owner->version ? finding->owner->version : "");
     em_vec_each (const char *, line, &finding->evidence)
         printf("  %s\n", *line);
     if (finding->help)

@@ -34,16 +34,9 @@ int em_finding_of_deviation(struct em_finding *finding, struct em_arena *arena, 
         finding->message = "is owned by several distributions";
         break;
     }
-    if (deviation->distribution && deviation->kind != EM_DEVIATION_UNLISTED) {
-        const char *line = em_arena_printf(arena, "%-10s %s %s", "owner", deviation->distribution->name,
-                                           deviation->distribution->version);
-
-        if (!line || em_vec_push(arena, &finding->evidence, line) < 0)
-            return EM_NO_MEMORY;
-        if (deviation->kind != EM_DEVIATION_SHARED)
-            finding->help = em_arena_printf(arena, "pip install --force-reinstall --no-deps '%s==%s'",
-                                            deviation->distribution->name, deviation->distribution->version);
-    }
+    if (deviation->distribution && deviation->kind != EM_DEVIATION_UNLISTED && deviation->kind != EM_DEVIATION_SHARED)
+        finding->help = em_arena_printf(arena, "pip install --force-reinstall --no-deps '%s==%s'",
+                                        deviation->distribution->name, deviation->distribution->version);
     if (deviation->detail) {
         const char *line = em_arena_printf(arena, "%-10s %s", "found", deviation->detail);
 
