@@ -116,11 +116,12 @@ static int write_gnu_hash(struct renaming *renaming, struct em_error *error)
     const struct em_gnu_hash *gnu = &renaming->gnu;
     struct em_image *image = renaming->image;
     size_t word = em_word_size(image), bits = word * 8;
-    uint8_t *table = em_arena_alloc(renaming->goal->arena, (size_t)gnu->size), *bloom = table + 16, *buckets, *chains;
+    uint8_t *table = em_arena_alloc(renaming->goal->arena, (size_t)gnu->size), *bloom, *buckets, *chains;
     int r;
 
     if (!table)
         return EM_NO_MEMORY;
+    bloom = table + 16;
     r = em_read_at(image->reader, table, 16, gnu->offset, error);
     if (r < 0)
         return r;

@@ -122,7 +122,7 @@ int em_goal_clear_version(struct em_goal *goal, const char *symbol, struct em_er
         uint64_t offset = goal->symbols.offset + i * em_sym_size(goal->image);
         uint16_t index = em_get16(goal->image, goal->versym + 2 * i) & 0x7fff;
         const uint8_t *at;
-        const char *name;
+        const char *name = NULL;
 
         if (index <= VER_NDX_GLOBAL)
             continue;

@@ -22,7 +22,7 @@ static uint64_t find_barrier(const struct em_goal *goal, const struct em_pieces 
         bool inside = false;
 
         if (size == 0 || (phdr && phdr->type == PT_LOAD) ||
-            (section && (section->type == SHT_NOBITS || section->type == SHT_NULL)))
+            (!phdr && (section->type == SHT_NOBITS || section->type == SHT_NULL)))
             continue;
         if (!is_dup_range(start, start + size, from, to))
             continue;

@@ -72,7 +72,7 @@ static bool is_claimed(const struct em_layout *layout, uint64_t from, uint64_t t
         if (phdr && phdr->type == PT_LOAD && phdr->offset <= image->phoff && to <= phdr->offset + phdr->filesz)
             loaded = true;
         if (size == 0 || (phdr && (phdr->type == PT_LOAD || phdr->type == PT_PHDR)) ||
-            (section && (section->type == SHT_NOBITS || section->type == SHT_NULL)))
+            (!phdr && (section->type == SHT_NOBITS || section->type == SHT_NULL)))
             continue;
         if (start < to && start + size > from)
             return true;

@@ -334,7 +334,7 @@ static void soname_major(const char *soname, char major[16])
     size_t length = 0;
 
     if (at)
-        for (at += 4; isdigit((unsigned char)at[length]) && length < 15; length++)
+        for (at += 4; length < 15 && isdigit((unsigned char)at[length]); length++)
             major[length] = at[length];
     major[length] = '\0';
 }
