@@ -84,8 +84,8 @@ static int opens(struct explain *explain, const struct em_env_object *object, co
     struct em_strings names = { 0 };
     uint64_t bytes = 0;
     bool imports = false;
-    int r = em_openings_of(&openings, arena, &explain->knowledge, explain->tree, object->path,
-                           file->object.soname ? file->object.soname : em_path_basename(object->path), NULL, &bytes, NULL);
+    int r = em_openings_of(&openings, arena, &explain->knowledge, explain->tree, object->path, &file->object, NULL, &bytes,
+                           NULL);
 
     *does = false;
     for (size_t i = 0; r == EM_OK && i < openings.count; i++)

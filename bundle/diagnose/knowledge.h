@@ -11,7 +11,8 @@
  *     runtimes  which driver a CUDA major asks for; cuda_errors: what a code of the driver's means
  *
  * Patterns are fnmatch(3)'s. In soname patterns {major} stands for the number behind ".so."; in names composed by an object
- * {full}, {minor} and {major} are the version of the object that composes: 9.1.0, 9.1, 9.
+ * {full}, {minor} and {major} are the version of the object that composes: 9.1.0, 9.1, 9; where it has none, of the CUDA runtime
+ * that it needs.
  */
 #ifndef EM_BUNDLE_DIAGNOSE_KNOWLEDGE_H
 #define EM_BUNDLE_DIAGNOSE_KNOWLEDGE_H

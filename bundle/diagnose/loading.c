@@ -144,7 +144,7 @@ static int keep_case(struct run *run, struct em_case item)
     return em_map_put(&run->by_request, key, (void *)(uintptr_t)run->loading->cases.count);
 }
 
-static struct em_openings *openings_of(struct run *run, const struct em_env_object *object, const char *soname, int *r)
+static struct em_openings *openings_of(struct run *run, const struct em_env_object *object, const struct em_object *elf, int *r)
 {
     struct em_openings *openings = em_map_get(&run->openings, object->path);
 
@@ -155,7 +155,7 @@ static struct em_openings *openings_of(struct run *run, const struct em_env_obje
     *r = EM_NO_MEMORY;
     if (!openings)
         return NULL;
-    *r = em_openings_of(openings, run->arena, run->knowledge, run->env->tree, object->path, soname, run->cache,
+    *r = em_openings_of(openings, run->arena, run->knowledge, run->env->tree, object->path, elf, run->cache,
                         &run->loading->bytes_read, run->error);
     if (*r == EM_OK)
         *r = em_map_put(&run->openings, object->path, openings);
@@ -198,7 +198,7 @@ static bool through_is_missing(const struct em_openings *openings, const bool *m
 static int ask_openings(struct run *run, struct em_process *process, const struct em_loaded *loaded, struct em_case base)
 {
     int r;
-    struct em_openings *openings = openings_of(run, base.object, loaded->file->object.soname, &r);
+    struct em_openings *openings = openings_of(run, base.object, &loaded->file->object, &r);
     bool *missing;
 
     if (!openings)

@@ -135,11 +135,21 @@ static int add_strings(struct em_openings *openings, struct em_arena *arena, con
     return EM_OK;
 }
 
+/* The version of the CUDA runtime that an object needs: what composes names without a version of its own composes them by that. */
+static const char *runtime_of(const struct em_object *object)
+{
+    em_vec_each (const char *, name, &object->needed)
+        if (strncmp(*name, "libcudart.so.", 13) == 0)
+            return version_of(*name);
+    return "";
+}
+
 int em_openings_of(struct em_openings *openings, struct em_arena *arena, const struct em_knowledge *knowledge,
-                   struct em_tree *tree, const char *path, const char *soname, struct em_diagnose_cache *cache,
+                   struct em_tree *tree, const char *path, const struct em_object *object, struct em_diagnose_cache *cache,
                    uint64_t *bytes_read, struct em_error *error)
 {
     const char *base = em_path_basename(path);
+    const char *soname = object->soname;
     const struct em_opens *rule = em_knowledge_opens(knowledge, soname ? soname : base);
     const char *version = version_of(base);
     struct em_strings *strings = NULL;
@@ -150,6 +160,8 @@ int em_openings_of(struct em_openings *openings, struct em_arena *arena, const s
         return EM_OK;
     if (!*version && soname)
         version = version_of(soname);
+    if (!*version)
+        version = runtime_of(object);
     em_vec_each (struct em_opens_entry, entry, &rule->entries) {
         if (entry->member) {
             r = add_member(openings, arena, rule, entry, version);

@@ -18,7 +18,7 @@ struct em_openings {
 
 /* Empty if no rule fits the object. tree is where object->path can be read. */
 int em_openings_of(struct em_openings *openings, struct em_arena *arena, const struct em_knowledge *knowledge,
-                   struct em_tree *tree, const char *path, const char *soname, struct em_diagnose_cache *cache,
+                   struct em_tree *tree, const char *path, const struct em_object *object, struct em_diagnose_cache *cache,
                    uint64_t *bytes_read, struct em_error *error);
 
 #endif
