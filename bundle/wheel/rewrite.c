@@ -228,11 +228,17 @@ static int64_t read_range(void *context, void *buffer, size_t length, uint64_t o
     return got < 0 ? em_fail_errno(error, "wheel", "cannot be read") : got;
 }
 
-static int write_spliced(struct work *work, struct part *part, const struct em_patch *patch, struct em_reader *plain)
+/* Where an old deflate stream of a file is: a member of this wheel, or of the one that it is copied from. */
+struct stream {
+    int fd;
+    const struct em_zip_member *member;
+};
+
+static int write_spliced(struct work *work, struct part *part, const struct stream *old, const struct em_patch *patch,
+                         struct em_reader *plain)
 {
-    struct em_zip_member *member = part->member;
-    struct range range = { em_zip_fd(work->rewrite->wheel->zip), member->data };
-    struct em_reader packed = { .read = read_range, .context = &range, .size = member->packed, .name = member->name };
+    struct range range = { old->fd, old->member->data };
+    struct em_reader packed = { .read = read_range, .context = &range, .size = old->member->packed, .name = old->member->name };
     em_cleanup_arena struct em_arena *scratch = em_arena_new();
     struct em_changes changes = { 0 };
     struct em_spliced spliced;
@@ -255,26 +261,65 @@ static int write_spliced(struct work *work, struct part *part, const struct em_p
                          : write_whole(work, part, plain);
 }
 
-/* The object as the plan wants it, over where its bytes are now. */
-static int write_patched(struct work *work, struct part *part, struct em_reader *below)
+static bool is_spliced(const struct em_zip_member *member)
+{
+    return member && member->method == EM_ZIP_DEFLATED && member->size >= SPLICE_FROM;
+}
+
+/* The object as the plan wants it, over where its bytes are now. old: its stream, where there is one; member NULL: none. */
+static int write_patched(struct work *work, struct part *part, const struct stream *old, struct em_reader *below)
 {
     struct em_edit edit = { .kind = EM_EDIT_SET_RPATH, .value = part->step->value, .tag = part->step->tag };
     struct em_patch patch;
     struct em_patched patched;
-    int r;
+    int r = em_patch_make(&patch, work->rewrite->arena, below, &edit, 1, NULL, work->error);
 
-    r = em_patch_make(&patch, work->rewrite->arena, below, &edit, 1, NULL, work->error);
     if (r < 0)
         return r;
     em_patched_init(&patched, below, &patch);
-    if (part->member && part->member->method == EM_ZIP_DEFLATED && part->member->size >= SPLICE_FROM)
-        return write_spliced(work, part, &patch, &patched.reader);
-    return write_whole(work, part, &patched.reader);
+    return is_spliced(old->member) ? write_spliced(work, part, old, &patch, &patched.reader)
+                                   : write_whole(work, part, &patched.reader);
+}
+
+/* ---- copies ---- */
+
+/* The member of a source that is a wheel, from which the file of a step was unpacked: compressing it again would cost more than all
+ * the rest. What is taken over is held against the file, byte for byte, as any stream is before it is written. */
+static int find_stream(struct work *work, const struct em_step *step, struct em_zip **zip, struct stream *old)
+{
+    em_vec_each (struct em_source *, source, &work->rewrite->wish->plan.sources) {
+        int r;
+
+        if (!em_is_wheel_name((*source)->place) || !em_path_is_below(step->from, (*source)->env.path))
+            continue;
+        r = em_zip_open(zip, (*source)->place, work->error);
+        if (r < 0)
+            return r;
+        old->fd = em_zip_fd(*zip);
+        old->member = em_zip_find(*zip, em_path_after(step->from, (*source)->env.path));
+        return EM_OK;
+    }
+    return EM_OK;
+}
+
+static int write_unchanged(struct work *work, struct part *part, const struct stream *old, struct em_reader *plain)
+{
+    struct range range = { old->fd, old->member ? old->member->data : 0 };
+    struct em_piece piece = { .packed = true };
+    struct em_pieces pieces = { .items = &piece, .count = 1 };
+    struct em_reader packed = { .read = read_range, .context = &range, .name = part->name };
+
+    if (!is_spliced(old->member))
+        return write_whole(work, part, plain);
+    packed.size = piece.size = old->member->packed;
+    return write_pieces(work, part, &pieces, &packed, piece.size, plain);
 }
 
 static int write_copy(struct work *work, struct part *part)
 {
     em_cleanup_fd int fd = em_open_at(AT_FDCWD, part->step->from, O_RDONLY, 0, work->error);
+    em_cleanup_zip struct em_zip *zip = NULL;
+    struct stream old = { 0 };
     struct em_reader reader;
     struct em_sha256 sha256;
     struct stat st;
@@ -286,14 +331,17 @@ static int write_copy(struct work *work, struct part *part)
         return em_fail_errno(work->error, part->step->from, "cannot be examined");
     reader = em_reader_fd(fd, (uint64_t)st.st_size, part->step->from);
     /* What was verified when the plan was made is verified again when it is copied; as it is written, where it stays as it is. */
-    r = part->step->value ? em_hash_reader(&reader, &sha256, NULL, work->error) : write_whole(work, part, &reader);
+    r = find_stream(work, part->step, &zip, &old);
+    if (r == EM_OK)
+        r = part->step->value ? em_hash_reader(&reader, &sha256, NULL, work->error)
+                              : write_unchanged(work, part, &old, &reader);
     if (r < 0)
         return r;
     if (!part->step->value)
         sha256 = part->sha256;
     if (!em_sha256_equal(&sha256, &part->step->sha256))
         return em_fail(work->error, EM_CHANGED, part->step->from, "is not what it was when the plan was made");
-    return part->step->value ? write_patched(work, part, &reader) : EM_OK;
+    return part->step->value ? write_patched(work, part, &old, &reader) : EM_OK;
 }
 
 static int write_part(struct work *work, struct part *part)
@@ -306,8 +354,9 @@ static int write_part(struct work *work, struct part *part)
     if (part->member && part->step) {
         struct em_zip_place place = { work->rewrite->wheel->zip, part->member };
         struct em_reader below = em_zip_reader(&place);
+        struct stream old = { em_zip_fd(work->rewrite->wheel->zip), part->member };
 
-        return write_patched(work, part, &below);
+        return write_patched(work, part, &old, &below);
     }
     return part->member ? write_same(work, part) : write_copy(work, part);
 }
