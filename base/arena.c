@@ -20,7 +20,6 @@ struct em_arena {
     struct chunk *chunks;
     unsigned char *at;
     size_t left;
-    size_t used;
 };
 
 struct em_arena *em_arena_new(void)
@@ -69,7 +68,6 @@ void *em_arena_alloc(struct em_arena *arena, size_t size)
         chunk = add_chunk(arena, rounded);
         if (!chunk)
             return NULL;
-        arena->used += rounded;
         return chunk->bytes;
     }
     if (rounded > arena->left) {
@@ -82,7 +80,6 @@ void *em_arena_alloc(struct em_arena *arena, size_t size)
     result = arena->at;
     arena->at += rounded;
     arena->left -= rounded;
-    arena->used += rounded;
     return result;
 }
 
@@ -130,9 +127,4 @@ char *em_arena_printf(struct em_arena *arena, const char *format, ...)
     vsnprintf(result, (size_t)length + 1, format, args);
     va_end(args);
     return result;
-}
-
-size_t em_arena_used(const struct em_arena *arena)
-{
-    return arena->used;
 }

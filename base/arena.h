@@ -27,9 +27,6 @@ char *em_arena_strdup(struct em_arena *arena, const char *string);
 char *em_arena_strndup(struct em_arena *arena, const char *bytes, size_t length); /* bytes need no NUL; one is added */
 char *em_arena_printf(struct em_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Bytes handed out so far: for tests and for limits. */
-size_t em_arena_used(const struct em_arena *arena);
-
 #define em_new(arena, type) ((type *)em_arena_alloc((arena), sizeof(type)))
 
 static inline void em_arena_freep(struct em_arena **arena)

@@ -13,7 +13,7 @@
  *     struct em_edit edits[] = { { .kind = EM_EDIT_SET_RPATH, .value = "$ORIGIN" } };
  *     r = em_patch_make(&patch, arena, &reader, edits, 1, NULL, error);   lays out, checks the result, writes nothing
  *     if (em_patch_is_empty(&patch)) ...                                  nothing to do: touch no byte, no mtime
- *     r = em_patch_write(&patch, fd, path, error);                        fd: a copy of the input, opened for writing
+ *     r = em_patch_copy(&patch, in, out, path, error);                    out: an empty file, which gets the result
  *
  * em_patch_make returns EM_REFUSED when no rung of the ladder fits or the result would not pass the check; error has the reason.
  * em_patch_file does the whole for one path: temporary file beside it, copy, write, mode, owner, xattrs, rename.
