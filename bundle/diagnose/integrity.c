@@ -46,10 +46,33 @@ int em_finding_of_deviation(struct em_finding *finding, struct em_arena *arena, 
     return EM_OK;
 }
 
+/* Two packages that own the same libraries, with bytes of their own: cuDNN for CUDA 12 and for 13. One finding for all that the same
+ * owners share. */
+static int add_shared(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
+                      const struct em_deviation *deviation, struct em_map *by_owners)
+{
+    const char *owners = deviation->detail ? deviation->detail : "";
+    size_t index = (size_t)(uintptr_t)em_map_get(by_owners, owners);
+    struct em_finding finding;
+    int r;
+
+    if (index > 0) {
+        char *line = em_arena_printf(arena, "%-10s %s", "also", em_env_show(env, deviation->path));
+
+        return line ? em_vec_push(arena, &findings->items[index - 1].evidence, line) : EM_NO_MEMORY;
+    }
+    r = em_finding_of_deviation(&finding, arena, deviation);
+    finding.help = "uninstall all of them but one, and install that one again: the last to be installed wrote over the others";
+    if (r == EM_OK)
+        r = em_vec_push(arena, findings, finding);
+    return r == EM_OK ? em_map_put(by_owners, owners, (void *)(uintptr_t)findings->count) : r;
+}
+
 int em_judge_integrity(struct em_findings *findings, struct em_arena *arena, struct em_env *env, struct em_error *error)
 {
     static const struct em_verify_options presence = { .jobs = 1 };
     struct em_deviations deviations = { 0 };
+    struct em_map by_owners = { .arena = arena };
     int r = em_env_verify(&deviations, env, &presence, NULL, error);
 
     if (r < 0)
@@ -57,6 +80,11 @@ int em_judge_integrity(struct em_findings *findings, struct em_arena *arena, str
     em_vec_each (struct em_deviation, deviation, &deviations) {
         struct em_finding finding;
 
+        if (deviation->kind == EM_DEVIATION_SHARED && is_library(deviation->path) && !deviation->same_bytes) {
+            r = add_shared(findings, arena, env, deviation, &by_owners);
+            if (r < 0)
+                return r;
+        }
         if (deviation->kind != EM_DEVIATION_CHANGED && deviation->kind != EM_DEVIATION_MISSING)
             continue;
         r = em_finding_of_deviation(&finding, arena, deviation);

@@ -76,6 +76,7 @@ static int add_missing(struct em_findings *findings, const struct em_standing *s
     const char *name = em_case_name(item);
     const char *verb = item->opening ? "opens" : "needs";
     const struct em_env_object *other = NULL, *stranger = NULL;
+    const struct em_distribution *preloader;
     struct em_finding finding = { .object = item->object->path,
                                   .owner = item->object->owner,
                                   .request = name,
@@ -89,7 +90,12 @@ static int add_missing(struct em_findings *findings, const struct em_standing *s
         return EM_NO_MEMORY;
     finding.provider = em_advise_provider(advisor, item->object, &finding.names);
     finding.severity = em_standing_severity(standing, item, finding.provider);
-    if (finding.provider) {
+    preloader = em_standing_preloader(standing, item, finding.provider);
+    if (preloader) {
+        finding.id = "EM202";
+        finding.message = em_arena_printf(advisor->arena, "%s %s, which is there once %s has been imported", verb, name,
+                                          preloader->name);
+    } else if (finding.provider) {
         finding.id = item->opening ? "EM102" : "EM101";
         finding.message = em_arena_printf(advisor->arena, "%s %s and will not find it", verb, name);
     } else if ((other = em_advise_other_major(advisor, name)) != NULL) {
@@ -112,6 +118,12 @@ static int add_missing(struct em_findings *findings, const struct em_standing *s
     if (r < 0)
         return r;
     finding.help = help_for(advisor, item, &finding);
+    /* Its package sees to the order: nothing that a path would have to mend. */
+    if (preloader) {
+        finding.requester = NULL;
+        finding.provider = NULL;
+        finding.help = NULL;
+    }
     return em_vec_push(advisor->arena, findings, finding);
 }
 

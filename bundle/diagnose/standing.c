@@ -73,19 +73,31 @@ static bool is_variant(const struct em_standing *standing, const struct em_env_o
     return other && other != object;
 }
 
+/* A distribution that the object's own requires, and of which an import loads the provider; NULL: none. */
+static const struct em_distribution *preloader_of(const struct em_standing *standing, const struct em_env_object *object,
+                                                  const struct em_env_object *provider)
+{
+    const struct em_advisor *advisor = standing->advisor;
+
+    em_vec_each (struct em_distribution *, distribution, &advisor->env->distributions)
+        if (object->owner && *distribution != object->owner && em_env_requires(advisor->env, object->owner, *distribution) &&
+            em_loading_is_imported(advisor->loading, provider, *distribution))
+            return *distribution;
+    return NULL;
+}
+
 /* An import of the object's own package, or of one that it requires, loads the provider: whoever opens the object has it already. */
 static bool is_there_by_then(const struct em_standing *standing, const struct em_env_object *object,
                              const struct em_env_object *provider)
 {
-    const struct em_advisor *advisor = standing->advisor;
+    return em_loading_is_imported(standing->advisor->loading, provider, object->owner) ||
+           preloader_of(standing, object, provider);
+}
 
-    if (em_loading_is_imported(advisor->loading, provider, object->owner))
-        return true;
-    em_vec_each (struct em_distribution *, distribution, &advisor->env->distributions)
-        if (object->owner && *distribution != object->owner && em_env_requires(advisor->env, object->owner, *distribution) &&
-            em_loading_is_imported(advisor->loading, provider, *distribution))
-            return true;
-    return false;
+const struct em_distribution *em_standing_preloader(const struct em_standing *standing, const struct em_case *item,
+                                                    const struct em_env_object *provider)
+{
+    return provider && item->by_import && !item->opening ? preloader_of(standing, item->object, provider) : NULL;
 }
 
 enum em_severity em_standing_severity(const struct em_standing *standing, const struct em_case *item,
@@ -99,6 +111,8 @@ enum em_severity em_standing_severity(const struct em_standing *standing, const 
     if (item->by_import) {
         bool extra = em_map_get(&standing->loads, owner_name(item->root)) != NULL;
 
+        if (em_standing_preloader(standing, item, provider))
+            return EM_SEVERITY_NOTE;
         return extra && !provider && !known ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
     }
     if (provider) {

@@ -4,6 +4,8 @@
  * major, a plugin of a program that is not installed, a back end for a desktop in a slim container. Rules tell them from what is
  * broken, not lists of names:
  *   - a *plugin*: what it misses is loaded by any import of its own package, so it is there when somebody opens the plugin;
+ *   - *preloaded*: an import of a distribution that its own requires loads what it misses, and its package imports that one first, or
+ *     it would load nowhere (torchvision and torch);
  *   - a *variant*: another file in its directory, of the same name but for digits, does load: the package picks the one that fits;
  *   - *hopeless*: besides, it needs something that is nowhere; nobody can have opened it here;
  *   - an *extra*: one extension module of many, and others of its package load: what it lacks is the system's, and asked for only by
@@ -26,5 +28,9 @@ int em_standing_init(struct em_standing *standing, const struct em_advisor *advi
 /* provider: as em_advise_provider has it for the case; NULL: none. */
 enum em_severity em_standing_severity(const struct em_standing *standing, const struct em_case *item,
                                       const struct em_env_object *provider);
+
+/* The required distribution whose import brings what an imported module misses; NULL: none, the module fails. */
+const struct em_distribution *em_standing_preloader(const struct em_standing *standing, const struct em_case *item,
+                                                    const struct em_env_object *provider);
 
 #endif
