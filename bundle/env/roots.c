@@ -257,7 +257,8 @@ static int read_file(struct em_env *env, struct em_error *error)
 
     env->kind = EM_ENV_OBJECT;
     if (length > 4 && strcmp(env->path + length - 4, ".whl") == 0)
-        return em_fail(error, EM_NOT_BUILT, env->given, "is a wheel, which is not built yet: install or unpack it");
+        return em_fail(error, EM_UNSUPPORTED, env->given,
+                       "is a wheel, which is never changed: elfmend repack makes a repaired one");
     r = em_env_is_object(env, env->path, &is_object, &node, error);
     if (r < 0)
         return r;
