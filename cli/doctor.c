@@ -1,6 +1,7 @@
 #include "cli/survey.h"
 
 #include "bundle/diagnose/machine.h"
+#include "bundle/loader/world_file.h"
 
 #include <string.h>
 
@@ -10,7 +11,8 @@ const struct em_command em_doctor_command = {
     .summary = "The machine: libc, driver, device nodes, container, cuInit; what no library can mend, and what it is",
     .example = "elfmend doctor",
     .details =
-        "cuInit runs in a child process with a time limit. With --root nothing in DIR is run, unless --probe is given.\n",
+        "cuInit runs in a child process with a time limit. With --root nothing in DIR is run, unless --probe is given.\n"
+        "--world FILE writes what the loader's answers depend on here to FILE, for --world FILE of other commands elsewhere.\n",
     .accepts = EM_TAKES_WORLD | EM_TAKES_FILTER | EM_TAKES_KNOWLEDGE | EM_TAKES_PROBE,
     .run = em_cmd_doctor,
 };
@@ -24,15 +26,43 @@ struct report {
     struct em_findings findings;
 };
 
+/* To a new file: who has one already may have it from another machine. */
+static int write_world(struct report *report, const char *path, struct em_error *error)
+{
+    em_cleanup_fd int fd = -1;
+    json_t *document;
+    em_cleanup_free char *text = NULL;
+    int r = em_world_to_json(&document, &report->world, report->options.arena, error);
+
+    if (r < 0)
+        return r;
+    text = json_dumps(document, JSON_INDENT(1));
+    json_decref(document);
+    if (!text)
+        return EM_NO_MEMORY;
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return em_fail_errno(error, path, "a world is written to a new file, and this one cannot be made");
+    r = em_write_all(fd, text, strlen(text), path, error);
+    if (r == EM_OK)
+        r = em_write_all(fd, "\n", 1, path, error);
+    if (r < 0)
+        unlink(path);
+    return r;
+}
+
 static int examine(struct report *report, struct em_error *error)
 {
     struct em_options *options = &report->options;
+    const char *file = options->world && !em_world_is_word(options->world) ? options->world : NULL;
     struct em_machine_options how = { .root = options->root, .probe = !options->root || options->probe };
     int r;
 
     if (options->arguments.count > 0)
         return em_fail(error, EM_USAGE, NULL, "doctor takes no argument: `elfmend audit %s` looks at an environment",
                        options->arguments.items[0]);
+    if (file)
+        options->world = NULL;
     r = em_options_world(options, &report->tree, &report->world, NULL, error);
     if (r == EM_OK)
         r = em_knowledge_load(&report->knowledge, options->arena, options->knowledge, error);
@@ -40,6 +70,8 @@ static int examine(struct report *report, struct em_error *error)
         r = em_machine_read(&report->machine, options->arena, &report->world, &how, error);
     if (r == EM_OK)
         r = em_judge_machine(&report->findings, options->arena, &report->machine, &report->knowledge);
+    if (r == EM_OK && file)
+        r = write_world(report, file, error);
     return r;
 }
 

@@ -273,10 +273,12 @@ void em_options_free(struct em_options *options)
 int em_options_world(const struct em_options *options, struct em_tree **tree, struct em_world *world, const char *like,
                      struct em_error *error)
 {
+    /* A file has its own LD_LIBRARY_PATH; ours is no part of that world unless it is given. */
+    bool own = em_world_is_file(options->world) && !options->has_ld_library_path;
     struct em_world_wish wish = {
         .kind = options->world,
         .libc = options->libc,
-        .ld_library_path = options->ld_library_path,
+        .ld_library_path = own ? NULL : options->ld_library_path,
         .like = like,
     };
     int r = *tree ? EM_OK : em_tree_disk(tree, options->root, error);

@@ -206,23 +206,30 @@ static const char *best_of(const struct cache *cache, uint32_t first, uint32_t *
     return best;
 }
 
+int em_cache_add(struct em_world *world, struct em_arena *arena, const struct em_cache_entry *entry)
+{
+    char *key = key_of(arena, entry->name);
+
+    if (!key)
+        return EM_NO_MEMORY;
+    /* A second run of the same key is out of order: the binary search would not meet it for sure, nor do we. */
+    return em_map_get(&world->cache, key) ? EM_OK : em_map_put(&world->cache, key, entry);
+}
+
 static int fill_map(struct cache *cache)
 {
     for (uint32_t first = 0, next; first < cache->count; first = next) {
         const char *best = best_of(cache, first, &next);
         struct em_cache_entry *value;
         struct entry head;
-        char *key;
 
         if (!best || !read_entry(cache, first, &head))
             continue;
         value = em_new(cache->arena, struct em_cache_entry);
-        key = key_of(cache->arena, head.key);
-        if (!value || !key)
+        if (!value)
             return EM_NO_MEMORY;
         *value = (struct em_cache_entry){ .name = head.key, .path = best };
-        /* A second run of the same key is out of order: the binary search would not meet it for sure, nor do we. */
-        if (!em_map_get(&cache->world->cache, key) && em_map_put(&cache->world->cache, key, value) < 0)
+        if (em_cache_add(cache->world, cache->arena, value) < 0)
             return EM_NO_MEMORY;
     }
     return EM_OK;

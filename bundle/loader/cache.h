@@ -13,4 +13,7 @@
  * what ld.so would ignore in silence; the caller decides. */
 int em_cache_read(struct em_world *world, struct em_arena *arena, struct em_bytes bytes, struct em_error *error);
 
+/* One more entry, of a name that has none yet; the later one of the same key is dropped. */
+int em_cache_add(struct em_world *world, struct em_arena *arena, const struct em_cache_entry *entry);
+
 #endif

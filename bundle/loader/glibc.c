@@ -273,7 +273,7 @@ static bool is_narrowed_out(const struct search *search)
     const struct em_world *world = loader_of(search->process)->world;
     const struct loaded *from = search->question->from;
 
-    return world->only_system.count > 0 && !(from && from->base.is_system) && !em_world_promises(world, search->question->name);
+    return em_world_is_narrow(world) && !(from && from->base.is_system) && !em_world_promises(world, search->question->name);
 }
 
 static int search_defaults(struct search *search)
@@ -386,16 +386,18 @@ static const char *objection(const struct process *process, const struct loadabl
 /* The libraries that a narrowed world promises need not be on this machine. */
 static int promise(struct search *search)
 {
+    const struct em_cache_entry *cached;
     struct em_request *request = search->request;
     const struct em_world *world = loader_of(search->process)->world;
     struct loadable *file;
     struct em_arena *arena = em_process_arena(search->process);
 
-    if (world->only_system.count == 0 || strchr(search->question->name, '/') ||
+    if (!em_world_is_narrow(world) || strchr(search->question->name, '/') ||
         !em_world_promises(world, search->question->name) || world->system_dirs.count == 0)
         return EM_OK;
     file = em_new(arena, struct loadable);
-    search->path = em_arena_printf(arena, "%s/%s", world->system_dirs.items[0], search->question->name);
+    cached = em_world_cached(world, arena, search->question->name);
+    search->path = cached ? cached->path : em_arena_printf(arena, "%s/%s", world->system_dirs.items[0], search->question->name);
     if (!file || !search->path)
         return EM_NO_MEMORY;
     file->base.node.kind = EM_NODE_FILE;
@@ -404,7 +406,7 @@ static int promise(struct search *search)
     file->base.object.soname = search->question->name;
     file->base.object.stack = EM_STACK_PLAIN;
     search->file = file;
-    request->rule = EM_RULE_DEFAULT;
+    request->rule = cached ? EM_RULE_CACHE : EM_RULE_DEFAULT;
     request->promised = true;
     return EM_OK;
 }

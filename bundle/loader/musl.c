@@ -175,7 +175,7 @@ static bool is_narrowed_out(const struct search *search, const struct loaded *fr
 {
     const struct em_world *world = search->process->base.loader->world;
 
-    return world->only_system.count > 0 && !(from && from->base.is_system) && !em_world_promises(world, search->question->name);
+    return em_world_is_narrow(world) && !(from && from->base.is_system) && !em_world_promises(world, search->question->name);
 }
 
 static int search_all(struct search *search, struct loaded *from)

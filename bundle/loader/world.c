@@ -1,6 +1,7 @@
 #include "bundle/loader/cache.h"
 #include "bundle/loader/cpu.h"
 #include "bundle/loader/interpreter.h"
+#include "bundle/loader/world_file.h"
 #include "patcher/patcher.h"
 
 #include <fnmatch.h>
@@ -41,8 +42,27 @@ static int add_names(struct em_world *world, struct em_arena *arena, const char 
     return EM_OK;
 }
 
+bool em_world_is_word(const char *kind)
+{
+    return strcmp(kind, "system") == 0 || strcmp(kind, "manylinux") == 0 || strcmp(kind, "empty") == 0;
+}
+
+bool em_world_is_file(const char *kind)
+{
+    struct stat st;
+
+    return kind && !em_world_is_word(kind) && (strchr(kind, '/') || stat(kind, &st) == 0);
+}
+
+bool em_world_is_narrow(const struct em_world *world)
+{
+    return world->has_libraries || world->only_system.count > 0;
+}
+
 bool em_world_promises(const struct em_world *world, const char *name)
 {
+    if (world->has_libraries && em_map_get(&world->libraries, name))
+        return true;
     for (size_t i = 0; i < world->only_system.count; i++) {
         if (fnmatch(world->only_system.items[i], name, 0) == 0)
             return true;
@@ -271,7 +291,7 @@ static int narrow(struct em_world *world, struct em_arena *arena, struct em_erro
 
     if (strcmp(world->kind, "system") == 0)
         return EM_OK;
-    if (strcmp(world->kind, "empty") != 0 && strcmp(world->kind, "manylinux") != 0)
+    if (!em_world_is_word(world->kind))
         return em_fail(error, EM_USAGE, NULL,
                        "\"%s\" is no world: system, manylinux, empty, or a file that doctor --world wrote", world->kind);
     world->has_cache = false;
@@ -284,6 +304,25 @@ static int narrow(struct em_world *world, struct em_arena *arena, struct em_erro
     return r < 0 ? r : add_names(world, arena, driver_names, sizeof driver_names / sizeof *driver_names);
 }
 
+/* The file says all; a wish may only put in what a process has of its own. */
+static int read_file(struct em_world *world, struct em_arena *arena, const struct em_world_wish *wish, struct em_error *error)
+{
+    int r = em_world_from_file(world, arena, world->kind, error);
+
+    if (r < 0)
+        return r;
+    if (wish->libc && (strcmp(wish->libc, "musl") == 0) != (world->libc == EM_LIBC_MUSL))
+        return em_fail(error, EM_USAGE, world->kind, "is a world with %s, not with %s",
+                       world->libc == EM_LIBC_MUSL ? "musl" : "glibc", wish->libc);
+    if (wish->ld_library_path)
+        world->ld_library_path = wish->ld_library_path;
+    world->ld_preload = wish->ld_preload;
+    world->cwd = wish->cwd;
+    if (wish->inhibit_cache)
+        world->has_cache = false;
+    return world->cwd ? EM_OK : find_cwd(world, arena);
+}
+
 int em_world_read(struct em_world *world, struct em_arena *arena, struct em_tree *tree, const struct em_world_wish *wish,
                   struct em_error *error)
 {
@@ -293,6 +332,8 @@ int em_world_read(struct em_world *world, struct em_arena *arena, struct em_tree
     *world = (struct em_world){ .tree = tree, .kind = wish->kind ? wish->kind : "system", .cache = { .arena = arena } };
     if (wish->libc && strcmp(wish->libc, "glibc") != 0 && strcmp(wish->libc, "musl") != 0)
         return em_fail(error, EM_USAGE, NULL, "\"%s\" is no libc that is modelled: glibc or musl", wish->libc);
+    if (em_world_is_file(world->kind))
+        return read_file(world, arena, wish, error);
     assume_own_machine(world);
     if (wish->like) {
         r = look_at_like(world, arena, wish->like, error);

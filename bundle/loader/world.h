@@ -6,7 +6,7 @@
  *
  * wish.kind narrows it: "system" is what is there; "manylinux" keeps of the outside only the libraries that every manylinux
  * platform promises and the driver (no cache); "empty" has no cache, and system directories with libc's own files alone; a path
- * is a file written by `doctor --world`.
+ * is a file written by `doctor --world` (world_file.h), and then nothing but the cwd is of this machine.
  * Facts: how ld.so finds its directories, the cache's formats, hwcaps levels. ld.so(8), glibc's elf/dl-cache.c and
  * sysdeps/generic/dl-cache.h; musl's ldso/dynlink.c.
  */
@@ -29,7 +29,7 @@ struct em_cache_entry {
 struct em_world_wish {
     const char *kind;            /* NULL: "system" */
     const char *libc;            /* "glibc", "musl", NULL: as the interpreter says */
-    const char *ld_library_path; /* as the modelled process has it; NULL: not set */
+    const char *ld_library_path; /* as the modelled process has it; NULL: not set, or as the file has it */
     const char *ld_preload;      /* likewise */
     const char *cwd;             /* NULL: the process's own, or "/" in an image */
     const char *like;            /* path of an executable or object whose class, machine and interpreter count; NULL: our own */
@@ -57,6 +57,8 @@ struct em_world {
     struct em_map cache;    /* name -> struct em_cache_entry */
     bool has_cache;
     struct em_strings only_system; /* not empty: patterns (fnmatch) of the only names that system directories answer */
+    struct em_map libraries;       /* has_libraries: exactly these are the only names */
+    bool has_libraries;
     struct em_tree *tree;
 };
 
@@ -66,7 +68,14 @@ int em_world_read(struct em_world *world, struct em_arena *arena, struct em_tree
 /* The entry of ld.so.cache for a name, as the loader would find it; NULL: none. arena is for a key, if one has to be made. */
 const struct em_cache_entry *em_world_cached(const struct em_world *world, struct em_arena *arena, const char *name);
 
-/* Whether a name is one that the "manylinux" or "empty" world has outside of the target. */
+/* "system", "manylinux" or "empty". */
+bool em_world_is_word(const char *kind);
+/* Whether a kind is a file's path, and no word: it has a slash, or is a file here that no word names. */
+bool em_world_is_file(const char *kind);
+
+/* A world of which it is known what it has outside of the target, whatever the tree has there. */
+bool em_world_is_narrow(const struct em_world *world);
+/* Whether a name is one that such a world has outside of the target. */
 bool em_world_promises(const struct em_world *world, const char *name);
 
 /* The numeric-aware order in which ld.so.cache is sorted and searched (glibc's _dl_cache_libcmp): libx.so.01 equals libx.so.1. */
