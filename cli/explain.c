@@ -232,20 +232,15 @@ static const struct em_env_object *find_provider(const struct explain *explain, 
     return NULL;
 }
 
-static const char *change_if_missing(const struct explain *explain, const struct edge *edge)
+/* The path that would lead to the target's own; for an edge that finds nothing, or finds it outside. */
+static const char *path_to_provider(const struct explain *explain, const struct edge *edge,
+                                    const struct em_env_object *provider)
 {
     struct em_arena *arena = explain->options.arena;
-    const struct em_env_object *provider = find_provider(explain, edge->name);
     const struct em_loadable *file;
     char *from, *to, *relative;
     bool runpath;
 
-    if (!provider)
-        return em_arena_printf(arena, "%s is nowhere in the target: install what brings it (`elfmend audit` names the package)",
-                               edge->name);
-    if (!edge->object)
-        return em_arena_printf(arena, "%s has it, for those whose path leads there",
-                               em_env_show(&explain->env, provider->path));
     file = em_loader_look(explain->loader, edge->object->path);
     runpath = file && file->code == EM_OK && file->object.runpath;
     from = em_path_dirname(arena, edge->object->path);
@@ -259,10 +254,37 @@ static const char *change_if_missing(const struct explain *explain, const struct
                            em_env_show(&explain->env, provider->path));
 }
 
+static const char *change_if_missing(const struct explain *explain, const struct edge *edge)
+{
+    struct em_arena *arena = explain->options.arena;
+    const struct em_env_object *provider = find_provider(explain, edge->name);
+
+    if (!provider)
+        return em_arena_printf(arena, "%s is nowhere in the target: install what brings it (`elfmend audit` names the package)",
+                               edge->name);
+    if (!edge->object)
+        return em_arena_printf(arena, "%s has it, for those whose path leads there",
+                               em_env_show(&explain->env, provider->path));
+    return path_to_provider(explain, edge, provider);
+}
+
+/* Whose path it was, as the target's own spelling has it: the loader's has the way it came by. */
+static const char *name_owner(const struct explain *explain, const struct em_loaded *owner)
+{
+    for (size_t i = 0; owner && i < explain->env.objects.count; i++) {
+        const struct em_env_object *object = &explain->env.objects.items[i];
+
+        if (em_loader_look(explain->loader, object->path) == owner->file)
+            return em_env_show(&explain->env, object->path);
+    }
+    return owner ? owner->name : NULL;
+}
+
 static const char *change(const struct explain *explain, const struct edge *edge, const struct em_request *request)
 {
     struct em_arena *arena = explain->options.arena;
-    const char *who = request->owner ? em_env_show(&explain->env, request->owner->name) : NULL;
+    const char *who = name_owner(explain, request->owner);
+    const struct em_env_object *provider;
 
     if (request->result == EM_RESULT_MISSING)
         return change_if_missing(explain, edge);
@@ -283,7 +305,11 @@ static const char *change(const struct explain *explain, const struct edge *edge
     case EM_RULE_ENV:
         return "without LD_LIBRARY_PATH the search would go on; a DT_RPATH of the object that asks comes before it";
     case EM_RULE_CACHE:
-    case EM_RULE_DEFAULT: return "any path of the object that asks, or LD_LIBRARY_PATH, comes before the system's own";
+    case EM_RULE_DEFAULT:
+        provider = edge->object ? find_provider(explain, edge->name) : NULL;
+        if (provider)
+            return path_to_provider(explain, edge, provider);
+        return "any path of the object that asks, or LD_LIBRARY_PATH, comes before the system's own";
     case EM_RULE_RESERVED: return "nothing: musl takes itself for every library of this name";
     case EM_RULE_NONE: break;
     }
