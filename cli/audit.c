@@ -36,21 +36,17 @@ static void add_totals(struct totals *totals, const struct em_survey *survey, co
         totals->status = em_status_of(findings, options);
 }
 
-static const char *plural(size_t count)
-{
-    return count == 1 ? "" : "s";
-}
-
 static void print_summary(const struct totals *totals, const struct em_options *options)
 {
     if (options->quiet)
         return;
     if (totals->errors + totals->warnings > 0)
         putchar('\n');
-    printf("%zu error%s, %zu warning%s", totals->errors, plural(totals->errors), totals->warnings, plural(totals->warnings));
+    printf("%zu error%s, %zu warning%s", totals->errors, em_plural(totals->errors), totals->warnings,
+           em_plural(totals->warnings));
     if (totals->notes > 0)
-        printf(", %zu note%s%s", totals->notes, plural(totals->notes), options->verbose ? "" : " (--verbose shows them)");
-    printf(" in %zu object%s; %.1f MB read\n", totals->objects, plural(totals->objects), (double)totals->bytes_read / 1e6);
+        printf(", %zu note%s%s", totals->notes, em_plural(totals->notes), options->verbose ? "" : " (--verbose shows them)");
+    printf(" in %zu object%s; %.1f MB read\n", totals->objects, em_plural(totals->objects), (double)totals->bytes_read / 1e6);
 }
 
 static int audit_text(struct em_options *options, const struct em_strings *targets, struct totals *totals,
@@ -127,17 +123,11 @@ int em_cmd_audit(int argc, char **argv)
     struct em_strings targets = { 0 };
     struct totals totals = { 0 };
     int status = em_options_parse(&options, argc, argv, &em_audit_command);
-    int r = EM_OK;
+    int r;
 
     if (status >= 0)
         goto done;
-    for (size_t i = 0; r == EM_OK && (i == 0 || i < options.arguments.count); i++) {
-        const char *target = NULL;
-
-        r = em_options_target(&options, i, &target, &error);
-        if (r == EM_OK)
-            r = em_vec_push(options.arena, &targets, target);
-    }
+    r = em_options_targets(&options, &targets, &error);
     if (r == EM_OK)
         r = options.json ? audit_json(&options, &targets, &totals, &error) : audit_text(&options, &targets, &totals, &error);
     status = r == EM_OK ? totals.status : em_report_failure(&error, r);

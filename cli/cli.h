@@ -96,6 +96,12 @@ int em_options_world(const struct em_options *options, struct em_tree **tree, st
 /* The target of a command: the argument, else $VIRTUAL_ENV, else ./.venv if it is there, else EM_USAGE. */
 int em_options_target(const struct em_options *options, size_t index, const char **target, struct em_error *error);
 
+/* The same for a command that takes several: all arguments, or the one default. */
+int em_options_targets(const struct em_options *options, struct em_strings *targets, struct em_error *error);
+
+/* "" for one, "s" for any other number. */
+const char *em_plural(size_t count);
+
 /* "elfmend: PATH: sentence: strerror (at offset N)" on stderr; returns EM_EXIT_FAILED. */
 int em_report_error(const struct em_error *error);
 /* The same for a code that may have come without a sentence: no memory, mostly. */

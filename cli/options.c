@@ -303,3 +303,17 @@ int em_options_target(const struct em_options *options, size_t index, const char
         return em_fail(error, EM_USAGE, NULL, "no target: name an environment, or activate one, or make ./.venv");
     return EM_OK;
 }
+
+int em_options_targets(const struct em_options *options, struct em_strings *targets, struct em_error *error)
+{
+    int r = EM_OK;
+
+    for (size_t i = 0; r == EM_OK && (i == 0 || i < options->arguments.count); i++) {
+        const char *target = NULL;
+
+        r = em_options_target(options, i, &target, error);
+        if (r == EM_OK)
+            r = em_vec_push(options->arena, targets, target);
+    }
+    return r;
+}

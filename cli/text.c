@@ -37,6 +37,11 @@ void em_warn(const char *format, ...)
     fputc('\n', stderr);
 }
 
+const char *em_plural(size_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 bool em_color_on(const struct em_options *options, FILE *stream)
 {
     const char *no_color = getenv("NO_COLOR");

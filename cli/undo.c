@@ -32,11 +32,6 @@ static int find_root(struct undo *undo)
     return undo->root ? EM_OK : EM_NO_MEMORY;
 }
 
-static const char *plural(size_t count)
-{
-    return count == 1 ? "" : "s";
-}
-
 static const char *size_text(struct em_arena *arena, uint64_t bytes)
 {
     const char *text = bytes < 1000000 ? em_arena_printf(arena, "%llu KB", (unsigned long long)((bytes + 999) / 1000))
@@ -120,7 +115,7 @@ static int take_back(struct undo *undo)
     /* Of several repairs the later ones may be gone when one cannot be taken back. */
     if (r < 0 && result.transactions > 0)
         em_warn("%s: %zu repair%s taken back before this one failed", undo->target, result.transactions,
-                plural(result.transactions));
+                em_plural(result.transactions));
     if (r < 0)
         return r;
     if (undo->options.json)
@@ -128,8 +123,8 @@ static int take_back(struct undo *undo)
                                           (json_int_t)result.transactions, "restored", (json_int_t)result.restored, "removed",
                                           (json_int_t)result.removed));
     if (!undo->options.quiet)
-        printf("%zu repair%s taken back: %zu file%s restored, %zu removed\n", result.transactions, plural(result.transactions),
-               result.restored, plural(result.restored), result.removed);
+        printf("%zu repair%s taken back: %zu file%s restored, %zu removed\n", result.transactions,
+               em_plural(result.transactions), result.restored, em_plural(result.restored), result.removed);
     return EM_OK;
 }
 

@@ -114,22 +114,18 @@ static void add_totals(struct totals *totals, const struct verified *verified, c
         totals->status = em_status_of(&verified->findings, options);
 }
 
-static const char *plural(size_t count)
-{
-    return count == 1 ? "" : "s";
-}
-
 static void print_summary(const struct totals *totals, const struct em_options *options)
 {
     if (options->quiet)
         return;
     if (totals->errors + totals->warnings > 0 || (options->verbose && totals->notes > 0))
         putchar('\n');
-    printf("%zu error%s, %zu warning%s", totals->errors, plural(totals->errors), totals->warnings, plural(totals->warnings));
+    printf("%zu error%s, %zu warning%s", totals->errors, em_plural(totals->errors), totals->warnings,
+           em_plural(totals->warnings));
     if (totals->notes > 0)
-        printf(", %zu note%s%s", totals->notes, plural(totals->notes), options->verbose ? "" : " (--verbose shows them)");
-    printf(" in %zu file%s of %zu distribution%s; %.1f MB hashed\n", totals->files, plural(totals->files),
-           totals->distributions, plural(totals->distributions), (double)totals->bytes_read / 1e6);
+        printf(", %zu note%s%s", totals->notes, em_plural(totals->notes), options->verbose ? "" : " (--verbose shows them)");
+    printf(" in %zu file%s of %zu distribution%s; %.1f MB hashed\n", totals->files, em_plural(totals->files),
+           totals->distributions, em_plural(totals->distributions), (double)totals->bytes_read / 1e6);
 }
 
 static int verify_text(const struct em_options *options, const struct em_strings *targets, struct totals *totals,
@@ -202,22 +198,14 @@ int em_cmd_verify(int argc, char **argv)
     struct em_strings targets = { 0 };
     struct totals totals = { 0 };
     int status = em_options_parse(&options, argc, argv, &em_verify_command);
-    int r = EM_OK;
+    int r;
 
     if (status >= 0)
         goto done;
-    for (size_t i = 0; r == EM_OK && (i == 0 || i < options.arguments.count); i++) {
-        const char *target = NULL;
-
-        r = em_options_target(&options, i, &target, &error);
-        if (r == EM_OK)
-            r = em_vec_push(options.arena, &targets, target);
-    }
+    r = em_options_targets(&options, &targets, &error);
     if (r == EM_OK)
         r = options.json ? verify_json(&options, &targets, &totals, &error) : verify_text(&options, &targets, &totals, &error);
-    if (r == EM_NO_MEMORY)
-        r = em_fail(&error, r, NULL, "out of memory");
-    status = r == EM_OK ? totals.status : em_report_error(&error);
+    status = r == EM_OK ? totals.status : em_report_failure(&error, r);
 done:
     em_options_free(&options);
     return status;

@@ -50,23 +50,6 @@ exits 2 "apply after a change: exit 2" "$ELFMEND" apply plan.json
 files v > after
 same "... nothing changed" before after
 
-# An edge that a path would lose: the vendor's directory also has the library that the object finds elsewhere today
-fresh
-mkdir -p decoy
-cc -shared -o decoy/libm.so.6 -Wl,-soname,libm.so.6 -x c /dev/null
-cp decoy/libm.so.6 v/"$site"/nvidia/cudnn/lib/
-files v > before
-"$ELFMEND" fix --world manylinux v > out 2> err
-tag "v/$shim" > got
-needs_libm() { readelf -d "v/$shim" | grep -q 'NEEDED.*libm.so.6'; }
-if needs_libm; then
-    tag "shipped/$shim" > wanted
-    same "an object that would find another libm.so.6 is left alone" wanted got
-    check "... and the plan says why" grep -F 'would find libm.so.6' out
-else
-    skip "an object that would find another libm.so.6 is left alone" "the stand-in's shim does not need libm"
-fi
-
 # Hard links: what a package manager's cache has stays as it is
 fresh
 rm -rf cache
