@@ -50,7 +50,7 @@ struct em_command {
 #define EM_TAKES_DRY_RUN (1u << 6) /* --dry-run --plan FILE */
 #define EM_TAKES_NO_UNDO (1u << 7)
 #define EM_TAKES_UNDO (1u << 8) /* --to --all --list --forget --force */
-#define EM_TAKES_EXEC (1u << 9) /* --exec */
+#define EM_TAKES_EXEC (1u << 9) /* --exec --each */
 #define EM_TAKES_KNOWLEDGE (1u << 10)
 #define EM_TAKES_GPU (1u << 11)    /* --gpu */
 #define EM_TAKES_WITH (1u << 12)   /* --with */
@@ -62,7 +62,7 @@ enum em_color { EM_COLOR_AUTO, EM_COLOR_ALWAYS, EM_COLOR_NEVER };
 struct em_options {
     struct em_arena *arena;      /* of the run; made by em_options_parse, freed by em_options_free */
     struct em_strings arguments; /* what is no option */
-    bool json, quiet, verbose, yes, dry_run, no_undo, exec;
+    bool json, quiet, verbose, yes, dry_run, no_undo, exec, each;
     enum em_color color;
     const char *root, *world, *libc, *ld_library_path;
     bool has_ld_library_path;

@@ -70,6 +70,7 @@ static const struct option_spec {
     { "probe", NULL, "with --root: run cuInit of the driver library in DIR", FLAG, offsetof(struct em_options, probe),
       EM_TAKES_PROBE },
     { "exec", NULL, "model running FILE instead of opening it", FLAG, offsetof(struct em_options, exec), EM_TAKES_EXEC },
+    { "each", NULL, "each FILE in a process of its own", FLAG, offsetof(struct em_options, each), EM_TAKES_EXEC },
     { "root", "DIR", "DIR is \"/\": an unpacked image", VALUE, offsetof(struct em_options, root), EM_TAKES_WORLD },
     { "world", "WORLD", "what lies outside the target: system, manylinux, empty or a file (default: system)", VALUE,
       offsetof(struct em_options, world), EM_TAKES_WORLD },

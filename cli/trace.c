@@ -11,7 +11,8 @@ const struct em_command em_trace_command = {
     .example = "elfmend trace .venv/lib/python3.11/site-packages/ctranslate2/_ext.cpython-311-x86_64-linux-gnu.so",
     .details = "Each FILE is opened as dlopen does it, from a bare program; with --exec, FILE is the program, and what is "
                "traced is its\n"
-               "start. A FILE without a slash that is not in the working directory is a name that the loader searches.\n"
+               "start; with --each, no FILE sees what another one has loaded. A FILE without a slash that is not in the "
+               "working directory is a name that the loader searches.\n"
                "Exit status: 0 all is found, 1 something is missing or refused, 2 bad input.\n",
     .accepts = EM_TAKES_WORLD | EM_TAKES_EXEC,
     .run = em_cmd_trace,
@@ -27,6 +28,7 @@ struct trace {
         EM_VEC(struct em_open);
     } opens;
     struct em_strings files;
+    size_t first, count; /* of files: those of this process */
     bool ok;
 };
 
@@ -85,8 +87,9 @@ static int prepare(struct trace *trace, struct em_error *error)
 
     if (options->arguments.count == 0)
         return em_fail(error, EM_USAGE, NULL, "trace: no FILE; `elfmend trace --help` has an example");
-    if (options->exec && options->arguments.count > 1)
-        return em_fail(error, EM_USAGE, NULL, "trace --exec: one FILE at a time, since each program is a process of its own");
+    if (options->exec && options->arguments.count > 1 && !options->each)
+        return em_fail(error, EM_USAGE, NULL,
+                       "trace --exec: one FILE at a time, or --each, since each program is a process of its own");
     r = em_tree_disk(&trace->tree, options->root, error);
     for (size_t i = 0; r == EM_OK && i < options->arguments.count; i++) {
         const char *file;
@@ -109,26 +112,29 @@ static int prepare(struct trace *trace, struct em_error *error)
     return r;
 }
 
-static int run(struct trace *trace, struct em_error *error)
+static int run(struct trace *trace, size_t first, size_t count, struct em_error *error)
 {
-    const char *program = trace->options.exec ? trace->files.items[0] : NULL;
+    const char *program = trace->options.exec ? trace->files.items[first] : NULL;
     int r = em_process_new(&trace->process, trace->loader, program, error);
 
     if (r < 0)
         return r;
+    trace->first = first;
+    trace->count = count;
+    trace->opens.count = 0;
     if (program)
         r = em_vec_push(trace->options.arena, &trace->opens, trace->process->start);
-    for (size_t i = 0; !program && r == EM_OK && i < trace->files.count; i++) {
+    for (size_t i = 0; !program && r == EM_OK && i < count; i++) {
         struct em_open open;
 
-        r = em_process_open(trace->process, trace->files.items[i], NULL, &open);
+        r = em_process_open(trace->process, trace->files.items[first + i], NULL, &open);
         if (r == EM_OK)
             r = em_vec_push(trace->options.arena, &trace->opens, open);
         /* A process that died opens nothing any more. */
         if (r == EM_OK && open.aborts)
             break;
     }
-    trace->ok = trace->opens.count == trace->files.count;
+    trace->ok = trace->opens.count == count;
     em_vec_each (struct em_open, open, &trace->opens)
         trace->ok &= open->ok;
     return r;
@@ -179,7 +185,7 @@ static json_t *opens_json(const struct trace *trace)
         const struct em_open *open = &trace->opens.items[i];
         json_t *item = json_object();
 
-        json_object_set_new(item, "file", em_loading_string(trace->files.items[i]));
+        json_object_set_new(item, "file", em_loading_string(trace->files.items[trace->first + i]));
         json_object_set_new(item, "ok", json_boolean(open->ok));
         json_object_set_new(item, "why", em_loading_string(open->ok ? NULL : open->why));
         json_object_set_new(item, "aborts", json_boolean(open->aborts));
@@ -188,19 +194,17 @@ static json_t *opens_json(const struct trace *trace)
     return list;
 }
 
-static int print_json(const struct trace *trace)
+static void process_json(const struct trace *trace, json_t *document)
 {
-    json_t *document = json_object(), *requests = json_array();
+    json_t *requests = json_array();
 
     for (size_t i = 0; i < trace->process->requests.count; i++)
         json_array_append_new(requests, em_loading_request(trace->process->requests.items[i]));
-    json_object_set_new(document, "schema", json_string("elfmend.trace/1"));
     json_object_set_new(document, "ok", json_boolean(trace->ok));
     json_object_set_new(document, "opens", opens_json(trace));
     json_object_set_new(document, "objects", objects_json(trace));
     json_object_set_new(document, "requests", requests);
     json_object_set_new(document, "versions", versions_json(trace));
-    return em_json_print(document);
 }
 
 /* ---- text ---- */
@@ -214,7 +218,7 @@ static void print_open(const struct trace *trace, size_t index)
     const struct em_loaded *from = NULL;
 
     fputs(em_paint(on, "bold"), stdout);
-    em_loading_print_name(trace->files.items[index]);
+    em_loading_print_name(trace->files.items[trace->first + index]);
     fputs(em_paint(on, "reset"), stdout);
     printf(open->ok ? "\n" : ": %s%s%s\n", em_paint(on, "red"), open->ok ? "" : open->why, em_paint(on, "reset"));
     for (size_t i = open->first_request; i < end; i++) {
@@ -249,8 +253,8 @@ static void print_text(const struct trace *trace)
 {
     for (size_t i = 0; i < trace->opens.count; i++)
         print_open(trace, i);
-    if (trace->opens.count < trace->files.count)
-        printf("The process is dead by now: %zu more not opened\n", trace->files.count - trace->opens.count);
+    if (trace->opens.count < trace->count)
+        printf("The process is dead by now: %zu more not opened\n", trace->count - trace->opens.count);
     if (trace->options.verbose) {
         puts("mapped, in order:");
         for (size_t i = 0; i < trace->process->objects.count; i++) {
@@ -259,6 +263,39 @@ static void print_text(const struct trace *trace)
             putchar('\n');
         }
     }
+}
+
+/* All FILEs in one process, or each in its own: then the document has a list of what it would have for each. */
+static int run_all(struct trace *trace, struct em_error *error, int *status)
+{
+    size_t step = trace->options.each ? 1 : trace->files.count;
+    json_t *document = trace->options.json ? json_pack("{s:s}", "schema", "elfmend.trace/1") : NULL;
+    json_t *each = document && trace->options.each ? json_array() : NULL;
+    bool ok = true;
+    int r = EM_OK;
+
+    for (size_t i = 0; r == EM_OK && i < trace->files.count; i += step) {
+        json_t *part = each ? json_object() : document;
+
+        r = run(trace, i, step, error);
+        ok &= trace->ok;
+        if (r == EM_OK && part)
+            process_json(trace, part);
+        else if (r == EM_OK)
+            print_text(trace);
+        if (each)
+            json_array_append_new(each, part);
+    }
+    if (each) {
+        json_object_set_new(document, "ok", json_boolean(ok));
+        json_object_set_new(document, "each", each);
+    }
+    *status = ok ? EM_EXIT_OK : EM_EXIT_FINDINGS;
+    if (r < 0)
+        json_decref(document);
+    else if (document && em_json_print(document) != EM_EXIT_OK)
+        *status = EM_EXIT_FAILED;
+    return r;
 }
 
 int em_cmd_trace(int argc, char **argv)
@@ -273,16 +310,10 @@ int em_cmd_trace(int argc, char **argv)
     }
     r = prepare(&trace, &error);
     if (r == EM_OK)
-        r = run(&trace, &error);
+        r = run_all(&trace, &error, &status);
     if (r < 0) {
         error.code = r;
         status = em_report_error(&error);
-    } else {
-        status = trace.ok ? EM_EXIT_OK : EM_EXIT_FINDINGS;
-        if (!trace.options.json)
-            print_text(&trace);
-        else if (print_json(&trace) != EM_EXIT_OK)
-            status = EM_EXIT_FAILED;
     }
     em_tree_close(trace.tree);
     em_options_free(&trace.options);

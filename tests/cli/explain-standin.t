@@ -99,4 +99,11 @@ ${CC:-cc} -shared -fPIC -o ask.so f.c -Wl,--no-as-needed libgone.so
 rm libgone.so
 exits 1 "trace --json of one that misses" "$ELFMEND" trace --json ./ask.so
 conforms trace-1
+${CC:-cc} -shared -fPIC -o libfirst.so f.c -Wl,-soname,libgone.so
+exits 0 "in one process a FILE has what another one was loaded as" "$ELFMEND" trace ./libfirst.so ./ask.so
+exits 1 "with --each it has not" "$ELFMEND" trace --each --json ./libfirst.so ./ask.so
+conforms trace-1
+check "... and each has its own answer" "$python" -c 'import json
+assert [e["ok"] for e in json.load(open("out"))["each"]] == [True, False]'
+exits 2 "two programs are no one process" "$ELFMEND" trace --exec ./libfirst.so ./ask.so
 finish
