@@ -31,8 +31,59 @@ static int locate(struct em_vertable *table, struct em_image *image, uint64_t ta
     return EM_OK;
 }
 
-static int read_needed_versions(struct em_vertable *table, struct em_image *image, struct em_verrec *record,
-                                struct em_error *error)
+/* What tells the two tables apart: both are chains of records, each with a chain of auxiliary entries behind it. */
+struct table_kind {
+    uint64_t tag;
+    uint64_t record_size, aux_size;
+    const char *what, *record_what, *aux_what; /* for messages */
+    void (*record)(const struct em_image *image, const uint8_t *at, struct em_verrec *record);
+    void (*aux)(const struct em_image *image, const uint8_t *at, struct em_vernaux *aux);
+};
+
+static void read_need(const struct em_image *image, const uint8_t *at, struct em_verrec *record)
+{
+    record->count = em_get16(image, at + 2);
+    record->file = em_get32(image, at + 4);
+    record->aux = em_get32(image, at + 8);
+    record->next = em_get32(image, at + 12);
+}
+
+static void read_needed_version(const struct em_image *image, const uint8_t *at, struct em_vernaux *aux)
+{
+    aux->hash = em_get32(image, at);
+    aux->flags = em_get16(image, at + 4);
+    aux->other = em_get16(image, at + 6);
+    aux->name = em_get32(image, at + 8);
+    aux->next = em_get32(image, at + 12);
+}
+
+static void read_define(const struct em_image *image, const uint8_t *at, struct em_verrec *record)
+{
+    record->flags = em_get16(image, at + 2);
+    record->index = em_get16(image, at + 4);
+    record->count = em_get16(image, at + 6);
+    record->hash = em_get32(image, at + 8);
+    record->aux = em_get32(image, at + 12);
+    record->next = em_get32(image, at + 16);
+}
+
+static void read_defined_name(const struct em_image *image, const uint8_t *at, struct em_vernaux *aux)
+{
+    aux->name = em_get32(image, at);
+    aux->next = em_get32(image, at + 4);
+}
+
+static const struct table_kind needs = {
+    DT_VERNEED,         VERNEED_SIZE, VERNAUX_SIZE,       "its needed versions (DT_VERNEED)", "a file of its needed versions",
+    "a needed version", read_need,    read_needed_version
+};
+static const struct table_kind defines = { DT_VERDEF,           VERDEF_SIZE,
+                                           VERDAUX_SIZE,        "its defined versions (DT_VERDEF)",
+                                           "a defined version", "a name of a defined version",
+                                           read_define,         read_defined_name };
+
+static int read_aux(struct em_vertable *table, struct em_image *image, const struct table_kind *kind, struct em_verrec *record,
+                    struct em_error *error)
 {
     uint64_t offset = record->offset + record->aux;
 
@@ -40,18 +91,14 @@ static int read_needed_versions(struct em_vertable *table, struct em_image *imag
     for (uint32_t i = 0; i < record->count; i++) {
         struct em_vernaux aux = { .offset = offset };
         const uint8_t *at;
-        int r = em_image_peek(image, offset, VERNAUX_SIZE, "a needed version", &at, error);
+        int r = em_image_peek(image, offset, kind->aux_size, kind->aux_what, &at, error);
 
         if (r < 0)
             return r;
-        aux.hash = em_get32(image, at);
-        aux.flags = em_get16(image, at + 4);
-        aux.other = em_get16(image, at + 6);
-        aux.name = em_get32(image, at + 8);
-        aux.next = em_get32(image, at + 12);
+        kind->aux(image, at, &aux);
         r = em_vec_push(image->arena, &table->aux, aux);
         if (r == EM_OK)
-            r = note_end(table, image, offset + VERNAUX_SIZE, "its needed versions (DT_VERNEED)", error);
+            r = note_end(table, image, offset + kind->aux_size, kind->what, error);
         if (r < 0)
             return r;
         record->aux_count++;
@@ -60,94 +107,41 @@ static int read_needed_versions(struct em_vertable *table, struct em_image *imag
         offset += aux.next;
     }
     return EM_OK;
+}
+
+static int read_table(struct em_vertable *table, struct em_image *image, const struct table_kind *kind, struct em_error *error)
+{
+    bool there;
+    int r = locate(table, image, kind->tag, kind->record_size, kind->what, &there, error);
+    uint64_t offset = table->offset;
+
+    if (r < 0 || !there)
+        return r;
+    for (;;) {
+        struct em_verrec record = { .offset = offset };
+        const uint8_t *at;
+
+        r = em_image_peek(image, offset, kind->record_size, kind->record_what, &at, error);
+        if (r < 0)
+            return r;
+        kind->record(image, at, &record);
+        r = read_aux(table, image, kind, &record, error);
+        if (r == EM_OK)
+            r = em_vec_push(image->arena, &table->records, record);
+        if (r == EM_OK)
+            r = note_end(table, image, offset + kind->record_size, kind->what, error);
+        if (r < 0 || record.next == 0)
+            return r;
+        offset += record.next;
+    }
 }
 
 int em_vertable_read_needs(struct em_vertable *table, struct em_image *image, struct em_error *error)
 {
-    bool there;
-    int r = locate(table, image, DT_VERNEED, VERNEED_SIZE, "its needed versions (DT_VERNEED)", &there, error);
-    uint64_t offset = table->offset;
-
-    if (r < 0 || !there)
-        return r;
-    for (;;) {
-        struct em_verrec record = { .offset = offset };
-        const uint8_t *at;
-
-        r = em_image_peek(image, offset, VERNEED_SIZE, "a file of its needed versions", &at, error);
-        if (r < 0)
-            return r;
-        record.count = em_get16(image, at + 2);
-        record.file = em_get32(image, at + 4);
-        record.aux = em_get32(image, at + 8);
-        record.next = em_get32(image, at + 12);
-        r = read_needed_versions(table, image, &record, error);
-        if (r == EM_OK)
-            r = em_vec_push(image->arena, &table->records, record);
-        if (r == EM_OK)
-            r = note_end(table, image, offset + VERNEED_SIZE, "its needed versions (DT_VERNEED)", error);
-        if (r < 0 || record.next == 0)
-            return r;
-        offset += record.next;
-    }
-}
-
-static int read_defined_names(struct em_vertable *table, struct em_image *image, struct em_verrec *record,
-                              struct em_error *error)
-{
-    uint64_t offset = record->offset + record->aux;
-
-    record->aux_first = table->aux.count;
-    for (uint32_t i = 0; i < record->count; i++) {
-        struct em_vernaux aux = { .offset = offset };
-        const uint8_t *at;
-        int r = em_image_peek(image, offset, VERDAUX_SIZE, "a name of a defined version", &at, error);
-
-        if (r < 0)
-            return r;
-        aux.name = em_get32(image, at);
-        aux.next = em_get32(image, at + 4);
-        r = em_vec_push(image->arena, &table->aux, aux);
-        if (r == EM_OK)
-            r = note_end(table, image, offset + VERDAUX_SIZE, "its defined versions (DT_VERDEF)", error);
-        if (r < 0)
-            return r;
-        record->aux_count++;
-        if (aux.next == 0)
-            break;
-        offset += aux.next;
-    }
-    return EM_OK;
+    return read_table(table, image, &needs, error);
 }
 
 int em_vertable_read_defines(struct em_vertable *table, struct em_image *image, struct em_error *error)
 {
-    bool there;
-    int r = locate(table, image, DT_VERDEF, VERDEF_SIZE, "its defined versions (DT_VERDEF)", &there, error);
-    uint64_t offset = table->offset;
-
-    if (r < 0 || !there)
-        return r;
-    for (;;) {
-        struct em_verrec record = { .offset = offset };
-        const uint8_t *at;
-
-        r = em_image_peek(image, offset, VERDEF_SIZE, "a defined version", &at, error);
-        if (r < 0)
-            return r;
-        record.flags = em_get16(image, at + 2);
-        record.index = em_get16(image, at + 4);
-        record.count = em_get16(image, at + 6);
-        record.hash = em_get32(image, at + 8);
-        record.aux = em_get32(image, at + 12);
-        record.next = em_get32(image, at + 16);
-        r = read_defined_names(table, image, &record, error);
-        if (r == EM_OK)
-            r = em_vec_push(image->arena, &table->records, record);
-        if (r == EM_OK)
-            r = note_end(table, image, offset + VERDEF_SIZE, "its defined versions (DT_VERDEF)", error);
-        if (r < 0 || record.next == 0)
-            return r;
-        offset += record.next;
-    }
+    return read_table(table, image, &defines, error);
 }
