@@ -243,6 +243,17 @@ static int make_slots(struct em_record *record, size_t rows)
     return record->slots ? EM_OK : EM_NO_MEMORY;
 }
 
+/* Points the path's slot to the row, or leaves it with the earlier row of that path. A row without a digest counts before one with:
+ * pip has written the file anew, and says that it may be anything. */
+static void fill_slot(struct em_record *record, uint32_t index)
+{
+    const struct em_record_row *row = &record->rows.items[index];
+    uint32_t *slot = slot_of(record, row->path);
+
+    if (*slot == 0 || (!row->has_sha256 && record->rows.items[*slot - 1].has_sha256))
+        *slot = index + 1;
+}
+
 static int refill_slots(struct em_record *record)
 {
     if (record->rows.count * 2 > record->slot_count) {
@@ -252,7 +263,7 @@ static int refill_slots(struct em_record *record)
         memset(record->slots, 0, record->slot_count * sizeof *record->slots);
     }
     for (uint32_t i = 0; i < record->rows.count; i++)
-        *slot_of(record, record->rows.items[i].path) = i + 1;
+        fill_slot(record, i);
     return EM_OK;
 }
 
@@ -272,8 +283,8 @@ static int read_rows(struct em_record *record, struct input *in)
 {
     while (!at_end(in)) {
         struct em_record_row row;
+        const struct em_record_row *known;
         unsigned line;
-        uint32_t *slot;
         int r = read_row(in, record, &row, &line);
 
         if (r < 0)
@@ -281,10 +292,11 @@ static int read_rows(struct em_record *record, struct input *in)
         r = em_vec_push(record->arena, &record->rows, row);
         if (r < 0)
             return r;
-        slot = slot_of(record, row.path);
-        if (*slot)
-            return row_wrong(in, line, "lists a path that an earlier line lists");
-        *slot = (uint32_t)record->rows.count;
+        /* A .pyc that a wheel brought and pip compiled again is listed twice, once without a digest: that is no contradiction. */
+        known = em_record_find(record, row.path);
+        if (known && known->has_sha256 && row.has_sha256 && !em_sha256_equal(&known->sha256, &row.sha256))
+            return row_wrong(in, line, "has another digest for a path that an earlier line lists");
+        fill_slot(record, (uint32_t)record->rows.count - 1);
         if (record->rows.count * 2 > record->slot_count && refill_slots(record) < 0)
             return EM_NO_MEMORY;
     }

@@ -171,8 +171,11 @@ static int collect(struct verify *verify)
         return EM_NO_MEMORY;
     em_vec_each (struct em_distribution *, distribution, &verify->env->distributions) {
         em_vec_each (const struct em_record_row, row, &(*distribution)->record.rows) {
-            int r = add_item(verify, *distribution, row);
+            int r = EM_OK;
 
+            /* A RECORD may list a path twice; one row of it counts. */
+            if (em_record_find(&(*distribution)->record, row->path) == row)
+                r = add_item(verify, *distribution, row);
             if (r < 0)
                 return r;
         }

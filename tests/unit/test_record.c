@@ -130,6 +130,21 @@ static void line_ends_and_marks(void **state)
     assert_non_null(em_record_find(&record, "\xc3\xa4/\xf0\x9f\x98\x80.py"));
 }
 
+/* numpy 2.1.3, as pip installs it: a .pyc with the wheel's digest and, from pip's own compiling, without one. */
+static void the_row_without_a_digest_counts(void **state)
+{
+    static const char text[] = "b.pyc,,\na,,\nb.pyc,sha256=ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0,3\nb.pyc,,\n";
+    struct em_bytes bytes = { (const uint8_t *)text, sizeof text - 1 };
+    em_cleanup_text struct em_text written = { 0 };
+    struct em_record record;
+
+    assert_int_equal(em_record_read(&record, *state, bytes, "RECORD", NULL), 0);
+    assert_int_equal(record.rows.count, 4);
+    assert_false(em_record_find(&record, "b.pyc")->has_sha256);
+    em_record_write(&record, &written);
+    assert_string_equal(written.data, text);
+}
+
 static void bad_lines(void **state)
 {
     refuses(*state, "a,,\nb,,,\n", 9, "line 2 has more than three fields");
@@ -138,7 +153,10 @@ static void bad_lines(void **state)
     refuses(*state, "a,,\"", 4, "line 1 opens a quote that is never closed");
     refuses(*state, "\"a\"b,,\n", 7, "line 1 has text behind a closing quote");
     refuses(*state, "\"a\"\r,,\n", 7, "line 1 has text behind a closing quote");
-    refuses(*state, "a,,\nb,,\n\nb,,\n", 13, "line 4 lists a path that an earlier line lists");
+    refuses(
+        *state,
+        "b,sha256=ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0,3\n\nb,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n",
+        111, "line 3 has another digest for a path that an earlier line lists");
     refuses(*state, "\"a\nb\",,\nc\n", 10, "line 3 has fewer than three fields");
     refuses(*state, ",,\n", 3, "line 1 has no path");
     refuses(*state, "a,,1x\n", 6, "line 1 has a size that is no number");
@@ -238,6 +256,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(plain_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(quoted_fields, setup, teardown),
         cmocka_unit_test_setup_teardown(line_ends_and_marks, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_row_without_a_digest_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(other_hashes, setup, teardown),
         cmocka_unit_test_setup_teardown(put_keeps_the_style, setup, teardown),
