@@ -204,7 +204,7 @@ static json_t *result_json(const struct command *command, const struct em_repack
 static int report(struct command *command, struct em_repack *result, int *status, struct em_error *error)
 {
     struct em_study *study = result->written ? &result->proof : &result->study;
-    struct em_findings left = study->diagnosis.findings;
+    struct em_findings left = study->diagnosis.findings, none = { 0 };
     int r;
 
     r = em_filter_findings(&left, &command->options, &study->env, error);
@@ -215,8 +215,7 @@ static int report(struct command *command, struct em_repack *result, int *status
     if (command->wheels)
         json_array_append_new(command->wheels, result_json(command, result, &left, &study->env));
     else if (!command->options.quiet)
-        print_result(command, result, command->wish.dry_run && result->plan.steps.count ? &(struct em_findings){ 0 } : &left,
-                     &study->env);
+        print_result(command, result, command->wish.dry_run && result->plan.steps.count > 0 ? &none : &left, &study->env);
     return EM_OK;
 }
 

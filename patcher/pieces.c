@@ -110,8 +110,8 @@ static int add_symbols(struct finder *finder, const struct em_goal *goal, struct
 {
     struct em_image *image = finder->image;
     const struct em_dyn *versym = em_image_dyn(image, DT_VERSYM);
-    struct em_sysv_hash sysv;
-    struct em_gnu_hash gnu;
+    struct em_sysv_hash sysv = { 0 };
+    struct em_gnu_hash gnu = { 0 };
     int r = em_sysv_hash_read(&sysv, image, error);
 
     if (r == EM_OK)
