@@ -117,13 +117,12 @@ static const char *choose(struct em_arena *arena, const struct em_package *packa
 static int write_dist_info(struct em_installed *installed, struct em_arena *arena, struct em_promise *promise)
 {
     em_cleanup_text struct em_text text = { 0 };
-    const char *version = promise->requirement + strcspn(promise->requirement, "0123456789");
+    /* Behind the name's own digits: "nvidia-cudnn-cu12>=9,<10". */
+    const char *version = strpbrk(promise->requirement, "<>=~!");
     struct em_bytes bytes;
     const char *path;
     int r;
 
-    /* Behind the name's own digits: "nvidia-cudnn-cu12>=9,<10". */
-    version = strpbrk(promise->requirement, "<>=~!");
     version = version ? version + strcspn(version, "0123456789") : "0";
     em_text_printf(&text, "Metadata-Version: 2.1\nName: %s\nVersion: %.*s\n\n", promise->name,
                    (int)strspn(version, "0123456789."), version);
