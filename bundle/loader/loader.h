@@ -161,7 +161,6 @@ struct em_process {
 
 struct em_loader *em_loader_new(const struct em_world *world, struct em_arena *arena);
 void em_loader_free(struct em_loader *loader);
-const struct em_world *em_loader_world(const struct em_loader *loader);
 
 /* The object at a path, parsed once; a relative one counts from the world's cwd. NULL only without memory; a file that is not there
  * has code EM_NOT_FOUND. */

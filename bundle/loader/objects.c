@@ -22,11 +22,6 @@ void em_loader_free(struct em_loader *loader)
     (void)loader; /* all of it is the arena's */
 }
 
-const struct em_world *em_loader_world(const struct em_loader *loader)
-{
-    return loader->world;
-}
-
 uint64_t em_loader_bytes_read(const struct em_loader *loader)
 {
     return loader->bytes_read;

@@ -2,17 +2,6 @@
 # explain on the stand-in of ctranslate2 and cuDNN 9: what the shim gets for libcudnn_cnn.so.9 and why, before the repair and after
 # it; who finds it outside; and the documents of explain and trace as their schemas have them.
 . "$ELFMEND_TOP/tests/tap"
-python=python3
-[ ! -x /usr/bin/python3 ] || python=/usr/bin/python3
-conforms() { # NAME: out against schemas/NAME.json
-    check "... conforms to schemas/$1.json" "$python" -W ignore - "$ELFMEND_TOP/schemas/$1.json" <<'END'
-import json, sys
-import jsonschema
-schema = json.load(open(sys.argv[1]))
-jsonschema.Draft202012Validator.check_schema(schema)
-jsonschema.Draft202012Validator(schema).validate(json.load(open("out")))
-END
-}
 says() { # WHAT TEXT: a line of out has it, as it stands
     check "$1" grep -qF -e "$2" out
 }
