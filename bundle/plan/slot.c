@@ -22,7 +22,7 @@ static const char *label_make(struct label *label, const struct em_store *store,
     return length < 0 || (size_t)length >= sizeof label->text ? path : label->text;
 }
 
-static void slot_name(const struct em_entry *entry, char name[16])
+void em_slot_name(const struct em_entry *entry, char name[16])
 {
     snprintf(name, 16, "%u", entry->slot);
 }
@@ -235,7 +235,7 @@ int em_slot_fill(const struct em_store *store, int slots, struct em_entry *entry
     char slot[16];
     int r;
 
-    slot_name(entry, slot);
+    em_slot_name(entry, slot);
     r = open_parent(store, change, &parent, label, error);
     if (r < 0)
         return r;
@@ -271,7 +271,7 @@ int em_slot_make_directory(const struct em_store *store, int slots, struct em_en
 
     if (parent < 0 && parent != EM_NOT_FOUND)
         return parent;
-    slot_name(entry, slot);
+    em_slot_name(entry, slot);
     if (mkdirat(slots, slot, 0777) < 0)
         return em_fail_errno(error, label, "cannot be made");
     fd = em_open_at(slots, slot, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, error);

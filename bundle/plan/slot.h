@@ -16,6 +16,8 @@
 int em_slot_fill(const struct em_store *store, int slots, struct em_entry *entry, struct em_change *change,
                  struct em_error *error);
 
+void em_slot_name(const struct em_entry *entry, char name[16]); /* in the transaction's directory */
+
 /* An empty directory, as mkdir would have made it at the entry's path. */
 int em_slot_make_directory(const struct em_store *store, int slots, struct em_entry *entry, struct em_error *error);
 

@@ -93,8 +93,4 @@ int em_undo(struct em_undo_result *result, struct em_arena *arena, const char *r
 /* Frees what undo holds and keeps the repair. freed may be NULL. */
 int em_undo_forget(struct em_arena *arena, const char *root, uint64_t *freed, struct em_error *error);
 
-/* Whether em_transaction made this file what it is now, in a committed and not undone transaction: verify tells our changes from
- * others'. path relative to root. */
-int em_undo_is_ours(struct em_arena *arena, const char *root, const char *path, bool *ours, struct em_error *error);
-
 #endif

@@ -4,65 +4,20 @@
  * the tree will be when the later ones are gone. Only then is one after the other taken back, each by the same steps as recovery.
  */
 #include "bundle/plan/beneath.h"
+#include "bundle/plan/kept.h"
 #include "bundle/plan/recovery.h"
+#include "bundle/plan/slot.h"
 #include "bundle/plan/transaction.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* A committed transaction, open. */
-struct kept {
-    unsigned id;
-    int slots;
-    bool moved; /* some file has our bytes in another inode: the tree was copied with all that is in it */
-    struct em_journal journal;
-};
-
-static void close_kept(struct kept *kept)
-{
-    em_closep(&kept->slots);
-    kept->slots = -1;
-}
-
-static int open_kept(const struct em_store *store, unsigned id, struct kept *kept, struct em_error *error)
-{
-    char name[EM_STORE_ID_SIZE];
-    int r;
-
-    *kept = (struct kept){ .id = id };
-    em_store_undo_name(id, name);
-    kept->slots = em_store_directory(store, name, error);
-    if (kept->slots == EM_NOT_FOUND)
-        return em_fail(error, EM_CHANGED, em_store_label(store, EM_STORE_NAME), "has no %s any more", name);
-    if (kept->slots < 0)
-        return kept->slots;
-    r = em_journal_read(&kept->journal, store->arena, kept->slots, error);
-    if (r == EM_NOT_FOUND)
-        r = em_fail(error, EM_BAD_JSON, em_store_label(store, EM_STORE_NAME),
-                    "its %s has no journal; without one nothing can be "
-                    "taken back",
-                    name);
-    if (r < 0)
-        close_kept(kept);
-    return r;
-}
-
-static void slot_name(const struct em_entry *entry, char name[16])
-{
-    snprintf(name, 16, "%u", entry->slot);
-}
-
 /* ---- what there is ---- */
 
-static int describe(const struct em_store *store, const struct kept *kept, struct em_undo_entry *entry, struct em_error *error)
+static int describe(const struct em_store *store, const struct em_kept *kept, struct em_undo_entry *entry,
+                    struct em_error *error)
 {
-    char name[EM_STORE_ID_SIZE];
-
-    em_store_undo_name(kept->id, name);
-    *entry = (struct em_undo_entry){
-        .id = em_arena_strdup(store->arena, name + strlen(EM_STORE_UNDO "/")),
-        .note = kept->journal.note,
-    };
+    *entry = (struct em_undo_entry){ .id = em_kept_name(store->arena, kept->id), .note = kept->journal.note };
     if (!entry->id)
         return EM_NO_MEMORY;
     for (size_t i = 0; i < kept->journal.entries.count; i++) {
@@ -74,7 +29,7 @@ static int describe(const struct em_store *store, const struct kept *kept, struc
 
         entry->created += step->kind == EM_ENTRY_CREATE;
         entry->replaced += step->kind == EM_ENTRY_REPLACE || step->kind == EM_ENTRY_RESTORE;
-        slot_name(step, slot);
+        em_slot_name(step, slot);
         r = em_beneath_examine(kept->slots, slot, em_store_label(store, EM_STORE_NAME), &st, &there, error);
         if (r < 0)
             return r;
@@ -99,13 +54,13 @@ int em_undo_list(struct em_undo_entries *entries, struct em_arena *arena, const 
         return r;
     for (size_t i = 0; i < ids.count; i++) {
         struct em_undo_entry entry;
-        struct kept kept;
+        struct em_kept kept;
 
-        r = open_kept(&store, ids.items[i], &kept, error);
+        r = em_kept_open(&store, ids.items[i], &kept, error);
         if (r < 0)
             return r;
         r = describe(&store, &kept, &entry, error);
-        close_kept(&kept);
+        em_kept_close(&kept);
         if (r == EM_OK)
             r = em_vec_push(arena, entries, entry);
         if (r < 0)
@@ -116,40 +71,9 @@ int em_undo_list(struct em_undo_entries *entries, struct em_arena *arena, const 
 
 /* ---- is a file still what we have put there ---- */
 
-/* Inode, size and time of change say yes at once; where they differ (a tree that was copied, a touch) the bytes decide. moved may
- * be NULL; it is left alone unless the bytes are ours and the inode is not. */
-static int same_file(const struct em_entry *entry, int dir, const char *name, const char *label, bool *same, bool *moved,
-                     struct em_error *error)
-{
-    em_cleanup_fd int fd = -1;
-    struct em_reader reader;
-    struct em_xxh3 xxh3;
-    struct stat st;
-    bool there;
-    int r;
-
-    *same = false;
-    r = em_beneath_examine(dir, name, label, &st, &there, error);
-    if (r < 0 || !there || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != entry->file.size)
-        return r;
-    if (st.st_ino == entry->file.inode && em_same_time(st.st_mtim, entry->file.mtime)) {
-        *same = true;
-        return EM_OK;
-    }
-    fd = em_open_at(dir, name, O_RDONLY | O_NOFOLLOW, 0, error);
-    if (fd < 0)
-        return fd;
-    reader = em_reader_fd(fd, entry->file.size, label);
-    r = em_hash_reader(&reader, NULL, &xxh3, error);
-    *same = r == EM_OK && em_xxh3_equal(&xxh3, &entry->xxh3);
-    if (*same && moved && st.st_ino != entry->file.inode)
-        *moved = true;
-    return r;
-}
-
 /* Where the file at a path will be found once the later transactions are taken back: in the tree, unless one of them has kept it. */
 struct later {
-    const struct kept *kept;
+    const struct em_kept *kept;
     const struct em_entry *entry;
 };
 
@@ -167,7 +91,8 @@ static int check_absent(const struct em_store *store, const struct em_entry *ent
     return entry->kind == EM_ENTRY_REPLACE ? refuse_changed(store, entry, true, error) : EM_OK;
 }
 
-static int check_in_tree(const struct em_store *store, struct kept *kept, const struct em_entry *entry, struct em_error *error)
+static int check_in_tree(const struct em_store *store, struct em_kept *kept, const struct em_entry *entry,
+                         struct em_error *error)
 {
     const char *name, *label = em_store_label(store, entry->path);
     em_cleanup_fd int dir = em_beneath_parent(store->root, entry->path, &name, error);
@@ -188,13 +113,13 @@ static int check_in_tree(const struct em_store *store, struct kept *kept, const 
         return EM_OK;
     if (entry->kind == EM_ENTRY_RESTORE)
         return refuse_changed(store, entry, false, error);
-    r = same_file(entry, dir, name, label, &same, &kept->moved, error);
+    r = em_kept_is_same(entry, dir, name, label, &same, &kept->moved, error);
     if (r < 0)
         return r;
     return same ? EM_OK : refuse_changed(store, entry, false, error);
 }
 
-static int check_entry(const struct em_store *store, struct em_map *later, struct kept *kept, const struct em_entry *entry,
+static int check_entry(const struct em_store *store, struct em_map *later, struct em_kept *kept, const struct em_entry *entry,
                        struct em_error *error)
 {
     const struct later *after = em_map_get(later, entry->path);
@@ -209,8 +134,8 @@ static int check_entry(const struct em_store *store, struct em_map *later, struc
     } else {
         char slot[16];
 
-        slot_name(after->entry, slot);
-        r = same_file(entry, after->kept->slots, slot, em_store_label(store, entry->path), &same, &kept->moved, error);
+        em_slot_name(after->entry, slot);
+        r = em_kept_is_same(entry, after->kept->slots, slot, em_store_label(store, entry->path), &same, &kept->moved, error);
         if (r == EM_OK && !same && entry->kind != EM_ENTRY_MKDIR)
             r = refuse_changed(store, entry, false, error);
     }
@@ -224,7 +149,7 @@ static int check_entry(const struct em_store *store, struct em_map *later, struc
 }
 
 /* The original must be in its slot: without it there is nothing to bring back, forced or not. */
-static int check_original(const struct em_store *store, const struct kept *kept, const struct em_entry *entry,
+static int check_original(const struct em_store *store, const struct em_kept *kept, const struct em_entry *entry,
                           struct em_error *error)
 {
     const char *label = em_store_label(store, entry->path);
@@ -235,7 +160,7 @@ static int check_original(const struct em_store *store, const struct kept *kept,
 
     if (entry->kind != EM_ENTRY_REPLACE && entry->kind != EM_ENTRY_RESTORE)
         return EM_OK;
-    slot_name(entry, slot);
+    em_slot_name(entry, slot);
     r = em_beneath_examine(kept->slots, slot, label, &st, &there, error);
     if (r < 0)
         return r;
@@ -247,7 +172,8 @@ static int check_original(const struct em_store *store, const struct kept *kept,
     return EM_OK;
 }
 
-static int check_kept(const struct em_store *store, struct em_map *later, struct kept *kept, bool force, struct em_error *error)
+static int check_kept(const struct em_store *store, struct em_map *later, struct em_kept *kept, bool force,
+                      struct em_error *error)
 {
     int r = EM_OK;
 
@@ -265,7 +191,7 @@ static int check_kept(const struct em_store *store, struct em_map *later, struct
 
 /* The name txn says that the way back has begun; from here on the next run would go on with it. If it can't be gone it is undone
  * itself: forward again, and the name back. */
-static int take_back(struct em_store *store, struct kept *kept, bool force, struct em_error *error)
+static int take_back(struct em_store *store, struct em_kept *kept, bool force, struct em_error *error)
 {
     const struct em_exchange exchange = { store, kept->slots, &kept->journal };
     const char *label = em_store_label(store, EM_STORE_NAME);
@@ -290,7 +216,7 @@ static int take_back(struct em_store *store, struct kept *kept, bool force, stru
     return r;
 }
 
-static int take_all_back(struct em_store *store, struct kept *kept, size_t count, bool force, struct em_undo_result *result,
+static int take_all_back(struct em_store *store, struct em_kept *kept, size_t count, bool force, struct em_undo_result *result,
                          struct em_error *error)
 {
     for (size_t i = count; i-- > 0;) {
@@ -334,7 +260,7 @@ static int undo_chosen(struct em_store *store, const struct em_store_ids *ids, s
                        const struct em_undo_options *options, struct em_undo_result *result, struct em_error *error)
 {
     const size_t count = ids->count - first;
-    struct kept *kept = em_arena_array(store->arena, count, sizeof *kept);
+    struct em_kept *kept = em_arena_array(store->arena, count, sizeof *kept);
     struct em_map later = { .arena = store->arena };
     size_t opened = 0;
     int r = EM_OK;
@@ -342,13 +268,13 @@ static int undo_chosen(struct em_store *store, const struct em_store_ids *ids, s
     if (!kept)
         return EM_NO_MEMORY;
     for (; r == EM_OK && opened < count; opened += r == EM_OK)
-        r = open_kept(store, ids->items[first + opened], &kept[opened], error);
+        r = em_kept_open(store, ids->items[first + opened], &kept[opened], error);
     for (size_t i = opened; r == EM_OK && i-- > 0;)
         r = check_kept(store, &later, &kept[i], options->force, error);
     if (r == EM_OK)
         r = take_all_back(store, kept, count, options->force, result, error);
     for (size_t i = 0; i < opened; i++)
-        close_kept(&kept[i]);
+        em_kept_close(&kept[i]);
     return r;
 }
 
@@ -413,42 +339,6 @@ int em_undo_forget(struct em_arena *arena, const char *root, uint64_t *freed, st
     }
     if (r == EM_OK && freed)
         *freed = bytes;
-    return r;
-}
-
-/* ---- ours or not ---- */
-
-int em_undo_is_ours(struct em_arena *arena, const char *root, const char *path, bool *ours, struct em_error *error)
-{
-    em_cleanup_store struct em_store store = EM_STORE_INIT;
-    struct em_store_ids ids;
-    int r;
-
-    *ours = false;
-    r = em_store_open(&store, arena, root, EM_STORE_READ, error);
-    if (r == EM_OK)
-        r = em_store_ids(&store, &ids, error);
-    /* The last transaction that speaks of the path is the one that counts. */
-    for (size_t i = r == EM_OK ? ids.count : 0; r == EM_OK && i-- > 0;) {
-        struct kept kept;
-
-        r = open_kept(&store, ids.items[i], &kept, error);
-        if (r < 0)
-            return r;
-        close_kept(&kept);
-        for (size_t j = 0; j < kept.journal.entries.count; j++) {
-            const struct em_entry *entry = &kept.journal.entries.items[j];
-            em_cleanup_fd int dir = -1;
-            const char *name;
-
-            if (strcmp(entry->path, path) != 0 || (entry->kind != EM_ENTRY_CREATE && entry->kind != EM_ENTRY_REPLACE))
-                continue;
-            dir = em_beneath_parent(store.root, path, &name, error);
-            if (dir < 0)
-                return dir == EM_NOT_FOUND ? EM_OK : dir;
-            return same_file(entry, dir, name, em_store_label(&store, path), ours, NULL, error);
-        }
-    }
     return r;
 }
 

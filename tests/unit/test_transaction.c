@@ -1,6 +1,7 @@
 /* A transaction is all or nothing, and undo is exact: inode, mode, owner, times and bytes, of files and directories. */
 #include "tests/unit/snapshot.h"
 
+#include "bundle/plan/trail.h"
 #include "bundle/plan/transaction.h"
 
 #include <sys/mman.h>
@@ -123,6 +124,21 @@ static int undo(struct world *w, const struct em_undo_options *options, struct e
     struct em_undo_result unused;
 
     return em_undo(result ? result : &unused, w->arena, "t", options, &w->error);
+}
+
+/* "REPAIR added|changed PATH STATE" of each file. */
+static const char *trail(struct world *w)
+{
+    struct em_trail found;
+    const char *all = "";
+
+    assert_ok(w, em_trail_read(&found, w->arena, "t", &w->error));
+    em_vec_each (struct em_trail_step *, step, &found.steps) {
+        all = em_arena_printf(w->arena, "%s%s %s %s %s\n", all, (*step)->id, (*step)->is_added ? "added" : "changed",
+                              (*step)->path, em_trail_state_name((*step)->state));
+        assert_ptr_equal(em_trail_find(&found, (*step)->path), *step);
+    }
+    return all;
 }
 
 static void assert_content(struct world *w, const char *path, const char *content)
@@ -344,19 +360,32 @@ static void forgetting_keeps_the_repair(void **state)
     struct world *w = *state;
     uint64_t freed = 0;
     struct stat st;
-    bool ours;
 
     change_three(w);
-    assert_ok(w, em_undo_is_ours(w->arena, "t", "a", &ours, &w->error));
-    assert_true(ours);
-    assert_ok(w, em_undo_is_ours(w->arena, "t", "sub/b", &ours, &w->error));
-    assert_false(ours);
     assert_ok(w, em_undo_forget(w->arena, "t", &freed, &w->error));
     assert_true(freed > 0);
     assert_content(w, "t/a", "new a");
     assert_int_equal(stat("t/.elfmend", &st), -1);
-    assert_ok(w, em_undo_is_ours(w->arena, "t", "a", &ours, &w->error));
-    assert_false(ours);
+    assert_string_equal(trail(w), "");
+}
+
+/* What became of each file, and the last repair of it counts. */
+static void the_trail_of_the_repairs(void **state)
+{
+    struct em_transaction *txn;
+    struct world *w = *state;
+
+    assert_string_equal(trail(w), "");
+    change_three(w);
+    assert_string_equal(trail(w), "0001 added fresh/deep/c ours\n0001 changed a ours\n0001 changed sub/linked ours\n");
+    assert_int_equal(system("rm t/fresh/deep/c && echo other > t/sub/linked && cp -p t/a t/copy && mv t/copy t/a"), 0);
+    assert_string_equal(trail(w), "0001 added fresh/deep/c gone\n0001 changed a ours\n0001 changed sub/linked changed\n");
+    txn = begin(w);
+    replace(w, txn, "a", "newer a");
+    assert_string_equal(commit(w, txn), "0002");
+    assert_string_equal(trail(w), "0001 added fresh/deep/c gone\n0001 changed sub/linked changed\n0002 changed a ours\n");
+    assert_int_equal(system("rm -r t/fresh t/sub && ln -s ../outside t/sub"), 0);
+    assert_string_equal(trail(w), "0001 added fresh/deep/c gone\n0001 changed sub/linked gone\n0002 changed a ours\n");
 }
 
 static void a_change_meanwhile_stops_the_commit(void **state)
@@ -481,7 +510,7 @@ int main(void)
         TEST(a_removed_directory_is_given_up_by_force),
         TEST(a_created_file_that_is_gone_stops_nobody),
         TEST(a_directory_that_others_use_stays),
-        TEST(forgetting_keeps_the_repair),
+        TEST(forgetting_keeps_the_repair), TEST(the_trail_of_the_repairs),
         TEST(a_change_meanwhile_stops_the_commit),
         TEST(links_and_strangers_are_refused),
         TEST(a_store_that_is_not_ours_is_refused),
