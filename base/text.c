@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,4 +67,21 @@ void em_text_free(struct em_text *text)
 {
     free(text->data);
     *text = (struct em_text){ 0 };
+}
+
+int em_version_compare(const char *a, const char *b)
+{
+    for (;;) {
+        unsigned long x = 0, y = 0;
+        char *a_end, *b_end;
+
+        if (!isdigit((unsigned char)*a) || !isdigit((unsigned char)*b))
+            return isdigit((unsigned char)*a) - isdigit((unsigned char)*b);
+        x = strtoul(a, &a_end, 10);
+        y = strtoul(b, &b_end, 10);
+        if (x != y)
+            return x < y ? -1 : 1;
+        a = a_end + (*a_end == '.');
+        b = b_end + (*b_end == '.');
+    }
 }

@@ -26,4 +26,7 @@ void em_text_free(struct em_text *text);
 
 #define em_cleanup_text __attribute__((cleanup(em_text_free)))
 
+/* Orders dotted versions by their numbers, as far as both have digits: "4.10" after "4.9". */
+int em_version_compare(const char *a, const char *b);
+
 #endif

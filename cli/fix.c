@@ -119,6 +119,8 @@ static void print_plan(const struct em_plan *plan)
         print_step(step);
     em_vec_each (struct em_refusal, refusal, &plan->refused)
         printf("  refused   %s\n            %s\n", refusal->finding, refusal->why);
+    em_vec_each (struct em_not_taken, not_taken, &plan->not_taken)
+        printf("  not taken %s\n            %s\n", not_taken->candidate, not_taken->why);
 }
 
 static int spell_plan(struct fix *fix)

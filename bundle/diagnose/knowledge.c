@@ -397,23 +397,6 @@ bool em_knowledge_is_driver(const struct em_knowledge *knowledge, const char *so
     return matches_any(&knowledge->driver, soname);
 }
 
-int em_version_compare(const char *a, const char *b)
-{
-    for (;;) {
-        unsigned long x = 0, y = 0;
-        char *a_end, *b_end;
-
-        if (!isdigit((unsigned char)*a) || !isdigit((unsigned char)*b))
-            return isdigit((unsigned char)*a) - isdigit((unsigned char)*b);
-        x = strtoul(a, &a_end, 10);
-        y = strtoul(b, &b_end, 10);
-        if (x != y)
-            return x < y ? -1 : 1;
-        a = a_end + (*a_end == '.');
-        b = b_end + (*b_end == '.');
-    }
-}
-
 const struct em_cure *em_knowledge_cure(const struct em_knowledge *knowledge, const char *package, const char *version,
                                         const char *request)
 {

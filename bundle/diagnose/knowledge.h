@@ -144,7 +144,4 @@ const struct em_gpu_build *em_knowledge_gpu_build(const struct em_knowledge *kno
 const struct em_cuda_runtime *em_knowledge_runtime(const struct em_knowledge *knowledge, const char *cuda);
 const struct em_cuda_error *em_knowledge_cuda_error(const struct em_knowledge *knowledge, int code);
 
-/* Orders dotted versions by their numbers, as far as both have digits: "4.10" after "4.9". */
-int em_version_compare(const char *a, const char *b);
-
 #endif

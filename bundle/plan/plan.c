@@ -136,6 +136,15 @@ static int put_refusal(json_t *object, const struct em_refusal *refusal)
     return r < 0 ? r : put(object, "why", refusal->why);
 }
 
+static int put_not_taken(json_t *object, const struct em_not_taken *not_taken)
+{
+    int r = put(object, "name", not_taken->name);
+
+    if (r == EM_OK)
+        r = put(object, "candidate", not_taken->candidate);
+    return r < 0 ? r : put(object, "why", not_taken->why);
+}
+
 /* A list of objects under key, each by the function for its type. */
 #define put_each(object, key, vec, function)                                                                                   \
     __extension__({                                                                                                            \
@@ -162,6 +171,8 @@ static int put_plan(json_t *document, const struct em_plan *plan)
         r = put_each(document, "actions", &plan->steps, put_step);
     if (r == EM_OK)
         r = put_each(document, "refused", &plan->refused, put_refusal);
+    if (r == EM_OK)
+        r = put_each(document, "not_taken", &plan->not_taken, put_not_taken);
     return r < 0 ? r : put_strings(document, "after", &plan->after);
 }
 
@@ -389,6 +400,18 @@ static int read_refusal(const struct reading *in, json_t *object, const char *wh
     return r < 0 ? r : get(in, object, what, "why", false, &refusal->why);
 }
 
+static int read_not_taken(const struct reading *in, json_t *object, const char *what, struct em_not_taken *not_taken)
+{
+    static const char *const names[] = { "name", "candidate", "why", NULL };
+    int r = check_members(in, object, what, names);
+
+    if (r == EM_OK)
+        r = get(in, object, what, "name", false, &not_taken->name);
+    if (r == EM_OK)
+        r = get(in, object, what, "candidate", false, &not_taken->candidate);
+    return r < 0 ? r : get(in, object, what, "why", false, &not_taken->why);
+}
+
 /* The list under key; each item is named "inputs[3]" in messages. */
 #define read_each(in, document, key, vec, type, function)                                                                      \
     __extension__({                                                                                                            \
@@ -433,7 +456,9 @@ static int check_steps(const struct reading *in, const struct em_plan *plan)
 
 static int read_plan(const struct reading *in, json_t *document, struct em_plan *plan)
 {
-    static const char *const names[] = { "schema", "target", "root", "inputs", "actions", "refused", "after", NULL };
+    static const char *const names[] = {
+        "schema", "target", "root", "inputs", "actions", "refused", "not_taken", "after", NULL
+    };
     const char *schema;
     int r;
 
@@ -458,6 +483,9 @@ static int read_plan(const struct reading *in, json_t *document, struct em_plan 
         r = read_each(in, document, "actions", &plan->steps, struct em_step, read_step);
     if (r == EM_OK)
         r = read_each(in, document, "refused", &plan->refused, struct em_refusal, read_refusal);
+    /* Not in plans of earlier versions. */
+    if (r == EM_OK && json_object_get(document, "not_taken"))
+        r = read_each(in, document, "not_taken", &plan->not_taken, struct em_not_taken, read_not_taken);
     if (r == EM_OK)
         r = get_strings(in, document, "the plan", "after", &plan->after);
     return r < 0 ? r : check_steps(in, plan);

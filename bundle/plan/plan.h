@@ -61,6 +61,11 @@ struct em_refusal {
     const char *why;
 };
 
+/* A library of a source that was not taken. */
+struct em_not_taken {
+    const char *name, *candidate, *why;
+};
+
 struct em_plan {
     const char *target; /* as the user gave it */
     const char *root;   /* absolute directory that the steps' paths are relative to */
@@ -73,6 +78,9 @@ struct em_plan {
     struct {
         EM_VEC(struct em_refusal);
     } refused;
+    struct {
+        EM_VEC(struct em_not_taken);
+    } not_taken;
     struct em_strings after; /* findings expected once applied: "EM103 error object: request" */
 };
 

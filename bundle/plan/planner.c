@@ -3,6 +3,7 @@
 #include "bundle/plan/draft.h"
 #include "bundle/plan/edges.h"
 #include "bundle/plan/pathlist.h"
+#include "bundle/plan/provision.h"
 
 #include <string.h>
 
@@ -16,6 +17,7 @@ struct planner {
     struct em_error *error;
 
     struct em_draft draft;
+    struct em_provision provision;
     struct em_diagnosis now; /* of the tree as the draft would make it */
     struct em_world world;   /* before's, over the draft's overlay */
     struct em_diagnose_cache cache;
@@ -165,24 +167,6 @@ static int set_path(struct planner *planner, const struct em_finding *finding, b
     return add_resolved(planner, change, finding);
 }
 
-/* The first in order of sources that something vouches for; the first at all if nothing vouches for any. */
-static struct em_candidate *find_candidate(struct planner *planner, const struct em_finding *finding, int *r)
-{
-    const struct em_world *world = planner->before->world;
-    struct em_candidates found = { 0 };
-
-    *r = EM_OK;
-    em_vec_each (struct em_source *, source, &planner->wish->sources) {
-        *r = em_source_find(*source, finding->request, world->is64, world->big_endian, world->machine, planner->arena, &found);
-        if (*r < 0)
-            return NULL;
-    }
-    em_vec_each (struct em_candidate *, candidate, &found)
-        if (planner->wish->pins || (*candidate)->has_expected)
-            return *candidate;
-    return found.count > 0 ? found.items[0] : NULL;
-}
-
 /* A copy searches the same directories as the original did, spelled from its new place. */
 static int move_paths(struct planner *planner, struct em_draft_change *change, const struct em_finding *finding)
 {
@@ -212,6 +196,40 @@ static int move_paths(struct planner *planner, struct em_draft_change *change, c
     return em_draft_patch(&planner->draft, change, planner->error);
 }
 
+/* The user's filters hold for what was found; a copy that we make is ours to complete. */
+static bool is_wanted(const struct planner *planner, const struct em_finding *finding)
+{
+    const struct em_draft_change *change = em_draft_find(&planner->draft, finding->requester->path);
+
+    return (change && change->candidate) || !planner->wish->wants ||
+           planner->wish->wants(planner->wish->wants_context, finding);
+}
+
+static bool wants_copy(const struct planner *planner, const struct em_finding *finding)
+{
+    return planner->wish->strategy != EM_STRATEGY_PATH &&
+           (finding->wants_copy || (planner->wish->strategy == EM_STRATEGY_COPY && planner->wish->sources.count > 0));
+}
+
+/* Something that a change of its requester, which is ours to change, could mend. */
+static bool is_actionable(const struct planner *planner, const struct em_finding *finding)
+{
+    return finding->requester && finding->severity != EM_SEVERITY_NOTE && strcmp(finding->id, "EM104") != 0 &&
+           (!planner->wish->only || finding->requester->owner == planner->wish->only) && is_wanted(planner, finding);
+}
+
+/* The family is looked for as a whole: with all that is asked for now. */
+static int find_candidate(struct planner *planner, const struct em_finding *finding, struct em_candidate **candidate)
+{
+    struct em_findings together = { 0 };
+
+    em_vec_each (struct em_finding, other, &planner->now.findings)
+        if (is_actionable(planner, other) && wants_copy(planner, other) && em_vec_push(planner->arena, &together, *other) < 0)
+            return EM_NO_MEMORY;
+    return em_provide(&planner->provision, planner->draft.overlay ? planner->draft.overlay : planner->before->env->tree,
+                      &together, finding, candidate, planner->error);
+}
+
 /* The library goes where the requester is, under the name that is asked for. That the requester looks there, and what the copy itself
  * asks for, is the next round's business. */
 static int copy(struct planner *planner, const struct em_finding *finding, bool *progress)
@@ -229,15 +247,17 @@ static int copy(struct planner *planner, const struct em_finding *finding, bool 
         return EM_OK;
     if (em_map_get(&planner->barred, path))
         return give_up(planner, finding, em_map_get(&planner->barred, path));
-    candidate = find_candidate(planner, finding, &r);
+    r = find_candidate(planner, finding, &candidate);
+    if (r < 0)
+        return r;
     /* Not in the sources, but in the environment: then a path to it does what the copy would have done. */
-    if (!candidate && r == EM_OK && finding->provider)
+    if (!candidate && finding->provider)
         return set_path(planner, finding, progress);
     if (!candidate)
-        return r < 0 ? r
-                     : give_up(planner, finding,
-                               planner->wish->sources.count == 0 ? "nothing to copy it from: name a place with --source"
-                                                                 : "none of the sources has it for this machine");
+        return give_up(planner, finding,
+                       planner->wish->sources.count == 0
+                           ? "nothing to copy it from: name a place with --source"
+                           : "no source has it, or its family whole, as this environment needs it");
     if (em_tree_stat_link(planner->before->env->tree, path, &node) == 0)
         return give_up(planner, finding, "a file of that name is there already and is not what is asked for");
     r = em_candidate_verify(candidate, planner->wish->pins, planner->wish->allow_unverified, planner->error);
@@ -250,15 +270,6 @@ static int copy(struct planner *planner, const struct em_finding *finding, bool 
     *progress = true;
     r = move_paths(planner, change, finding);
     return r < 0 ? r : add_resolved(planner, change, finding);
-}
-
-/* The user's filters hold for what was found; a copy that we make is ours to complete. */
-static bool is_wanted(const struct planner *planner, const struct em_finding *finding)
-{
-    const struct em_draft_change *change = em_draft_find(&planner->draft, finding->requester->path);
-
-    return (change && change->candidate) || !planner->wish->wants ||
-           planner->wish->wants(planner->wish->wants_context, finding);
 }
 
 /* Why the object must not be replaced, though it is below the target; NULL: it may be. */
@@ -281,13 +292,10 @@ static int act_on(struct planner *planner, const struct em_finding *finding, boo
 {
     const char *barred = finding->requester ? em_map_get(&planner->barred, finding->requester->path) : NULL;
     const char *link;
-    bool want_copy = finding->wants_copy || (planner->wish->strategy == EM_STRATEGY_COPY && planner->wish->sources.count > 0);
 
-    if (!finding->requester || finding->severity == EM_SEVERITY_NOTE)
-        return EM_OK;
-    if (planner->wish->only && finding->requester->owner != planner->wish->only)
-        return EM_OK;
-    if (!is_wanted(planner, finding))
+    if (finding->requester && strcmp(finding->id, "EM104") == 0 && is_wanted(planner, finding))
+        return give_up(planner, finding, "another major is never bridged: install the package that the help names");
+    if (!is_actionable(planner, finding))
         return EM_OK;
     if (barred)
         return give_up(planner, finding, barred);
@@ -296,12 +304,10 @@ static int act_on(struct planner *planner, const struct em_finding *finding, boo
     link = em_draft_find(&planner->draft, finding->requester->path) ? NULL : untouchable(planner, finding->requester);
     if (link)
         return give_up(planner, finding, link);
-    if (strcmp(finding->id, "EM104") == 0)
-        return give_up(planner, finding, "another major is never bridged: install the package that the help names");
     /* A copy that was made in this draft is a provider beside its requester: from then on the path is what is missing. */
-    if (finding->provider && (!want_copy || em_draft_find(&planner->draft, finding->provider->path)))
+    if (finding->provider && (!wants_copy(planner, finding) || em_draft_find(&planner->draft, finding->provider->path)))
         return set_path(planner, finding, progress);
-    if (want_copy && planner->wish->strategy != EM_STRATEGY_PATH)
+    if (wants_copy(planner, finding))
         return copy(planner, finding, progress);
     return give_up(planner, finding, "it is nowhere in this environment, and strategy path copies nothing");
 }
@@ -327,6 +333,7 @@ static int diagnose_draft(struct planner *planner)
 static int draft(struct planner *planner)
 {
     planner->draft.changes.count = 0;
+    em_provision_init(&planner->provision, planner->arena, planner->before, planner->wish);
     planner->draft.by_path = (struct em_map){ .arena = planner->arena };
     planner->gave_up = (struct em_map){ .arena = planner->arena };
     planner->now = *planner->before;
@@ -439,6 +446,8 @@ int em_plan_make(struct em_plan *plan, struct em_arena *arena, const struct em_d
         if (r == EM_OK && !planner.restart)
             r = keep_edges(&planner);
     } while (r == EM_OK && planner.restart);
+    if (r == EM_OK)
+        r = em_provision_tell(&planner.provision, plan);
     if (r == EM_OK)
         r = em_draft_to_plan(plan, &planner.draft, &planner.now, &planner.gave_up, wish, error);
     em_draft_close(&planner.draft);

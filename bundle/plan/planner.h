@@ -25,10 +25,8 @@ enum em_strategy {
 
 struct em_plan_wish {
     enum em_strategy strategy;
-    enum em_path_tag tag; /* for an object that has neither; KEEP means RPATH */
-    struct {
-        EM_VEC(struct em_source *);
-    } sources;                  /* searched in order */
+    enum em_path_tag tag;       /* for an object that has neither; KEEP means RPATH */
+    struct em_sources sources;  /* searched in order */
     const struct em_pins *pins; /* NULL: none */
     bool allow_unverified;
     /* Which findings may be acted on; NULL: all. What a change made for one of them calls for in turn is acted on too. */

@@ -23,6 +23,14 @@ static int find_expected(struct em_env *env, struct em_candidate *candidate)
     return EM_OK;
 }
 
+/* Unpacked or fetched, it lies where nobody put it. */
+static const char *show(const struct em_source *source, const char *path)
+{
+    bool is_there = strcmp(source->env.given, source->place) == 0;
+
+    return is_there ? path : em_arena_printf(source->env.arena, "%s: %s", source->place, em_path_after(path, source->env.path));
+}
+
 /* An object that cannot be read stays a candidate, by its file name: whoever asks for it shall hear what is wrong with it. */
 static int read_candidate(struct em_source *source, struct em_env_object *object, struct em_error *error)
 {
@@ -34,14 +42,17 @@ static int read_candidate(struct em_source *source, struct em_env_object *object
     if (!candidate)
         return EM_NO_MEMORY;
     *candidate = (struct em_candidate){ .path = object->path,
+                                        .shown = show(source, object->path),
                                         .tree = source->env.tree,
                                         .node = object->node,
                                         .place = source->place,
                                         .distribution = object->owner };
+    if (!candidate->shown)
+        return EM_NO_MEMORY;
     r = em_tree_open(candidate->tree, candidate->path, &file);
     if (r < 0) {
         errno = -r;
-        return em_fail_errno(error, candidate->path, "cannot be opened");
+        return em_fail_errno(error, candidate->shown, "cannot be opened");
     }
     r = em_object_read(&candidate->object, source->env.arena, &file->reader, &problem);
     if (r == EM_BAD_ELF || r == EM_NOT_ELF || r == EM_LIMIT || r == EM_UNSUPPORTED) {

@@ -55,10 +55,10 @@ static int check_pin(struct em_candidate *candidate, const struct em_pins *pins,
     if (r < 0)
         return r;
     if (!pin)
-        return em_fail(error, EM_REFUSED, candidate->path, "is not in %s, and only what is may be copied", pins->path);
+        return em_fail(error, EM_REFUSED, candidate->shown, "is not in %s, and only what is may be copied", pins->path);
     if (!em_sha256_equal(pin, &candidate->actual)) {
         em_sha256_hex(&candidate->actual, hex);
-        return em_fail(error, EM_REFUSED, candidate->path, "is not what %s asks for: its SHA-256 is %s", pins->path, hex);
+        return em_fail(error, EM_REFUSED, candidate->shown, "is not what %s asks for: its SHA-256 is %s", pins->path, hex);
     }
     candidate->voucher = EM_VOUCHER_PIN;
     return EM_OK;
@@ -71,16 +71,16 @@ static int check_record(struct em_candidate *candidate, bool allow_unverified, s
     if (!candidate->has_expected) {
         if (allow_unverified)
             return EM_OK;
-        return em_fail(error, EM_REFUSED, candidate->path,
+        return em_fail(error, EM_REFUSED, candidate->shown,
                        "has nothing that vouches for it, neither a RECORD nor a pin: --require-hashes FILE pins it, "
                        "--allow-unverified takes it as it is");
     }
     if (candidate->has_expected_size && candidate->expected_size != candidate->node.size)
-        return em_fail(error, EM_REFUSED, candidate->path, "is not what the RECORD of %s %s says: %llu bytes instead of %llu",
+        return em_fail(error, EM_REFUSED, candidate->shown, "is not what the RECORD of %s %s says: %llu bytes instead of %llu",
                        distribution->name, distribution->version, (unsigned long long)candidate->node.size,
                        (unsigned long long)candidate->expected_size);
     if (!em_sha256_equal(&candidate->expected, &candidate->actual))
-        return em_fail(error, EM_REFUSED, candidate->path, "is not what the RECORD of %s %s says: the SHA-256 differs",
+        return em_fail(error, EM_REFUSED, candidate->shown, "is not what the RECORD of %s %s says: the SHA-256 differs",
                        distribution->name, distribution->version);
     candidate->voucher = EM_VOUCHER_RECORD;
     return EM_OK;
@@ -95,13 +95,13 @@ int em_candidate_verify(struct em_candidate *candidate, const struct em_pins *pi
     candidate->voucher = EM_VOUCHER_NONE;
     if (r < 0) {
         errno = -r;
-        return em_fail_errno(error, candidate->path, "cannot be opened");
+        return em_fail_errno(error, candidate->shown, "cannot be opened");
     }
     candidate->node = file->node;
     r = em_hash_reader(&file->reader, &candidate->actual, NULL, error);
     if (r == EM_OK)
         r = pins && pins->given ? check_pin(candidate, pins, error) : check_record(candidate, allow_unverified, error);
     if (r == EM_OK && candidate->problem)
-        return em_fail(error, EM_REFUSED, candidate->path, "cannot be used: it %s", candidate->problem);
+        return em_fail(error, EM_REFUSED, candidate->shown, "cannot be used: it %s", candidate->problem);
     return r;
 }

@@ -20,6 +20,7 @@
 #define EM_BUNDLE_SOURCE_SOURCE_H
 
 #include "bundle/env/env.h"
+#include "bundle/loader/world.h"
 #include "patcher/patcher.h"
 
 enum em_voucher {
@@ -29,7 +30,8 @@ enum em_voucher {
 };
 
 struct em_candidate {
-    const char *path; /* absolute, in the source's tree */
+    const char *path;  /* absolute, in the source's tree */
+    const char *shown; /* in messages: of a member of an archive, "cudnn.deb: usr/lib/libcudnn.so.9" */
     struct em_tree *tree;
     struct em_node node;
     struct em_object object;
@@ -46,6 +48,10 @@ struct em_candidate {
 
 struct em_candidates {
     EM_VEC(struct em_candidate *);
+};
+
+struct em_sources {
+    EM_VEC(struct em_source *);
 };
 
 struct em_source {
@@ -75,6 +81,44 @@ int em_pins_read(struct em_pins *pins, struct em_arena *arena, const char *path,
  * name; among equals those that a RECORD has a digest for, then by path. */
 int em_source_find(const struct em_source *source, const char *soname, bool is64, bool big_endian, uint16_t machine,
                    struct em_arena *arena, struct em_candidates *found);
+
+/* ---- family.c: which of them are taken ---- */
+
+struct em_want {
+    const char *name;                  /* the soname that is asked for */
+    const struct em_object *requester; /* the versions that it needs of that name count; NULL: it needs none */
+};
+
+/* Libraries that open each other, and so are taken whole and of one version, over all sources. */
+struct em_family {
+    const char *requester; /* for words */
+    const char *near;      /* the version that is looked for: of the requester, or of what is installed; NULL: not known */
+    const char *exactly;   /* the version that the family has already; NULL: none yet */
+    struct {
+        EM_VEC(struct em_want);
+    } wants;
+};
+
+struct em_passed_over {
+    const char *name, *candidate, *why;
+};
+
+struct em_selection {
+    struct em_candidates taken; /* as the wants are; all NULL where no version of the family is whole */
+    const char *version;        /* of what is taken; NULL: not known */
+    struct {
+        EM_VEC(struct em_passed_over);
+    } passed_over;
+};
+
+/* Taken is, of the versions that are whole over all sources and of the right major, the one nearest to the requester: the lowest that
+ * is not older, else the highest; among equals the first source. A candidate for another machine or libc, one that needs a newer
+ * glibc than the target has, and one that does not define a version that the requester asks for, is not taken. What nothing vouches
+ * for, or what cannot be read, is taken only where there is nothing else, to be refused by name. EM_REFUSED if all there is is for
+ * another machine. */
+int em_source_select(struct em_selection *selection, struct em_arena *arena, const struct em_sources *sources,
+                     const struct em_family *family, const struct em_world *world, const struct em_pins *pins,
+                     struct em_error *error);
 
 int em_candidate_verify(struct em_candidate *candidate, const struct em_pins *pins, bool allow_unverified,
                         struct em_error *error);

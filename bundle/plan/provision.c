@@ -1,0 +1,147 @@
+#include "bundle/plan/provision.h"
+
+#include <ctype.h>
+#include <string.h>
+
+void em_provision_init(struct em_provision *provision, struct em_arena *arena, const struct em_diagnosis *before,
+                       const struct em_plan_wish *wish)
+{
+    *provision = (struct em_provision){
+        .arena = arena, .before = before, .wish = wish, .chosen = { .arena = arena }, .versions = { .arena = arena }
+    };
+}
+
+/* "cudnn 9"; of a library that the tables do not know, its name alone: a family of one. */
+static const char *family_of(const struct em_provision *provision, const char *name)
+{
+    char major[16];
+    const struct em_package *package = em_knowledge_package(provision->before->knowledge, name, major);
+
+    return package ? em_arena_printf(provision->arena, "%s %s", package->component, major) : name;
+}
+
+static bool is_wanted(const struct em_family *family, const char *name)
+{
+    em_vec_each (struct em_want, want, &family->wants)
+        if (strcmp(want->name, name) == 0)
+            return true;
+    return false;
+}
+
+static int parse(struct em_provision *provision, struct em_tree *tree, const char *path, const struct em_object **object,
+                 struct em_error *error)
+{
+    struct em_object *parsed = em_new(provision->arena, struct em_object);
+    em_cleanup_file struct em_file *file = NULL;
+    int r = parsed ? em_tree_open(tree, path, &file) : -ENOMEM;
+
+    if (r < 0) {
+        errno = -r;
+        return em_fail_errno(error, path, "cannot be opened");
+    }
+    *object = parsed;
+    return em_object_read(parsed, provision->arena, &file->reader, error);
+}
+
+static int add_wants(struct em_provision *provision, struct em_tree *tree, const struct em_findings *findings, const char *key,
+                     struct em_family *family, struct em_error *error)
+{
+    em_vec_each (struct em_finding, finding, findings) {
+        const char *its = family_of(provision, finding->request);
+        struct em_want want = { .name = finding->request };
+        int r;
+
+        if (!its)
+            return EM_NO_MEMORY;
+        if (strcmp(its, key) != 0 || is_wanted(family, want.name))
+            continue;
+        r = parse(provision, tree, finding->requester->path, &want.requester, error);
+        if (r == EM_OK)
+            r = em_vec_push(provision->arena, &family->wants, want);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+/* Of the others that the environment has of the family; NULL: it has none. */
+static const char *installed_version(const struct em_provision *provision, const char *key, const struct em_family *family)
+{
+    em_vec_each (struct em_env_object, object, &provision->before->env->objects) {
+        const char *name = em_path_basename(object->path), *its;
+
+        if (!object->owner || !em_knowledge_package(provision->before->knowledge, name, NULL) || is_wanted(family, name))
+            continue;
+        its = family_of(provision, name);
+        if (its && strcmp(its, key) == 0)
+            return object->owner->version;
+    }
+    return NULL;
+}
+
+/* The shim that asks was split off from a family of that version: libcudnn-74a4c495.so.9.1.0 for libcudnn_cnn.so.9. */
+static const char *own_version(const struct em_finding *finding)
+{
+    const char *own = strstr(em_path_basename(finding->requester->path), ".so."), *asked = strstr(finding->request, ".so.");
+
+    if (!own || !asked || !isdigit((unsigned char)own[4]) || !strchr(own + 4, '.') ||
+        strtoul(own + 4, NULL, 10) != strtoul(asked + 4, NULL, 10))
+        return NULL;
+    return own + 4;
+}
+
+static int keep(struct em_provision *provision, const char *key, const struct em_family *family,
+                const struct em_selection *selection)
+{
+    for (size_t i = 0; i < family->wants.count; i++) {
+        const char *name = em_arena_printf(provision->arena, "%s\n%s", key, family->wants.items[i].name);
+
+        if (!name || em_map_put(&provision->chosen, name, selection->taken.items[i]) < 0)
+            return EM_NO_MEMORY;
+    }
+    em_vec_each (const struct em_passed_over, passed, &selection->passed_over)
+        if (em_vec_push(provision->arena, &provision->passed_over, *passed) < 0)
+            return EM_NO_MEMORY;
+    return selection->version ? em_map_put(&provision->versions, key, selection->version) : EM_OK;
+}
+
+int em_provide(struct em_provision *provision, struct em_tree *tree, const struct em_findings *findings,
+               const struct em_finding *finding, struct em_candidate **candidate, struct em_error *error)
+{
+    const char *key = family_of(provision, finding->request);
+    const char *name = key ? em_arena_printf(provision->arena, "%s\n%s", key, finding->request) : NULL;
+    struct em_family family = { .requester = em_path_basename(finding->requester->path) };
+    struct em_selection selection;
+    const char *installed;
+    int r;
+
+    if (!name)
+        return EM_NO_MEMORY;
+    *candidate = em_map_get(&provision->chosen, name);
+    if (*candidate)
+        return EM_OK;
+    r = add_wants(provision, tree, findings, key, &family, error);
+    if (r < 0)
+        return r;
+    installed = installed_version(provision, key, &family);
+    family.exactly = em_map_get(&provision->versions, key);
+    if (!family.exactly && !finding->provider)
+        family.exactly = installed;
+    family.near = installed ? installed : own_version(finding);
+    r = em_source_select(&selection, provision->arena, &provision->wish->sources, &family, provision->before->world,
+                         provision->wish->pins, error);
+    if (r == EM_OK)
+        r = keep(provision, key, &family, &selection);
+    if (r == EM_OK)
+        *candidate = em_map_get(&provision->chosen, name);
+    return r;
+}
+
+int em_provision_tell(const struct em_provision *provision, struct em_plan *plan)
+{
+    em_vec_each (const struct em_passed_over, passed, &provision->passed_over)
+        if (em_vec_push(provision->arena, &plan->not_taken,
+                        ((struct em_not_taken){ passed->name, passed->candidate, passed->why })) < 0)
+            return EM_NO_MEMORY;
+    return EM_OK;
+}

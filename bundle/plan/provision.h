@@ -1,0 +1,34 @@
+/* provision.h: which candidate of the sources answers a finding. Private to plan.
+ *
+ * The findings that ask for members of one family (a component of the packages table, of one major) are answered together and
+ * once in a draft; what comes to light in a later round has to be of the version that was taken. Why others were not taken is kept
+ * for the plan.
+ */
+#ifndef EM_BUNDLE_PLAN_PROVISION_H
+#define EM_BUNDLE_PLAN_PROVISION_H
+
+#include "bundle/plan/planner.h"
+
+struct em_provision {
+    struct em_arena *arena;
+    const struct em_diagnosis *before;
+    const struct em_plan_wish *wish;
+    struct em_map chosen;   /* family and name -> struct em_candidate * */
+    struct em_map versions; /* family -> the version that was taken */
+    struct {
+        EM_VEC(struct em_passed_over);
+    } passed_over;
+};
+
+void em_provision_init(struct em_provision *provision, struct em_arena *arena, const struct em_diagnosis *before,
+                       const struct em_plan_wish *wish);
+
+/* findings: all that a copy shall answer now, this one among them; tree: as it would be. *candidate NULL: no source has it, or none
+ * that fits. */
+int em_provide(struct em_provision *provision, struct em_tree *tree, const struct em_findings *findings,
+               const struct em_finding *finding, struct em_candidate **candidate, struct em_error *error);
+
+/* What was not taken, into the plan. */
+int em_provision_tell(const struct em_provision *provision, struct em_plan *plan);
+
+#endif
