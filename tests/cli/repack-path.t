@@ -64,6 +64,8 @@ check "... the library is nowhere, and repack is the help" grep -F "elfmend repa
 exits 0 "verify of the wheel: exit 0" "$ELFMEND" verify $whl
 exits 1 "a dry run: problems remain" "$ELFMEND" repack --dry-run $whl
 check "... nothing is written" test ! -e made
+exits 1 "a dry run, as JSON" "$ELFMEND" repack --dry-run --json $whl
+conforms repack-1
 exits 0 "repack: exit 0" "$ELFMEND" repack $whl -o made
 check "the name has the local version" test -f $new
 check "the archive and RECORD are as validators want them" python3 check.py $new
@@ -107,4 +109,8 @@ exits 2 "... from audit too" "$ELFMEND" audit bad/$whl
 head -c 700 $whl > bad/$whl
 exits 2 "a wheel that was cut off: exit 2" "$ELFMEND" repack bad/$whl $whl -o o7
 check "... and the next one is done all the same" sh -c 'ls o7/pkg-1.0+mend.1-*.whl'
+exits 2 "the same as JSON, with one that has nothing to do" "$ELFMEND" repack --json bad/$whl $whl $new -o o8
+conforms repack-1
+check "... one report of all three, in order" python3 -c 'import json
+assert [w["status"] for w in json.load(open("out"))["wheels"]] == ["refused", "written", "unchanged"]'
 finish
