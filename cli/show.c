@@ -1,5 +1,6 @@
 #include "bundle/tree/tree.h"
 #include "cli/cli.h"
+#include "patcher/gpucode.h"
 #include "patcher/patcher.h"
 
 #include <string.h>
@@ -7,9 +8,10 @@
 const struct em_command em_show_command = {
     .name = "show",
     .arguments = "FILE...",
-    .summary = "One object: class, machine, soname, NEEDED, paths, flags, versions, what it may dlopen",
+    .summary = "One object: class, machine, soname, NEEDED, paths, flags, versions, what it may dlopen, GPU code",
     .example = "elfmend show .venv/lib/python3.11/site-packages/nvidia/cudnn/lib/libcudnn.so.9",
-    .details = "\"may open\" lists the library names in the object's read-only data: what it hands to dlopen is among them.\n",
+    .details = "\"may open\" lists the library names in the object's read-only data: what it hands to dlopen is among them.\n"
+               "\"gpu code\" lists NVIDIA's cubins (sm_XX: for that GPU) and PTX (compute_XX: for that and later ones).\n",
     .accepts = 0,
     .run = em_cmd_show,
 };
@@ -18,6 +20,7 @@ struct shown {
     const char *path;
     struct em_object object;
     struct em_strings names;
+    struct em_gpu_listing gpu;
 };
 
 struct shown_list {
@@ -152,6 +155,22 @@ static void put_versions(const struct em_object *object)
     }
 }
 
+/* By headers alone; the bytes are those in the file, most of them compressed. */
+static void put_gpu(const struct em_gpu_listing *gpu, struct em_arena *arena)
+{
+    const char *label = "gpu code";
+
+    em_vec_each (const struct em_gpu_code, code, &gpu->codes) {
+        printf("  %-12s %s %s, %zu %s, %llu bytes\n", label, em_gpu_code_name(arena, code), em_gpu_kind_name(code->kind),
+               code->count, code->count == 1 ? "entry" : "entries", (unsigned long long)code->bytes);
+        label = "";
+    }
+    if (gpu->bare_cubins > 0)
+        printf("  %-12s %zu bare %s, of no container\n", label, gpu->bare_cubins, gpu->bare_cubins == 1 ? "cubin" : "cubins");
+    if (gpu->broken > 0)
+        printf("  %-12s %zu broken %s\n", label, gpu->broken, gpu->broken == 1 ? "container" : "containers");
+}
+
 static void show_text(const struct shown *shown, struct em_arena *arena)
 {
     const struct em_object *object = &shown->object;
@@ -183,6 +202,7 @@ static void show_text(const struct shown *shown, struct em_arena *arena)
         put_field("build id", id);
     put_versions(object);
     put_list("may open", &shown->names);
+    put_gpu(&shown->gpu, arena);
     if (object->sections_beyond_end)
         put_field("truncated", "section headers are promised and lie beyond the end of the file");
 }
@@ -229,6 +249,18 @@ static json_t *versions_json(const struct em_versions *versions)
     return array;
 }
 
+static json_t *gpu_json(const struct em_gpu_listing *gpu, struct em_arena *arena)
+{
+    json_t *codes = json_array();
+
+    em_vec_each (const struct em_gpu_code, code, &gpu->codes)
+        json_array_append_new(codes, json_pack("{s:s, s:s, s:I, s:I}", "arch", em_gpu_code_name(arena, code), "kind",
+                                               em_gpu_kind_name(code->kind), "entries", (json_int_t)code->count, "bytes",
+                                               (json_int_t)code->bytes));
+    return json_pack("{s:o, s:I, s:I, s:I, s:I}", "codes", codes, "containers", (json_int_t)gpu->containers, "empty",
+                     (json_int_t)gpu->empty, "broken", (json_int_t)gpu->broken, "bare_cubins", (json_int_t)gpu->bare_cubins);
+}
+
 static json_t *object_json(const struct shown *shown, struct em_arena *arena)
 {
     const struct em_object *object = &shown->object;
@@ -261,6 +293,7 @@ static json_t *object_json(const struct shown *shown, struct em_arena *arena)
     json_object_set_new(json, "version_needs", needs);
     json_object_set_new(json, "version_defines", versions_json(&object->verdef));
     json_object_set_new(json, "may_open", strings_json(&shown->names));
+    json_object_set_new(json, "gpu", gpu_json(&shown->gpu, arena));
     json_object_set_new(json, "truncated", json_boolean(object->sections_beyond_end));
     return json;
 }
@@ -292,7 +325,9 @@ static int read_object(struct shown *shown, struct em_arena *arena, struct em_tr
     if (is_wheel(path))
         return em_fail(error, EM_NOT_BUILT, path, "is a wheel, and wheels are not built yet");
     r = em_object_read(&shown->object, arena, &file->reader, error);
-    return r < 0 ? r : em_names_scan(&shown->names, arena, &file->reader, error);
+    if (r == EM_OK)
+        r = em_names_scan(&shown->names, arena, &file->reader, error);
+    return r < 0 ? r : em_gpu_code_scan(&shown->gpu, arena, &file->reader, error);
 }
 
 static int print_json(const struct shown_list *list, struct em_arena *arena, struct em_error *error)

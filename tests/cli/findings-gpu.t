@@ -1,21 +1,8 @@
 #!/bin/sh
-# GPU code against named GPUs: which finding, and none where the code fits. The containers are written by the assembler, as
-# patcher/gpucode.c has them; a kernel is 64 bytes of nothing.
+# GPU code against named GPUs: which finding, and none where the code fits.
 . "$ELFMEND_TOP/tests/tap"
 
-entry() { # KIND ARCH FLAGS
-    printf '.short %s, 0x101\n.long 64\n.quad 64\n.zero 12\n.long %s\n.zero 8\n.quad %s\n.zero 16\n.zero 64\n' "$1" "$2" "$3"
-}
-container() { # "KIND ARCH FLAGS"...
-    printf '.long 0xba55ed50\n.short 1, 16\n.quad 2f - 1f\n1:\n'
-    for e; do entry $e; done
-    echo 2:
-}
-library() { # FILE SECTION: the containers on standard input
-    mkdir -p "$(dirname "$1")"
-    { printf '.section %s,"a",@progbits\n.balign 8\n' "$2"; cat; printf '.section .note.GNU-stack,"",@progbits\n'; } > a.s
-    "${CC:-cc}" -shared -nostdlib -o "$1" a.s || exit 1
-}
+. "$ELFMEND_TOP/fixtures/gpucode"
 finds() { # WHAT PATTERN
     check "$1" grep -E -e "$2" out
 }
