@@ -84,6 +84,9 @@ json_t *em_finding_json(const struct em_finding *finding, const struct em_env *e
     json_object_set_new(object, "message", em_json_string(finding->message));
     json_object_set_new(object, "evidence", evidence);
     json_object_set_new(object, "help", em_json_string(finding->help));
+    json_object_set_new(object, "repair",
+                        finding->repair ? json_pack("{s:s, s:s}", "id", finding->repair, "state", finding->repair_state)
+                                        : json_null());
     json_object_set_new(object, "action",
                         finding->provider     ? json_string("set-path")
                         : finding->wants_copy ? json_string("copy")

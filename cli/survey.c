@@ -1,7 +1,9 @@
 #include "cli/survey.h"
 
 #include "bundle/diagnose/gpu.h"
+#include "bundle/plan/undone.h"
 
+#include <string.h>
 #include <time.h>
 
 static double now(void)
@@ -37,6 +39,31 @@ static void warn_of_unfinished(const struct em_survey *survey, struct em_arena *
                 survey->target);
 }
 
+int em_survey_trail(struct em_trail *trail, const struct em_options *options, const struct em_env *env)
+{
+    const char *place = env->kind == EM_ENV_OBJECT ? em_path_dirname(options->arena, env->path) : env->path;
+    const char *root = place && options->root ? em_path_join(options->arena, options->root, place + 1) : place;
+    struct em_error error = EM_ERROR_INIT;
+    int r = root ? em_trail_read(trail, options->arena, root, &error) : EM_NO_MEMORY;
+
+    if (r < 0 && r != EM_NO_MEMORY && !options->quiet)
+        em_warn("%s: what elfmend itself has changed here cannot be told: %s%s%s", env->given, error.sentence,
+                error.saved_errno ? ": " : "", error.saved_errno ? strerror(error.saved_errno) : "");
+    return r == EM_NO_MEMORY ? r : EM_OK;
+}
+
+static int add_undone(struct em_survey *survey, const struct em_options *options)
+{
+    struct em_findings *findings = &survey->diagnosis.findings;
+    struct em_trail trail;
+    int r = em_survey_trail(&trail, options, &survey->env);
+
+    if (r == EM_OK)
+        r = em_undone_judge(findings, options->arena, &survey->env, &trail);
+    em_findings_sort(findings);
+    return r;
+}
+
 int em_survey_run(struct em_survey *survey, struct em_options *options, const char *target, struct em_error *error)
 {
     struct em_gpus gpus = { 0 };
@@ -62,6 +89,8 @@ int em_survey_run(struct em_survey *survey, struct em_options *options, const ch
         r = survey_wheel(survey, options, &diagnose, error);
     else if (r == EM_OK)
         r = em_diagnose(&survey->diagnosis, options->arena, &survey->env, &survey->world, &survey->knowledge, &diagnose, error);
+    if (r == EM_OK && !wheel)
+        r = add_undone(survey, options);
     if (r == EM_OK)
         r = em_filter_init(&survey->filter, options, &survey->env, error);
     for (size_t i = 0; r == EM_OK && i < survey->diagnosis.findings.count; i++)

@@ -11,6 +11,7 @@
 #define EM_CLI_SURVEY_H
 
 #include "bundle/diagnose/diagnose.h"
+#include "bundle/plan/trail.h"
 #include "bundle/wheel/study.h"
 #include "cli/cli.h"
 
@@ -37,6 +38,10 @@ struct em_survey {
 
 int em_survey_run(struct em_survey *survey, struct em_options *options, const char *target, struct em_error *error);
 void em_survey_free(struct em_survey *survey);
+
+/* What became of our repairs of a target. Where that cannot be read it is a word on stderr, and the trail is empty: what is wrong
+ * with the target can be said without it. */
+int em_survey_trail(struct em_trail *trail, const struct em_options *options, const struct em_env *env);
 
 /* From --only, --ignore and the ignore files of the target and the working directory. */
 int em_filter_init(struct em_filter *filter, const struct em_options *options, const struct em_env *env,

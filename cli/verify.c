@@ -1,4 +1,5 @@
 #include "bundle/diagnose/integrity.h"
+#include "bundle/plan/undone.h"
 #include "bundle/wheel/study.h"
 #include "cli/survey.h"
 
@@ -14,6 +15,7 @@ const struct em_command em_verify_command = {
         "Reads and hashes every file that a RECORD lists. TARGET is as for audit; without it: $VIRTUAL_ENV, else ./.venv.\n"
         "A changed file is a warning (EM601), a missing library an error (EM602), a file of two distributions that\n"
         "disagree about it a warning (EM206); files that no RECORD lists (EM603) are notes, which --verbose shows.\n"
+        "What elfmend has changed itself is a note too; a repair that somebody has undone since is a warning (EM605).\n"
         "Exit status 1 if a finding is at or above --fail-on.\n",
     .accepts = EM_TAKES_WORLD | EM_TAKES_FILTER | EM_TAKES_JOBS,
     .run = em_cmd_verify,
@@ -44,21 +46,31 @@ static bool has_record(const struct em_env *env)
     return false;
 }
 
+/* What is wrong with the files, and our own part in that. */
 static int add_findings(struct verified *verified, const struct em_options *options, const struct em_deviations *deviations)
 {
+    struct em_trail trail = { 0 };
+    int r = EM_OK;
+
+    if (!verified->wheel)
+        r = em_survey_trail(&trail, options, &verified->env);
+    if (r < 0)
+        return r;
     em_vec_each (const struct em_deviation, deviation, deviations) {
         struct em_finding finding;
-        int r = em_finding_of_deviation(&finding, options->arena, deviation);
 
+        r = em_finding_of_deviation(&finding, options->arena, deviation);
         /* All nvidia-*-cu12 list an empty nvidia/__init__.py: worth a word, and no more. */
         if (deviation->kind == EM_DEVIATION_SHARED && deviation->same_bytes)
             finding.severity = EM_SEVERITY_NOTE;
+        if (r == EM_OK)
+            r = em_undone_mark(&finding, options->arena, &verified->env, &trail);
         if (r == EM_OK)
             r = em_vec_push(options->arena, &verified->findings, finding);
         if (r < 0)
             return r;
     }
-    return EM_OK;
+    return em_undone_judge(&verified->findings, options->arena, &verified->env, &trail);
 }
 
 static int read_wheel(struct verified *verified, const struct em_options *options, const char *target, struct em_error *error)

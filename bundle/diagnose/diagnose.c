@@ -35,6 +35,12 @@ static int by_weight(const void *left, const void *right)
     return order;
 }
 
+void em_findings_sort(struct em_findings *findings)
+{
+    if (findings->count > 1)
+        qsort(findings->items, findings->count, sizeof *findings->items, by_weight);
+}
+
 /* What no path or copy changes: a what-if of the planner's leaves it out. */
 static int judge_files(struct em_diagnosis *diagnosis, const struct em_advisor *advisor, struct em_env *env,
                        const struct em_diagnose_options *options, uint64_t *bytes_read, struct em_error *error)
@@ -79,7 +85,6 @@ int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct e
         return r;
     diagnosis->edges = loading.edges;
     diagnosis->bytes_read = loading.bytes_read;
-    if (diagnosis->findings.count > 1)
-        qsort(diagnosis->findings.items, diagnosis->findings.count, sizeof *diagnosis->findings.items, by_weight);
+    em_findings_sort(&diagnosis->findings);
     return EM_OK;
 }

@@ -26,6 +26,10 @@ struct em_finding {
     struct em_strings evidence;
     const char *help; /* NULL: nothing to advise */
 
+    /* For a file that elfmend has changed or added itself; NULL: not by us, or nobody looked. */
+    const char *repair;       /* "0001", as undo --list has it */
+    const char *repair_state; /* "ours", "changed" or "gone": what became of it since */
+
     /* For the planner; requester NULL: nothing that a path or a copy would mend. */
     const struct em_env_object *requester;
     struct em_strings names;              /* by which it can be satisfied, most wanted first */
@@ -37,5 +41,8 @@ struct em_finding {
 struct em_findings {
     EM_VEC(struct em_finding);
 };
+
+/* Errors first, then by object and request. */
+void em_findings_sort(struct em_findings *findings);
 
 #endif

@@ -62,9 +62,7 @@ static int add_repair(struct em_trail *trail, const struct em_store *store, cons
     if (!id)
         return EM_NO_MEMORY;
     em_vec_each (const struct em_entry, entry, &kept->journal.entries) {
-        struct em_trail_step step = {
-            .path = entry->path, .id = id, .note = kept->journal.note, .is_added = entry->kind == EM_ENTRY_CREATE
-        };
+        struct em_trail_step step = { .path = entry->path, .id = id, .is_added = entry->kind == EM_ENTRY_CREATE };
         int r;
 
         if (entry->kind != EM_ENTRY_CREATE && entry->kind != EM_ENTRY_REPLACE)
@@ -81,21 +79,17 @@ static int add_repair(struct em_trail *trail, const struct em_store *store, cons
 int em_trail_read(struct em_trail *trail, struct em_arena *arena, const char *root, struct em_error *error)
 {
     em_cleanup_store struct em_store store = EM_STORE_INIT;
-    struct em_error why = EM_ERROR_INIT;
     struct em_store_ids ids;
     int r;
 
     *trail = (struct em_trail){ .by_path = { .arena = arena } };
-    r = em_store_open(&store, arena, root, EM_STORE_READ, &why);
-    trail->is_hidden = r == EM_IO && (why.saved_errno == EACCES || why.saved_errno == EPERM);
-    if (trail->is_hidden)
-        return EM_OK;
+    r = em_store_open(&store, arena, root, EM_STORE_READ, error);
     if (r == EM_OK)
-        r = em_store_ids(&store, &ids, &why);
+        r = em_store_ids(&store, &ids, error);
     for (size_t i = 0; r == EM_OK && i < ids.count; i++) {
         struct em_kept kept;
 
-        r = em_kept_open(&store, ids.items[i], &kept, &why);
+        r = em_kept_open(&store, ids.items[i], &kept, error);
         /* Who undoes or forgets at this moment takes it away: then it is no repair any more. */
         if (r == EM_CHANGED) {
             r = EM_OK;
@@ -103,11 +97,11 @@ int em_trail_read(struct em_trail *trail, struct em_arena *arena, const char *ro
         }
         if (r < 0)
             break;
-        r = add_repair(trail, &store, &kept, &why);
+        r = add_repair(trail, &store, &kept, error);
         em_kept_close(&kept);
     }
-    if (r < 0 && error)
-        *error = why;
+    if (r < 0)
+        *trail = (struct em_trail){ .by_path = { .arena = arena } };
     return r;
 }
 

@@ -4,10 +4,9 @@
  *     r = em_trail_read(&trail, arena, root, error)
  *     step = em_trail_find(&trail, "lib/python3.11/site-packages/x.so")     NULL: we never touched it, or it is forgotten
  *
- * Nothing is written and no lock is taken. Where there is no .elfmend the trail is empty; where it belongs to somebody else it is
- * empty too, and is_hidden.
+ * Nothing is written and no lock is taken. Where there is no .elfmend the trail is empty, and so it is after an error.
  *
- * Errors: EM_IO, EM_BAD_JSON (a journal that is none of ours), EM_NO_MEMORY.
+ * Errors: EM_IO, EACCES for a .elfmend of somebody else's included; EM_BAD_JSON: a journal that is none of ours; EM_NO_MEMORY.
  */
 #ifndef EM_BUNDLE_PLAN_TRAIL_H
 #define EM_BUNDLE_PLAN_TRAIL_H
@@ -25,7 +24,6 @@ const char *em_trail_state_name(enum em_trail_state state); /* "ours", "changed"
 struct em_trail_step {
     const char *path; /* relative to the root */
     const char *id;   /* of the repair: "0001" */
-    const char *note; /* of the repair, as undo --list shows it */
     bool is_added;    /* a file of our own; otherwise one that was there before */
     enum em_trail_state state;
 };
@@ -35,7 +33,6 @@ struct em_trail {
         EM_VEC(struct em_trail_step *);
     } steps; /* in the order of the repairs, and in each in that of its journal */
     struct em_map by_path;
-    bool is_hidden;
 };
 
 int em_trail_read(struct em_trail *trail, struct em_arena *arena, const char *root, struct em_error *error);

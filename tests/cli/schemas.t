@@ -11,4 +11,7 @@ exits 1 "fix --dry-run --json, with refusals" "$ELFMEND" fix --dry-run --json mi
 conforms plan-1
 exits 0 "fix --json" "$ELFMEND" fix --json v
 conforms fix-1
+rm mix/lib/python3*/site-packages/ctranslate2.libs/libgomp*
+exits 1 "verify --json" "$ELFMEND" verify --json v mix
+conforms verify-1
 finish
