@@ -109,6 +109,18 @@ void em_sha256_base64(const struct em_sha256 *digest, char text[EM_SHA256_BASE64
     text[out] = '\0';
 }
 
+/* Of a letter of the alphabet above; -1: it is none. */
+static int base64_value(char letter)
+{
+    if (letter >= 'A' && letter <= 'Z')
+        return letter - 'A';
+    if (letter >= 'a' && letter <= 'z')
+        return letter - 'a' + 26;
+    if (letter >= '0' && letter <= '9')
+        return letter - '0' + 52;
+    return letter == '-' ? 62 : letter == '_' ? 63 : -1;
+}
+
 bool em_sha256_from_base64(const char *text, struct em_sha256 *digest)
 {
     size_t length = strcspn(text, "="); /* some writers pad */
@@ -119,11 +131,11 @@ bool em_sha256_from_base64(const char *text, struct em_sha256 *digest)
     if (length != EM_SHA256_BASE64_SIZE - 1)
         return false;
     for (size_t i = 0; i < length; i++) {
-        const char *found = memchr(base64_alphabet, text[i], 64);
+        int value = base64_value(text[i]);
 
-        if (!found)
+        if (value < 0)
             return false;
-        bits = bits << 6 | (uint32_t)(found - base64_alphabet);
+        bits = bits << 6 | (uint32_t)value;
         count += 6;
         if (count >= 8 && out < sizeof digest->bytes) {
             count -= 8;

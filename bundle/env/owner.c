@@ -1,7 +1,6 @@
 #include "bundle/env/inside.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 /* ---- rows and paths ---- */
@@ -30,14 +29,29 @@ static void fold(char *path)
     path[length] = '\0';
 }
 
+/* Nothing to fold in it: every row but a few, so it is asked byte by byte and no more. */
+static bool is_plain(const char *row_path)
+{
+    if (*row_path == '/' || *row_path == '.' || *row_path == '\0')
+        return false;
+    for (const char *at = row_path; *at; at++) {
+        if (*at == '/' && (at[1] == '/' || at[1] == '.' || at[1] == '\0'))
+            return false;
+    }
+    return true;
+}
+
 bool em_env_row_path_into(const struct em_distribution *distribution, const char *row_path, char *buffer, size_t size)
 {
-    int length = row_path[0] == '/' ? snprintf(buffer, size, "%s", row_path)
-                                    : snprintf(buffer, size, "%s/%s", distribution->site, row_path);
+    size_t site = row_path[0] == '/' ? 0 : strlen(distribution->site), row = strlen(row_path);
 
-    if (length < 0 || (size_t)length >= size)
+    if (site + 1 + row >= size)
         return false;
-    fold(buffer);
+    memcpy(buffer, distribution->site, site);
+    buffer[site] = '/';
+    memcpy(buffer + site + 1, row_path, row + 1);
+    if (!is_plain(row_path))
+        fold(buffer);
     return true;
 }
 
@@ -53,6 +67,8 @@ static bool is_usual(const char *path)
 {
     bool in_front = true;
 
+    if (is_plain(path))
+        return true;
     if (*path == '/' || *path == '\0')
         return false;
     for (;; path++) {

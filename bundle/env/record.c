@@ -105,13 +105,18 @@ static int step_over_quoted(struct input *in)
 
 static int step_over_bare(struct input *in)
 {
-    while (!at_end(in) && peek(in) != ',' && line_end_size(in) == 0) {
-        int r = step(in);
+    for (;;) {
+        int r;
 
+        /* Nearly all of a RECORD: printable ASCII. */
+        while (!at_end(in) && peek(in) >= ' ' && peek(in) != ',')
+            in->at++;
+        if (at_end(in) || peek(in) == ',' || line_end_size(in) > 0)
+            return EM_OK;
+        r = step(in);
         if (r < 0)
             return r;
     }
-    return EM_OK;
 }
 
 /* The three fields of a row; the place is then at its line end. */
@@ -294,6 +299,7 @@ static int read_rows(struct em_record *record, struct input *in)
             return r;
         /* A .pyc that a wheel brought and pip compiled again is listed twice, once without a digest: that is no contradiction. */
         known = em_record_find(record, row.path);
+        record->repeats = record->repeats || known;
         if (known && known->has_sha256 && row.has_sha256 && !em_sha256_equal(&known->sha256, &row.sha256))
             return row_wrong(in, line, "has another digest for a path that an earlier line lists");
         fill_slot(record, (uint32_t)record->rows.count - 1);

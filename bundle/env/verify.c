@@ -165,6 +165,25 @@ static int make_room(struct verify *verify)
     return verify->items.items ? EM_OK : EM_NO_MEMORY;
 }
 
+static bool is_bytecode(const char *path)
+{
+    size_t length = strlen(path);
+
+    return length > 4 && strcmp(path + length - 4, ".pyc") == 0;
+}
+
+/* pip lists what it compiled without a hash or a size; Python writes such files anew as it likes, and may have nowhere to. */
+static bool may_be_anything(const struct em_record_row *row)
+{
+    return !*row->hash && !row->has_size && is_bytecode(row->path);
+}
+
+/* Whether the row is to be held against the disk. Of a path that the RECORD lists twice one row counts. */
+static bool counts(const struct verify *verify, const struct em_record *record, const struct em_record_row *row)
+{
+    return (verify->options->hash || !may_be_anything(row)) && (!record->repeats || em_record_find(record, row->path) == row);
+}
+
 static int collect(struct verify *verify)
 {
     if (make_room(verify) < 0)
@@ -173,8 +192,7 @@ static int collect(struct verify *verify)
         em_vec_each (const struct em_record_row, row, &(*distribution)->record.rows) {
             int r = EM_OK;
 
-            /* A RECORD may list a path twice; one row of it counts. */
-            if (em_record_find(&(*distribution)->record, row->path) == row)
+            if (counts(verify, &(*distribution)->record, row))
                 r = add_item(verify, *distribution, row);
             if (r < 0)
                 return r;
@@ -199,6 +217,7 @@ struct worker {
     struct verify *verify;
     struct em_hasher *hasher; /* NULL unless files are hashed */
     uint8_t *piece;
+    struct em_near near;
     uint64_t bytes_read;
     struct em_error error;
 };
@@ -261,7 +280,7 @@ static int look_at_item(struct worker *worker, struct item *first)
         r = em_tree_open(verify->env->tree, path, &file);
         node = file ? file->node : (struct em_node){ .kind = EM_NODE_OTHER };
     } else {
-        r = em_tree_stat(verify->env->tree, path, &node);
+        r = em_tree_stat_near(verify->env->tree, &worker->near, path, &node);
     }
     if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP) {
         set_state(verify, first, ITEM_MISSING);
@@ -295,12 +314,14 @@ static int work(void *context, size_t index)
     struct worker worker = { .verify = verify, .hasher = hasher, .piece = piece, .error = EM_ERROR_INIT };
     int r = hash && (!hasher || !piece) ? EM_NO_MEMORY : EM_OK;
 
+    em_near_init(&worker.near);
     for (size_t i = 0; i < batch->count && r == EM_OK; i++) {
         struct item *item = &verify->items.items[batch->first + i];
 
         if (item->is_first)
             r = look_at_item(&worker, item);
     }
+    em_near_close(&worker.near);
     atomic_fetch_add(&verify->bytes_read, worker.bytes_read);
     if (r < 0) {
         /* The pool reports the lowest batch that failed; its sentence must be the one that is kept. */
@@ -346,13 +367,6 @@ static int add_deviation(struct verify *verify, struct em_deviations *deviations
     return deviation.path ? em_vec_push(verify->env->arena, deviations, deviation) : EM_NO_MEMORY;
 }
 
-static bool is_bytecode(const char *path)
-{
-    size_t length = strlen(path);
-
-    return length > 4 && strcmp(path + length - 4, ".pyc") == 0;
-}
-
 static int add_item_deviation(struct verify *verify, struct em_deviations *deviations, const struct item *item)
 {
     struct em_deviation deviation = { .kind = EM_DEVIATION_CHANGED, .distribution = item->distribution };
@@ -361,8 +375,7 @@ static int add_item_deviation(struct verify *verify, struct em_deviations *devia
     switch ((enum item_state)item->state) {
     case ITEM_SAME: return EM_OK;
     case ITEM_MISSING:
-        /* pip lists what it compiled without a hash; Python writes such files anew as it likes, and may have nowhere to. */
-        if (!*item->row->hash && is_bytecode(item->row->path))
+        if (may_be_anything(item->row))
             return EM_OK;
         deviation.kind = EM_DEVIATION_MISSING;
         break;

@@ -218,6 +218,46 @@ static int disk_open_fd(struct disk *disk, const char *path, int flags)
     return fd < 0 ? -errno : fd;
 }
 
+/* Opens the directory that holds path, unless it is open. What stat would say of a path in it that cannot be reached, this says. */
+static int go_near(struct disk *disk, struct em_near *near, const char *path, size_t length)
+{
+    if (near->fd >= 0 && near->length == length && memcmp(near->directory, path, length) == 0)
+        return 0;
+    em_near_close(near);
+    memcpy(near->directory, path, length);
+    near->directory[length] = '\0';
+    near->fd = disk_open_fd(disk, near->directory, O_PATH | O_DIRECTORY);
+    if (near->fd < 0) {
+        int r = near->fd;
+
+        em_near_init(near);
+        return r;
+    }
+    near->length = length;
+    return 0;
+}
+
+static int disk_stat_near(struct em_tree *tree, struct em_near *near, const char *path, struct em_node *node)
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) : 0;
+    struct stat st;
+    int r;
+
+    if (length == 0 || length >= sizeof near->directory)
+        return disk_stat(tree, path, true, node);
+    r = go_near((struct disk *)tree, near, path, length);
+    if (r < 0)
+        return r;
+    if (fstatat(near->fd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    /* Where a link leads to is a question of the whole path, and of the root. */
+    if (S_ISLNK(st.st_mode))
+        return disk_stat(tree, path, true, node);
+    node_from_stat(node, &st);
+    return 0;
+}
+
 static void disk_file_close(struct em_file *file)
 {
     close(((struct disk_file *)file)->fd);
@@ -386,6 +426,7 @@ static void disk_close(struct em_tree *tree)
 
 static const struct em_tree_ops disk_ops = {
     .stat = disk_stat,
+    .stat_near = disk_stat_near,
     .open = disk_open,
     .list = disk_list,
     .entries = disk_entries,

@@ -12,6 +12,24 @@ int em_tree_stat_link(struct em_tree *tree, const char *path, struct em_node *no
     return tree->ops->stat(tree, path, false, node);
 }
 
+void em_near_init(struct em_near *near)
+{
+    near->fd = -1;
+    near->length = 0;
+}
+
+void em_near_close(struct em_near *near)
+{
+    if (near->fd >= 0)
+        close(near->fd);
+    em_near_init(near);
+}
+
+int em_tree_stat_near(struct em_tree *tree, struct em_near *near, const char *path, struct em_node *node)
+{
+    return tree->ops->stat_near ? tree->ops->stat_near(tree, near, path, node) : em_tree_stat(tree, path, node);
+}
+
 int em_tree_open(struct em_tree *tree, const char *path, struct em_file **file)
 {
     return tree->ops->open(tree, path, file);

@@ -15,6 +15,7 @@
  *
  *     struct em_node node;
  *     r = em_tree_stat(tree, "/usr/lib/libx.so", &node);           follows links; -ENOENT
+ *     r = em_tree_stat_near(tree, &near, path, &node);             the same for path after path, neighbours mostly
  *     r = em_tree_open(tree, path, &file); ... em_file_close(file) file->reader reads it
  *     r = em_tree_list(tree, arena, directory, &names)             sorted by byte value, without "." and ".."
  *     r = em_tree_entries(tree, arena, directory, &entries)        the same with what each one is: a walk that asks no more
@@ -26,6 +27,8 @@
 #define EM_BUNDLE_TREE_TREE_H
 
 #include "base/base.h"
+
+#include <limits.h>
 
 enum em_node_kind {
     EM_NODE_FILE,
@@ -61,10 +64,21 @@ struct em_entries {
     EM_VEC(struct em_entry);
 };
 
+/* The directory of the last question, kept open: the next one in it costs a name and not a path. One thread's own. */
+struct em_near {
+    int fd;        /* -1: none is open */
+    size_t length; /* of directory */
+    char directory[PATH_MAX];
+};
+void em_near_init(struct em_near *near);
+void em_near_close(struct em_near *near);
+
 struct em_tree;
 
 struct em_tree_ops {
     int (*stat)(struct em_tree *tree, const char *path, bool follow, struct em_node *node);
+    /* May be NULL: then it is stat. path is normal. */
+    int (*stat_near)(struct em_tree *tree, struct em_near *near, const char *path, struct em_node *node);
     int (*open)(struct em_tree *tree, const char *path, struct em_file **file);
     int (*list)(struct em_tree *tree, struct em_arena *arena, const char *path, struct em_strings *names);
     /* May be NULL: then it is list, and a question for each name. */
@@ -80,7 +94,8 @@ struct em_tree {
 
 int em_tree_stat(struct em_tree *tree, const char *path, struct em_node *node);
 int em_tree_stat_link(struct em_tree *tree, const char *path, struct em_node *node); /* a last link is not followed */
-int em_tree_open(struct em_tree *tree, const char *path, struct em_file **file);     /* a regular file, or -EISDIR, -EINVAL */
+int em_tree_stat_near(struct em_tree *tree, struct em_near *near, const char *path, struct em_node *node); /* path is normal */
+int em_tree_open(struct em_tree *tree, const char *path, struct em_file **file); /* a regular file, or -EISDIR, -EINVAL */
 int em_tree_list(struct em_tree *tree, struct em_arena *arena, const char *path, struct em_strings *names);
 int em_tree_entries(struct em_tree *tree, struct em_arena *arena, const char *path,
                     struct em_entries *entries);                                                      /* sorted too */

@@ -103,6 +103,35 @@ static void a_root_keeps_links_inside(void **state)
     }
 }
 
+/* Neighbours, a directory and back, a directory through a link, links, things that are not there: each as em_tree_stat says. */
+static void a_near_question_has_the_same_answer(void **state)
+{
+    static const char *const paths[] = { "/usr/lib/one", "/usr/lib/rel", "/usr/lib/empty", "/usr/lib/two", "/d/hard",
+                                         "/d/slash",     "/lib/one",     "/etc/abs",       "/etc/up",      "/dangling",
+                                         "/lib/one/x",   "/no/one",      "/usr/lib/one",   "/lib/deep",    "/fifo",
+                                         "/loop",        "/usr/li/one",  "/usr/lib/rel" };
+
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        em_cleanup_arena struct em_arena *arena = em_arena_new();
+        em_cleanup_tree struct em_tree *disk = NULL, *overlay = NULL;
+        struct em_near near;
+
+        assert_int_equal(em_tree_disk_root(&disk, "img", way == 1, NULL), EM_OK);
+        assert_int_equal(em_tree_overlay(&overlay, disk), EM_OK);
+        em_near_init(&near);
+        for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+            struct em_node node = { 0 }, same = { 0 };
+            int r = em_tree_stat(disk, paths[i], &node);
+
+            if (em_tree_stat_near(way == 2 ? overlay : disk, &near, paths[i], &same) != r)
+                fail_msg("%s", paths[i]);
+            assert_true(node.inode == same.inode && node.size == same.size && node.kind == same.kind);
+        }
+        em_near_close(&near);
+    }
+}
+
 static void a_root_must_be_a_directory(void **state)
 {
     struct em_error error = EM_ERROR_INIT;
@@ -211,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_root_keeps_links_inside),
+        cmocka_unit_test(a_near_question_has_the_same_answer),
         cmocka_unit_test(a_root_must_be_a_directory),
         cmocka_unit_test(without_a_root_it_is_this_machine),
         cmocka_unit_test(an_overlay_adds_replaces_and_removes),
