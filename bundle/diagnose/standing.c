@@ -55,14 +55,45 @@ static int note_hopeless(struct em_standing *standing)
     return EM_OK;
 }
 
+static enum em_severity without(const struct em_opening *opening)
+{
+    return opening->entry->without == EM_WITHOUT_OPTIONAL ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
+}
+
+static int note_opened(struct em_standing *standing)
+{
+    const struct em_loading *loading = standing->advisor->loading;
+
+    em_vec_each (struct em_case, item, &loading->cases) {
+        const struct em_env_object *object;
+
+        if (!item->opening || em_case_is_missing(item) || !item->request->file || without(item->opening) == EM_SEVERITY_NOTE)
+            continue;
+        object = em_loading_object(loading, &item->request->file->node);
+        if (object && em_map_put(&standing->opened, object->path, object) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+/* The object, or what loads it, is opened by one that is broken without it. */
+static bool is_opened(const struct em_standing *standing, const struct em_case *item)
+{
+    return em_map_get(&standing->opened, item->object->path) || em_map_get(&standing->opened, item->root->path);
+}
+
 int em_standing_init(struct em_standing *standing, const struct em_advisor *advisor)
 {
     struct em_map empty = { .arena = advisor->arena };
     int r;
 
-    *standing = (struct em_standing){ .advisor = advisor, .loads = empty, .variants = empty, .hopeless = empty };
+    *standing = (struct em_standing){
+        .advisor = advisor, .loads = empty, .variants = empty, .hopeless = empty, .opened = empty
+    };
     r = note_roots(standing);
-    return r < 0 ? r : note_hopeless(standing);
+    if (r == EM_OK)
+        r = note_hopeless(standing);
+    return r < 0 ? r : note_opened(standing);
 }
 
 static bool is_variant(const struct em_standing *standing, const struct em_env_object *object)
@@ -107,7 +138,7 @@ enum em_severity em_standing_severity(const struct em_standing *standing, const 
     bool known = em_knowledge_package(advisor->knowledge, em_case_name(item), NULL) != NULL;
 
     if (item->opening)
-        return item->opening->entry->without == EM_WITHOUT_OPTIONAL ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
+        return without(item->opening);
     if (item->by_import) {
         bool extra = em_map_get(&standing->loads, owner_name(item->root)) != NULL;
 
@@ -120,6 +151,8 @@ enum em_severity em_standing_severity(const struct em_standing *standing, const 
             return EM_SEVERITY_NOTE;
         return em_map_get(&standing->hopeless, item->object->path) ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
     }
+    if (is_opened(standing, item))
+        return EM_SEVERITY_ERROR;
     if (is_variant(standing, item->object))
         return EM_SEVERITY_NOTE;
     return known && !em_map_get(&standing->loads, owner_name(item->object)) ? EM_SEVERITY_WARNING : EM_SEVERITY_NOTE;
