@@ -91,8 +91,16 @@ static size_t place_behind(struct em_bytes bytes, const char *name)
     return place ? place : end;
 }
 
+/* Behind an empty line everything is description (core metadata; RFC 822): a reader would not find what is put there. */
+static int no_headers(struct em_error *error, const char *name)
+{
+    return em_fail(error, EM_BAD_RECORD, name,
+                   "is empty or begins with an empty line, so that it has no headers: "
+                   "ask whoever built the wheel");
+}
+
 int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata, const char *version,
-                     const struct em_strings *requirements)
+                     const struct em_strings *requirements, struct em_error *error)
 {
     struct lines lines = { (const char *)metadata.data, (const char *)metadata.data + metadata.size };
     em_cleanup_text struct em_text text = { 0 };
@@ -100,6 +108,8 @@ int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_
     bool headers = true, versioned = false;
     const char *line, *line_end = memmem(metadata.data, metadata.size, "\r\n", 2) ? "\r\n" : "\n";
 
+    if (place == 0)
+        return no_headers(error, "METADATA");
     while (next_line(&lines, &line, &size)) {
         headers = headers && !is_empty(line, size);
         if (headers && version && !versioned && is_header(line, size, "Version")) {
@@ -115,16 +125,21 @@ int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_
         em_vec_each (const char *, requirement, requirements)
             em_text_printf(&text, "Requires-Dist: %s%s", *requirement, line_end);
     }
+    if (version && !versioned)
+        return em_fail(error, EM_BAD_RECORD, "METADATA", "has no Version to change: ask whoever built the wheel");
     return finish(edited, arena, &text);
 }
 
-int em_metadata_set_build(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build)
+int em_metadata_set_build(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build,
+                          struct em_error *error)
 {
     struct lines lines = { (const char *)wheel.data, (const char *)wheel.data + wheel.size };
     em_cleanup_text struct em_text text = { 0 };
     size_t place = place_behind(wheel, "Tag"), size;
     const char *line;
 
+    if (place == 0)
+        return no_headers(error, "WHEEL");
     while (next_line(&lines, &line, &size)) {
         if (!is_header(line, size, "Build"))
             em_text_add_bytes(&text, line, size);

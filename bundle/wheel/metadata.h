@@ -3,6 +3,7 @@
  * Headers are edited line by line and keep everything else as it was spelled (core metadata; binary distribution format): readers
  * compare, and the description behind the headers is not ours.
  * Results are made in the arena; NULL: no memory.
+ * Errors: EM_BAD_RECORD where a file has no header to stand behind or no Version to change: what is asked for is done or refused.
  */
 #ifndef EM_BUNDLE_WHEEL_METADATA_H
 #define EM_BUNDLE_WHEEL_METADATA_H
@@ -16,10 +17,11 @@ bool em_metadata_is_local(const char *label);
 
 /* METADATA with another version (NULL: the same) and further requirements, behind those there are. */
 int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata, const char *version,
-                     const struct em_strings *requirements);
+                     const struct em_strings *requirements, struct em_error *error);
 
 /* WHEEL with a build tag. */
-int em_metadata_set_build(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build);
+int em_metadata_set_build(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build,
+                          struct em_error *error);
 
 /* A row of RECORD: quoted where it must be. */
 void em_metadata_add_row(struct em_text *record, const char *path, const struct em_sha256 *sha256, uint64_t size);

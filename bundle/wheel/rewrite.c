@@ -95,8 +95,9 @@ static int edit_text(struct work *work, struct part *part)
     r = em_zip_read(rewrite->wheel->zip, part->member, rewrite->arena, EM_MAX_METADATA, &bytes, work->error);
     if (r < 0)
         return r;
-    return build ? em_metadata_set_build(&part->text, rewrite->arena, bytes, rewrite->wish->build)
-                 : em_metadata_edit(&part->text, rewrite->arena, bytes, rewrite->new_version, rewrite->requirements);
+    return build
+               ? em_metadata_set_build(&part->text, rewrite->arena, bytes, rewrite->wish->build, work->error)
+               : em_metadata_edit(&part->text, rewrite->arena, bytes, rewrite->new_version, rewrite->requirements, work->error);
 }
 
 static int add_member(struct work *work, struct em_zip_member *member)

@@ -46,7 +46,7 @@ static void check_edit(const char *before, const char *version, const char *requ
 
     if (requirement)
         assert_int_equal(em_vec_push(arena, &requirements, requirement), EM_OK);
-    assert_int_equal(em_metadata_edit(&edited, arena, bytes, version, &requirements), EM_OK);
+    assert_int_equal(em_metadata_edit(&edited, arena, bytes, version, &requirements, NULL), EM_OK);
     assert_string_equal((const char *)edited.data, after);
     assert_int_equal(edited.size, strlen(after));
 }
@@ -62,6 +62,28 @@ static void metadata_keeps_what_is_not_meant(void **state)
     check_edit("name: x\nversion: 1\n", "3", "c", "name: x\nVersion: 3\nRequires-Dist: c\n");
 }
 
+/* What would stand where no reader looks is refused, not dropped. */
+static void what_has_no_headers_is_refused(void **state)
+{
+    static const char *const without[] = { "", "\nName: x\nVersion: 1\n", "\r\nName: x\r\nVersion: 1\r\n" };
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    struct em_bytes nameless = { (const uint8_t *)"Name: x\n\nVersion: 1\n", 20 }, edited;
+    struct em_strings requirements = { 0 };
+    struct em_error error;
+
+    (void)state;
+    assert_int_equal(em_vec_push(arena, &requirements, "c>=1"), EM_OK);
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
+        struct em_bytes bytes = { (const uint8_t *)without[i], strlen(without[i]) };
+
+        assert_int_equal(em_metadata_edit(&edited, arena, bytes, NULL, &requirements, &error), EM_BAD_RECORD);
+        assert_non_null(strstr(error.sentence, "has no headers"));
+        assert_int_equal(em_metadata_set_build(&edited, arena, bytes, "7x", &error), EM_BAD_RECORD);
+    }
+    assert_int_equal(em_metadata_edit(&edited, arena, nameless, "2", &requirements, &error), EM_BAD_RECORD);
+    assert_non_null(strstr(error.sentence, "no Version"));
+}
+
 static void a_build_tag_stands_once(void **state)
 {
     em_cleanup_arena struct em_arena *arena = em_arena_new();
@@ -69,8 +91,9 @@ static void a_build_tag_stands_once(void **state)
     struct em_bytes edited;
 
     (void)state;
-    assert_int_equal(em_metadata_set_build(&edited, arena, (struct em_bytes){ (const uint8_t *)wheel, sizeof wheel - 1 }, "7x"),
-                     EM_OK);
+    assert_int_equal(
+        em_metadata_set_build(&edited, arena, (struct em_bytes){ (const uint8_t *)wheel, sizeof wheel - 1 }, "7x", NULL),
+        EM_OK);
     assert_string_equal((const char *)edited.data, "Wheel-Version: 1.0\nTag: a-b-c\nTag: a-b-d\nBuild: 7x\n");
 }
 
@@ -162,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_local_version_is_added_or_counted_up),
         cmocka_unit_test(metadata_keeps_what_is_not_meant),
+        cmocka_unit_test(what_has_no_headers_is_refused),
         cmocka_unit_test(a_build_tag_stands_once),
         cmocka_unit_test(chunks_are_one_stream),
         cmocka_unit_test(the_archive_is_taken_by_the_strict),
