@@ -63,7 +63,7 @@ static const struct {
     { "--set-soname", OPTION_SET_SONAME, 1, "NAME", "DT_SONAME of a shared object" },
     { "--print-soname", OPTION_PRINT_SONAME, 0, "", "" },
     { "--set-rpath", OPTION_SET_RPATH, 1, "PATH", "the search path, as DT_RUNPATH" },
-    { "--add-rpath", OPTION_ADD_RPATH, 1, "PATH", "appended to the search path, if it is not in it" },
+    { "--add-rpath", OPTION_ADD_RPATH, 1, "PATH", "appended to the search path, what of it is not there yet" },
     { "--remove-rpath", OPTION_REMOVE_RPATH, 0, "", "DT_RPATH and DT_RUNPATH go" },
     { "--shrink-rpath", OPTION_SHRINK_RPATH, 0, "", "absolute directories that hold nothing needed go" },
     { "--allowed-rpath-prefixes", OPTION_ALLOWED_PREFIXES, 1, "LIST", "with --shrink-rpath: others go too" },

@@ -108,10 +108,8 @@ static int set_path(struct em_goal *goal, const struct em_edit *edit, struct em_
     return set_text(goal, &goal->dyns.items[at], edit->value, error);
 }
 
-static bool has_entry(const char *list, const char *entry)
+static bool has_entry(const char *list, const char *entry, size_t length)
 {
-    size_t length = strlen(entry);
-
     for (const char *at = list;; at++) {
         const char *end = strchrnul(at, ':');
 
@@ -121,6 +119,17 @@ static bool has_entry(const char *list, const char *entry)
             return false;
         at = end;
     }
+}
+
+/* Each directory of the list more that now has not, in order. */
+static const char *with_entries(struct em_arena *arena, const char *now, const char *more)
+{
+    for (const char *at = more, *end = at; now && *end != '\0'; at = end + 1) {
+        end = strchrnul(at, ':');
+        if (!has_entry(now, at, (size_t)(end - at)))
+            now = em_arena_printf(arena, "%s:%.*s", now, (int)(end - at), at);
+    }
+    return now;
 }
 
 static int add_path(struct em_goal *goal, const struct em_edit *edit, struct em_error *error)
@@ -133,7 +142,7 @@ static int add_path(struct em_goal *goal, const struct em_edit *edit, struct em_
     if (r < 0)
         return r;
     if (*now != '\0')
-        set.value = has_entry(now, edit->value) ? now : em_arena_printf(goal->arena, "%s:%s", now, edit->value);
+        set.value = with_entries(goal->arena, now, edit->value);
     return set.value ? set_path(goal, &set, error) : EM_NO_MEMORY;
 }
 

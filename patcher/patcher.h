@@ -123,7 +123,7 @@ enum em_edit_kind {
     EM_EDIT_ADD_DEBUG_TAG,
     EM_EDIT_CLEAR_SYMBOL_VERSION, /* value: the symbol */
     EM_EDIT_RENAME_SYMBOL,        /* value, replacement */
-    EM_EDIT_ADD_RPATH,            /* value: behind what is there, nothing if it is there already; else as SET_RPATH */
+    EM_EDIT_ADD_RPATH,            /* value: each directory of it that is not there yet, behind what is; else as SET_RPATH */
 };
 
 enum em_path_tag {

@@ -183,6 +183,9 @@ static void every_edit_once(void **state)
     assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_ADD_RPATH, .value = "/b" }).result, 0);
     assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_ADD_RPATH, .value = "/a" }).ranges, 0);
     assert_string_equal(object_of("lib.so")->rpath, "/a:/b");
+    assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_ADD_RPATH, .value = "/b:/c:/a:/d" }).result, 0);
+    assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_ADD_RPATH, .value = "/c:/d" }).ranges, 0);
+    assert_string_equal(object_of("lib.so")->rpath, "/a:/b:/c:/d");
     assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_SET_SONAME, .value = "libnew.so" }).result, 0);
     assert_string_equal(object_of("lib.so")->soname, "libnew.so");
     assert_int_equal(edit("lib.so", (struct em_edit){ .kind = EM_EDIT_SET_EXECSTACK }).result, 0);
