@@ -42,6 +42,7 @@ enum option {
     OPTION_SET_EXECSTACK,
     OPTION_RENAME_SYMBOLS,
     OPTION_OUTPUT,
+    OPTION_IN_PLACE,
     OPTION_FSYNC,
     OPTION_DEBUG,
     OPTION_VERSION,
@@ -81,6 +82,7 @@ static const struct {
     { "--set-execstack", OPTION_SET_EXECSTACK, 0, "", "" },
     { "--rename-dynamic-symbols", OPTION_RENAME_SYMBOLS, 1, "MAPFILE", "\"old new\" a line" },
     { "--output", OPTION_OUTPUT, 1, "FILE", "write there; one input only" },
+    { "--in-place", OPTION_IN_PLACE, 0, "", "no copy, where nobody else links or uses FILE and a kill cannot hurt" },
     { "--fsync", OPTION_FSYNC, 0, "", "on disk before it takes its name" },
     { "--page-size", OPTION_PAGE_SIZE, 1, "SIZE", "accepted; the object's own alignment counts" },
     { "--no-sort", OPTION_IGNORED, 0, "", "accepted; headers are never sorted" },
@@ -106,7 +108,7 @@ struct request {
     const char *self; /* for messages: "elfmend" or "patchelf" */
     int failed;       /* the exit status of a failure */
     bool print_interpreter, print_os_abi, print_soname, print_rpath, print_needed, print_execstack;
-    bool remove_rpath, shrink_rpath, force_rpath, no_default_lib, debug_tag, clear_stack, set_stack, debug, fsync;
+    bool remove_rpath, shrink_rpath, force_rpath, no_default_lib, debug_tag, clear_stack, set_stack, debug, in_place, fsync;
     bool sets_abi;
     uint8_t abi;
     const char *interpreter, *soname, *rpath, *more_rpath, *output;
@@ -274,6 +276,7 @@ static int take(struct request *request, enum option option, const char *a, cons
     case OPTION_SET_EXECSTACK: request->set_stack = true; return 0;
     case OPTION_RENAME_SYMBOLS: return read_map(request, a);
     case OPTION_OUTPUT: request->output = a; return 0;
+    case OPTION_IN_PLACE: request->in_place = true; return 0;
     case OPTION_FSYNC: request->fsync = true; return 0;
     case OPTION_PAGE_SIZE:
         return strspn(a, "0123456789") == strlen(a) && *a ? 0 : complain(request, "--page-size", "needs a number");
@@ -471,7 +474,9 @@ static int read_object(const struct request *request, const char *path, struct e
 
 static int edit_file(const struct request *request, const char *path)
 {
-    struct em_patch_file_options options = { .output = request->output, .fsync = request->fsync };
+    struct em_patch_file_options options = { .output = request->output,
+                                             .fsync = request->fsync,
+                                             .in_place = request->in_place };
     struct em_patch_options how = { .wipe_paths = true }; /* those who scan for references to old paths expect it */
     struct em_error error = EM_ERROR_INIT;
     struct edits edits = { 0 };
@@ -495,6 +500,8 @@ static int edit_file(const struct request *request, const char *path)
     }
     if (edits.count > 0 && patch.warning)
         fprintf(stderr, "%s: %s: warning: %s\n", request->self, path, patch.warning);
+    if (edits.count > 0 && patch.copied)
+        fprintf(stderr, "%s: %s: copied, not edited in place: %s\n", request->self, path, patch.copied);
     if (request->debug && edits.count > 0)
         fprintf(stderr, "%s: %s: %s, %zu ranges, %+lld bytes\n", request->self, path, em_rung_name(patch.rung),
                 patch.ranges.count, (long long)(patch.new_size - patch.old_size));
@@ -515,6 +522,8 @@ static int run(struct request *request, int argc, char **argv)
         return complain(request, NULL, "missing filename");
     if (request->rpath && request->more_rpath)
         return complain(request, NULL, "--set-rpath option not allowed with --add-rpath");
+    if (request->output && request->in_place)
+        return complain(request, NULL, "--in-place writes into the file itself, so --output has no meaning beside it");
     if (request->output && request->files.count > 1)
         return complain(request, NULL, "--output option only allowed with single input file");
     for (size_t i = 0; i < request->files.count; i++) {

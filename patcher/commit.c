@@ -1,22 +1,23 @@
 /* commit.c: a patch becomes a file.
  *
- * em_patch_file never writes into a file that existed before: the result is a new file beside it that takes its name in one rename.
- * A reader, a process that runs or maps the old file, and another hard link keep what they had; a kill leaves the old or the new
- * file whole, and at worst a temporary file with a random name. What the new file keeps: permission bits, set-uid and set-gid
- * included, owner and group as far as we may set them (set-uid goes if we may not), extended attributes and ACLs, and the access
- * time. The modification time is that of the edit: build systems and package managers go by it. With another output, mode and
- * attributes are those of the input, and what is at the output's name is replaced the same way.
+ * Unless it is told to (in_place.h), em_patch_file never writes into a file that existed before: the result is a new file beside it
+ * that takes its name in one rename. A reader, a process that runs or maps the old file, and another hard link keep what they had;
+ * a kill leaves the old or the new file whole, and at worst a temporary file, ".elfmend-" and 16 digits that stand for the target's
+ * name, which the next edit of that target removes. What the new file keeps: permission bits, set-uid and set-gid included, owner and
+ * group as far as we may set them (set-uid goes if we may not), extended attributes and ACLs, and the access time. The modification
+ * time is that of the edit: build systems and package managers go by it. With another output, mode and attributes are those of the
+ * input, and what is at the output's name is replaced the same way.
  */
-#include "patcher/patcher.h"
+#include "patcher/in_place.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/xattr.h>
 
 #define PIECE ((size_t)256 * 1024)
 
-/* size bytes from one place of in to another of out, which may be the same file: from the end, so that a table that moves up over
- * itself is read before it is written. */
+/* size bytes from one place of in to another of out. */
 static int move_bytes(int in, int out, const struct em_patch_range *range, const char *label, struct em_error *error)
 {
     em_cleanup_free uint8_t *buffer = malloc(range->bytes.size < PIECE ? range->bytes.size : PIECE);
@@ -24,50 +25,31 @@ static int move_bytes(int in, int out, const struct em_patch_range *range, const
 
     if (!buffer)
         return EM_NO_MEMORY;
-    for (size_t left = range->bytes.size; left > 0;) {
-        size_t piece = left < PIECE ? left : PIECE;
-        int r = em_read_at(&reader, buffer, piece, range->from + left - piece, error);
+    for (size_t at = 0; at < range->bytes.size; at += PIECE) {
+        size_t piece = range->bytes.size - at < PIECE ? range->bytes.size - at : PIECE;
+        int r = em_read_at(&reader, buffer, piece, range->from + at, error);
 
         if (r == EM_OK)
-            r = em_pwrite_all(out, buffer, piece, range->offset + left - piece, label, error);
-        if (r < 0)
-            return r;
-        left -= piece;
-    }
-    return EM_OK;
-}
-
-/* Tables first, the highest first: tables only ever move up, so no table is written over before it was read. Then all the rest. */
-static int write_ranges(const struct em_patch *patch, int in, int out, const char *label, struct em_error *error)
-{
-    for (size_t i = patch->ranges.count; i-- > 0;) {
-        const struct em_patch_range *range = &patch->ranges.items[i];
-        int r = range->bytes.data ? EM_OK : move_bytes(in, out, range, label, error);
-
-        if (r < 0)
-            return r;
-    }
-    for (size_t i = 0; i < patch->ranges.count; i++) {
-        const struct em_patch_range *range = &patch->ranges.items[i];
-        int r = range->bytes.data ? em_pwrite_all(out, range->bytes.data, range->bytes.size, range->offset, label, error)
-                                  : EM_OK;
-
+            r = em_pwrite_all(out, buffer, piece, range->offset + at, label, error);
         if (r < 0)
             return r;
     }
     return EM_OK;
-}
-
-int em_patch_write(const struct em_patch *patch, int fd, const char *label, struct em_error *error)
-{
-    return write_ranges(patch, fd, fd, label, error);
 }
 
 int em_patch_copy(const struct em_patch *patch, int in, int out, const char *label, struct em_error *error)
 {
     int r = em_copy_fd(in, out, patch->old_size, label, error);
 
-    return r < 0 ? r : write_ranges(patch, in, out, label, error);
+    em_vec_each (const struct em_patch_range, range, &patch->ranges) {
+        if (r < 0)
+            return r;
+        if (range->bytes.data)
+            r = em_pwrite_all(out, range->bytes.data, range->bytes.size, range->offset, label, error);
+        else
+            r = move_bytes(in, out, range, label, error);
+    }
+    return r;
 }
 
 static int copy_attributes(int in, int out, const char *label, struct em_error *error)
@@ -133,38 +115,94 @@ struct replacement {
     const char *target, *directory, *name;
     int dir;
     char *temporary;
+    bool is_input; /* the target is the file that was read */
 };
+
+/* One name for each target: what a killed run left is found by the next one that edits the same file. */
+static char *temporary_name(struct em_arena *arena, const char *name)
+{
+    const struct em_bytes bytes = { (const uint8_t *)name, strlen(name) };
+    struct em_reader reader = em_reader_memory(&bytes, name);
+    char hex[EM_XXH3_HEX_SIZE];
+    struct em_xxh3 digest;
+
+    if (em_hash_reader(&reader, NULL, &digest, NULL) < 0)
+        return NULL;
+    em_xxh3_hex(&digest, hex);
+    return em_arena_printf(arena, ".elfmend-%.16s", hex);
+}
+
+static bool has_name(const struct replacement *replacement, int fd)
+{
+    struct stat by_fd, by_name;
+
+    return fstat(fd, &by_fd) == 0 && fstatat(replacement->dir, replacement->temporary, &by_name, AT_SYMLINK_NOFOLLOW) == 0 &&
+           by_fd.st_dev == by_name.st_dev && by_fd.st_ino == by_name.st_ino;
+}
+
+/* The temporary file of somebody else. Its maker holds a lock on it while it lives: without one it is a dead run's, and goes. On a
+ * file system that has no locks it goes too: then a live maker's rename finds nothing, and its edit fails. */
+static int clear_away(struct replacement *replacement, struct em_error *error)
+{
+    em_cleanup_fd int fd = openat(replacement->dir, replacement->temporary, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+    if (fd < 0)
+        return errno == ENOENT ? EM_OK
+                               : em_fail_errno(error, replacement->target,
+                                               "cannot be replaced: %s in its directory is in the way", replacement->temporary);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+        return em_fail(error, EM_BUSY, replacement->target, "is being edited by another elfmend");
+    if (has_name(replacement, fd) && unlinkat(replacement->dir, replacement->temporary, 0) < 0)
+        return em_fail_errno(error, replacement->target, "cannot be replaced: %s in its directory is in the way",
+                             replacement->temporary);
+    return EM_OK;
+}
 
 /* The directory is held open, and the file is made in it: a rename of a parent meanwhile does no harm. */
 static int open_beside(struct replacement *replacement, const char *target, struct em_error *error)
 {
-    int fd;
-
     replacement->target = target;
     replacement->directory = em_path_dirname(replacement->arena, target);
     replacement->name = em_path_basename(target);
-    replacement->temporary = em_random_name(replacement->arena, ".elfmend-");
+    replacement->temporary = temporary_name(replacement->arena, replacement->name);
     if (!replacement->directory || !replacement->temporary)
         return EM_NO_MEMORY;
     replacement->dir = em_open_at(AT_FDCWD, replacement->directory, O_RDONLY | O_DIRECTORY, 0, error);
     if (replacement->dir < 0)
         return replacement->dir;
-    do
-        fd = openat(replacement->dir, replacement->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    while (fd < 0 && errno == EINTR);
-    return fd >= 0 ? fd : em_fail_errno(error, target, "cannot be replaced: no file can be made in its directory");
+    for (;;) {
+        em_cleanup_fd int fd = openat(replacement->dir, replacement->temporary,
+                                      O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        int r;
+
+        /* Between the two calls another run may take it for a dead one's, and remove it. */
+        if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) && has_name(replacement, fd))
+            return em_steal_fd(&fd);
+        if (fd >= 0 || errno == EINTR)
+            continue;
+        if (errno != EEXIST)
+            return em_fail_errno(error, target, "cannot be replaced: no file can be made in its directory");
+        r = clear_away(replacement, error);
+        if (r < 0)
+            return r;
+    }
 }
 
-static int sync_directory(int dir, const char *label, struct em_error *error)
+/* What we read must be what is still there, by itself and under its name: an edit by somebody else meanwhile is not ours to undo. */
+static bool has_changed(const struct replacement *replacement, int in, const struct stat *st)
 {
-    return em_fsync(dir, label, error);
+    struct stat now, named;
+
+    return fstat(in, &now) < 0 || now.st_size != st->st_size || now.st_mtim.tv_sec != st->st_mtim.tv_sec ||
+           now.st_mtim.tv_nsec != st->st_mtim.tv_nsec ||
+           (replacement->is_input && (fstatat(replacement->dir, replacement->name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+                                      named.st_dev != st->st_dev || named.st_ino != st->st_ino));
 }
 
 static int replace(const struct em_patch *patch, struct replacement *replacement, int in, const struct stat *st, bool sync,
                    struct em_error *error)
 {
     em_cleanup_fd int out = open_beside(replacement, replacement->target, error);
-    struct stat now;
     int r;
 
     if (out < 0)
@@ -172,16 +210,14 @@ static int replace(const struct em_patch *patch, struct replacement *replacement
     r = em_patch_copy(patch, in, out, replacement->target, error);
     if (r == EM_OK)
         r = finish(in, out, st, sync, replacement->target, error);
-    /* What we read must be what is still there: an edit by somebody else meanwhile is not ours to undo. */
-    if (r == EM_OK && (fstat(in, &now) < 0 || now.st_size != st->st_size || now.st_mtim.tv_sec != st->st_mtim.tv_sec ||
-                       now.st_mtim.tv_nsec != st->st_mtim.tv_nsec))
+    if (r == EM_OK && has_changed(replacement, in, st))
         r = em_fail(error, EM_CHANGED, replacement->target, "changed while it was edited; nothing was done");
     if (r == EM_OK && renameat(replacement->dir, replacement->temporary, replacement->dir, replacement->name) < 0)
         r = em_fail_errno(error, replacement->target, "cannot be replaced");
     if (r < 0)
         unlinkat(replacement->dir, replacement->temporary, 0);
     else if (sync)
-        r = sync_directory(replacement->dir, replacement->directory, error);
+        r = em_fsync(replacement->dir, replacement->directory, error);
     return r;
 }
 
@@ -227,12 +263,19 @@ int em_patch_file(struct em_patch *patch, struct em_arena *arena, const char *pa
     struct replacement replacement = { .arena = arena, .dir = -1 };
     const char *output = file_options ? file_options->output : NULL;
     bool sync = file_options && file_options->fsync;
-    em_cleanup_fd int in = em_open_at(AT_FDCWD, path, O_RDONLY, 0, error);
+    const char *copied = NULL;
+    em_cleanup_fd int in = -1;
     struct em_reader reader;
     struct stat st, there;
     int r;
 
     *patch = (struct em_patch){ 0 };
+    if (file_options && file_options->in_place && !output) {
+        r = em_patch_in_place(patch, arena, path, edits, count, options, sync, &copied, error);
+        if (r != 0)
+            return r < 0 ? r : EM_OK;
+    }
+    in = em_open_at(AT_FDCWD, path, O_RDONLY, 0, error);
     if (in < 0)
         return in;
     if (fstat(in, &st) < 0)
@@ -243,6 +286,7 @@ int em_patch_file(struct em_patch *patch, struct em_arena *arena, const char *pa
     r = em_patch_make(patch, arena, &reader, edits, count, options, error);
     if (r < 0 || (em_patch_is_empty(patch) && !output))
         return r;
+    patch->copied = copied;
     if (output && stat(output, &there) == 0) {
         if (!S_ISREG(there.st_mode))
             return write_through(patch, &reader, output, error);
@@ -252,6 +296,7 @@ int em_patch_file(struct em_patch *patch, struct em_arena *arena, const char *pa
     } else if (output) {
         replacement.target = output;
     } else {
+        replacement.is_input = true;
         r = resolve(arena, path, &replacement.target, error);
     }
     if (r == EM_OK)

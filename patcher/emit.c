@@ -12,7 +12,7 @@
 
 int em_emit(struct em_out *out, uint64_t offset, const uint8_t *data, uint64_t size)
 {
-    struct em_patch_range range = { .offset = offset, .bytes = { data, (size_t)size } };
+    struct em_patch_range range = { .offset = offset, .bytes = { data, (size_t)size }, .turn = out->turn };
 
     return size == 0 ? EM_OK : em_vec_push(out->arena, &out->patch->ranges, range);
 }
@@ -26,7 +26,7 @@ static int put_zeros(struct em_out *out, uint64_t offset, uint64_t size)
 
 static int put_old(struct em_out *out, uint64_t offset, uint64_t from, uint64_t size)
 {
-    struct em_patch_range range = { .offset = offset, .from = from, .bytes = { NULL, (size_t)size } };
+    struct em_patch_range range = { .offset = offset, .from = from, .bytes = { NULL, (size_t)size }, .turn = out->turn };
     int r = EM_OK;
 
     if (size == 0)
@@ -204,7 +204,7 @@ static int tidy(struct em_out *out)
 
 int em_layout_emit(struct em_patch *patch, const struct em_layout *layout, struct em_error *error)
 {
-    struct em_out out = { patch, layout, layout->image, layout->image->arena, error };
+    struct em_out out = { patch, layout, layout->image, layout->image->arena, error, EM_TURN_SPACE };
     struct changes changes = { 0 };
     int r;
 
@@ -235,16 +235,20 @@ int em_layout_emit(struct em_patch *patch, const struct em_layout *layout, struc
     em_vec_each (const struct em_blank, blank, &layout->blanks)
         if (r == EM_OK)
             r = put_zeros(&out, blank->offset, blank->size);
+    out.turn = EM_TURN_HEADERS;
     if (r == EM_OK)
         r = em_emit_phdrs(&out);
+    if (r == EM_OK)
+        r = em_emit_ehdr(&out);
+    out.turn = EM_TURN_SECTIONS;
     if (r == EM_OK)
         r = em_emit_shdrs(&out);
     if (r == EM_OK)
         r = em_emit_symbols(&out);
-    if (r == EM_OK)
-        r = em_emit_ehdr(&out);
+    out.turn = EM_TURN_DYNAMIC;
     if (r == EM_OK)
         r = em_emit_dynamic(&out);
+    out.turn = EM_TURN_SPACE;
     if (r == 1)
         r = fill_tail(&out);
     return r == 1 ? tidy(&out) : r;

@@ -12,6 +12,7 @@ struct em_out {
     struct em_image *image;
     struct em_arena *arena;
     struct em_error *error;
+    enum em_turn turn; /* of what is emitted now */
 };
 
 int em_emit(struct em_out *out, uint64_t offset, const uint8_t *data, uint64_t size);

@@ -1,5 +1,6 @@
 /* patch.c: from edits to a patch, and the object as it will be. */
 #include "patcher/check.h"
+#include "patcher/in_place.h"
 #include "patcher/rungs.h"
 
 #include <stdio.h>
@@ -16,7 +17,8 @@ struct attempt {
     struct em_pieces pieces;
     struct em_chains chains;
     uint32_t allowed;
-    bool wipe;
+    enum em_old_strings old;
+    bool in_place;
     struct em_error reason; /* why the last candidate was no good */
 };
 
@@ -25,7 +27,7 @@ static int climb(struct attempt *attempt, struct em_error *error)
 {
     struct em_placement placement;
     struct em_choices choices;
-    int r = em_strings_place(&placement, attempt->goal, attempt->allowed, attempt->wipe, error);
+    int r = em_strings_place(&placement, attempt->goal, attempt->allowed, attempt->old, error);
 
     if (r == EM_OK)
         r = em_choices_find(&choices, attempt->goal, &placement, &attempt->pieces, &attempt->chains, attempt->allowed, error);
@@ -40,7 +42,7 @@ static int climb(struct attempt *attempt, struct em_error *error)
             r = em_layout_emit(attempt->patch, &layout, error);
         if (r < 0)
             return r;
-        if (r == 0)
+        if (r == 0 || (attempt->in_place && !em_layout_keeps_order(&layout, attempt->patch)))
             continue;
         attempt->reason = (struct em_error)EM_ERROR_INIT;
         r = em_check(attempt->patch, &layout, &attempt->reason);
@@ -61,6 +63,8 @@ static int refuse(const struct attempt *attempt, struct em_error *error)
 
     if (attempt->reason.code != EM_OK)
         return em_fail(error, EM_REFUSED, name, "cannot be edited safely: the result %s", attempt->reason.sentence);
+    if (attempt->in_place)
+        return em_fail(error, EM_REFUSED, name, "cannot be edited in place: a part that is in use would move or change");
     return em_fail(error, EM_REFUSED, name,
                    "has no room for the edit: no padding behind .dynstr, no table that could move, no program header to spare");
 }
@@ -88,7 +92,8 @@ int em_patch_make(struct em_patch *patch, struct em_arena *arena, struct em_read
         return r;
     attempt.goal = &goal;
     attempt.allowed = options && options->rungs ? options->rungs : UINT32_MAX;
-    attempt.wipe = options && options->wipe_paths;
+    attempt.in_place = options && options->in_place;
+    attempt.old = attempt.in_place ? EM_OLD_KEEP : options && options->wipe_paths ? EM_OLD_WIPE : EM_OLD_FREE;
     r = em_pieces_find(&attempt.pieces, &goal, error);
     /* A string table that runs into another table, or that sections know differently, is left as it is. */
     if (r == EM_OK && !em_pieces_of_kind(&attempt.pieces, EM_PIECE_DYNSTR))

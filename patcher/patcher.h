@@ -148,6 +148,7 @@ int em_path_shrink(const char **shrunk, struct em_arena *arena, const struct em_
 struct em_patch_options {
     uint32_t rungs;  /* bit i set: rung i may be used; 0 means all. For tests */
     bool wipe_paths; /* a search path that is replaced or removed leaves no trace: X where nobody else uses its bytes */
+    bool in_place;   /* only a patch that can be written into the file itself, in turns: EM_REFUSED if there is none */
 };
 
 /* The rungs of the ladder, in the order in which they are tried; ARCHITECTURE.md has the list with reasons. */
@@ -165,6 +166,17 @@ enum em_rung {
 };
 const char *em_rung_name(enum em_rung rung); /* "slide", ... */
 
+/* The order in which em_patch_file writes into the file itself. After each write the object is the old one or the new one for every
+ * loader: new strings go where nothing leads, headers reach further than anything asks, and one write of the dynamic section lets
+ * the new ones count. */
+enum em_turn {
+    EM_TURN_SPACE,   /* bytes that nothing refers to */
+    EM_TURN_HEADERS, /* file header and program headers */
+    EM_TURN_SECTIONS, /* section headers and symbols: before the loader's view, so that who repeats the edit finds the room known */
+    EM_TURN_DYNAMIC,
+    EM_TURNS
+};
+
 /* New contents for a range of the file. Ranges are sorted, do not overlap, and those at or beyond old_size are the tail. A table that
  * only moves is not carried along: bytes.data is NULL then, and bytes.size bytes at from of the old file are meant. em_patched_init
  * gives a reader that hides the difference. Every byte of the tail is in a range but for the hole of a sparse file, which is zero. */
@@ -172,6 +184,7 @@ struct em_patch_range {
     uint64_t offset;
     struct em_bytes bytes;
     uint64_t from;
+    enum em_turn turn;
 };
 
 struct em_patch {
@@ -181,6 +194,7 @@ struct em_patch {
     uint64_t old_size, new_size;
     enum em_rung rung;   /* the highest that was used */
     const char *warning; /* worth telling the user, or NULL */
+    const char *copied;  /* em_patch_file: why it was not done in place, though that was asked for; else NULL */
 };
 
 int em_patch_make(struct em_patch *patch, struct em_arena *arena, struct em_reader *reader, const struct em_edit *edits,
@@ -195,15 +209,13 @@ struct em_patched {
 };
 void em_patched_init(struct em_patched *patched, struct em_reader *below, const struct em_patch *patch);
 
-/* Writes the ranges into fd, which holds the old contents; nothing else is touched. No fsync. */
-int em_patch_write(const struct em_patch *patch, int fd, const char *label, struct em_error *error);
-
 /* Copies in to out, patch applied: reflink or copy_file_range, then the ranges. out is empty. */
 int em_patch_copy(const struct em_patch *patch, int in, int out, const char *label, struct em_error *error);
 
 struct em_patch_file_options {
     const char *output; /* NULL: replaces path itself */
     bool fsync;
+    bool in_place; /* write into the file where that harms nobody (in_place.h); else copy, and say why in the patch */
 };
 
 /* Edits the file at path (a link is followed to its file). The result is a new inode under the same name, with the mode, owner,

@@ -14,6 +14,7 @@ struct run {
 struct table {
     struct em_goal *goal;
     struct em_image *image;
+    enum em_old_strings old;
     uint8_t *starts; /* a bit for each byte of .dynstr: a reference begins here */
     struct {
         EM_VEC(struct run);
@@ -41,6 +42,9 @@ static void mark_dynamic(struct table *table)
         if (dyn->string == EM_NO_STRING && (kind == EM_TAG_IS_STRING || kind == EM_TAG_IS_UNKNOWN))
             mark(table, dyn->value);
     }
+    for (size_t i = 0; table->old == EM_OLD_KEEP && i < table->image->dyn_count; i++)
+        if (em_tag_kind(table->image->machine, table->image->dyns[i].tag) == EM_TAG_IS_STRING)
+            mark(table, table->image->dyns[i].value);
 }
 
 static void mark_versions(struct table *table)
@@ -121,11 +125,11 @@ static int find_free(struct table *table, struct em_error *error)
     return start < size ? em_vec_push(table->goal->arena, &table->free, (struct run){ start, size - start }) : EM_OK;
 }
 
-static int start_table(struct table *table, struct em_goal *goal, struct em_error *error)
+static int start_table(struct table *table, struct em_goal *goal, enum em_old_strings old, struct em_error *error)
 {
     int r;
 
-    *table = (struct table){ .goal = goal, .image = goal->image };
+    *table = (struct table){ .goal = goal, .image = goal->image, .old = old };
     if (is_shared(goal->image))
         return EM_OK;
     table->starts = calloc(1, (size_t)(goal->image->strtab_size / 8 + 1));
@@ -364,8 +368,10 @@ static int wipe_old_paths(struct table *table, struct em_placement *placement, s
     return EM_OK;
 }
 
-int em_strings_place(struct em_placement *placement, struct em_goal *goal, uint32_t allowed, bool wipe, struct em_error *error)
+int em_strings_place(struct em_placement *placement, struct em_goal *goal, uint32_t allowed, enum em_old_strings old,
+                     struct em_error *error)
 {
+    bool wipe = old == EM_OLD_WIPE;
     size_t *order = order_by_length(goal);
     bool *found = em_arena_array(goal->arena, goal->strings.count + 1, sizeof *found);
     struct table table;
@@ -376,7 +382,7 @@ int em_strings_place(struct em_placement *placement, struct em_goal *goal, uint3
         return EM_OK;
     if (!order || !found)
         return EM_NO_MEMORY;
-    r = start_table(&table, goal, error);
+    r = start_table(&table, goal, old, error);
     if (r == EM_OK && (allowed & (1u << EM_RUNG_REUSE)))
         r = find_present(goal, found, error);
     for (size_t i = 0; r == EM_OK && i < goal->strings.count; i++)

@@ -25,8 +25,14 @@ struct em_placement {
     } overwrites; /* in .dynstr as it was: offsets of the file */
 };
 
-/* allowed: bits of enum em_rung, REUSE and OVERWRITE count. wipe: search paths that are not used any more become X. Fills in
- * goal->strings[].offset. */
-int em_strings_place(struct em_placement *placement, struct em_goal *goal, uint32_t allowed, bool wipe, struct em_error *error);
+enum em_old_strings {
+    EM_OLD_FREE, /* what no reference will keep is room */
+    EM_OLD_WIPE, /* and search paths that are not used any more become X */
+    EM_OLD_KEEP, /* strings that the object refers to now keep their bytes until the next edit */
+};
+
+/* allowed: bits of enum em_rung, REUSE and OVERWRITE count. Fills in goal->strings[].offset. */
+int em_strings_place(struct em_placement *placement, struct em_goal *goal, uint32_t allowed, enum em_old_strings old,
+                     struct em_error *error);
 
 #endif

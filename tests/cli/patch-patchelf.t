@@ -52,6 +52,25 @@ is "$($patchelf --print-execstack new.so)" "execstack: -" "the stack is not exec
 $patchelf --set-execstack new.so; is "$($patchelf --print-execstack new.so)" "execstack: X" "it is"
 $patchelf --clear-execstack new.so; is "$($patchelf --print-execstack new.so)" "execstack: -" "it is not"
 $patchelf --set-os-abi linux new.so; is "$($patchelf --print-os-abi new.so)" "Linux" "OS ABI by name"
+
+# In place: the same inode where the file is nobody else's, a copy and the reason where it is.
+gcc -shared -fPIC dep.c -o mine.so -Wl,-rpath,"/$(printf '%0300d' 0)"; "$ELFMEND" patch --set-rpath /a mine.so; inode=$(stat -c %i mine.so)
+if "$ELFMEND" patch --in-place --set-rpath /b mine.so 2> log && [ ! -s log ]; then
+    is "$(stat -c %i mine.so) $($patchelf --print-rpath mine.so)" "$inode /b" "in place, the inode stays"
+    "$ELFMEND" patch --in-place --set-rpath /c mine.so 3< mine.so 2> log
+    grep -q 'copied, not edited in place: another process has it open' log; ok $? "a file that is open elsewhere is copied"
+    ln mine.so link.so; "$ELFMEND" patch --in-place --set-rpath /d mine.so 2> log
+    grep -q 'another name' log; ok $? "so is one that has a second name"
+    is "$($patchelf --print-rpath link.so) $($patchelf --print-rpath mine.so)" "/c /d" "whose second name keeps the old file"
+    sum=$(stat -c %i%Y%Z mine.so); "$ELFMEND" patch --in-place --set-rpath /d mine.so; is "$(stat -c %i%Y%Z mine.so)" "$sum" "nothing to do touches nothing"
+    chmod u+s mine.so; "$ELFMEND" patch --in-place --set-rpath /e mine.so 2> log
+    test -u mine.so; ok $? "a set-uid bit stays, by a copy"
+    "$ELFMEND" patch --in-place --set-soname libmine.so.1 mine.so 2> log; is "$($patchelf --print-soname mine.so)" libmine.so.1 "what cannot be done in place is copied"
+else
+    number=$((number + 1)); echo "ok $number - # skip no edit in place here: $(cat log)"
+fi
+fails 2 "in place into another output" "$ELFMEND" patch --in-place --output x --set-rpath /a mine.so
+
 echo "dep other" > map; $patchelf --rename-dynamic-symbols map new.so; nm -D new.so | grep -q ' other$'; ok $? "rename a symbol"
 $patchelf --no-default-lib --add-debug-tag new.so; readelf -d new.so | grep -q NODEFLIB; ok $? "NODEFLIB"
 

@@ -140,8 +140,8 @@ static void an_output_may_be_a_pipe(void **state)
     assert_int_equal(run("cmp lib.so piped.so"), 0);
 }
 
-/* The same patch by three ways: copied and written, written into a copy, and read through the reader. */
-static void all_ways_to_write_agree(void **state)
+/* The same patch by two ways: copied and written, and read through the reader. */
+static void both_ways_to_write_agree(void **state)
 {
     static const char *const linkers[] = { "bfd", "lld", "mold" };
 
@@ -163,12 +163,9 @@ static void all_ways_to_write_agree(void **state)
         in = open("lib.so", O_RDONLY | O_CLOEXEC);
         reader = em_reader_fd(in, size_of("lib.so"), "lib.so");
         assert_int_equal(em_patch_make(&patch, arena, &reader, &long_edit, 1, NULL, &error), 0);
-        run("rm -f a.so; cp lib.so b.so");
+        run("rm -f a.so");
         out = open("a.so", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
         assert_int_equal(em_patch_copy(&patch, in, out, "a.so", &error), 0);
-        close(out);
-        out = open("b.so", O_RDWR | O_CLOEXEC);
-        assert_int_equal(em_patch_write(&patch, out, "b.so", &error), 0);
         close(out);
         em_patched_init(&patched, &reader, &patch);
         assert_int_equal(em_read_bytes(&patched.reader, arena, 0, patch.new_size, &bytes, &error), 0);
@@ -176,7 +173,7 @@ static void all_ways_to_write_agree(void **state)
         assert_int_equal(em_write_all(out, bytes.data, bytes.size, "c.so", &error), 0);
         close(out);
         close(in);
-        assert_int_equal(run("cmp a.so b.so && cmp a.so c.so"), 0);
+        assert_int_equal(run("cmp a.so c.so"), 0);
         assert_true(loads("a.so"));
         em_arena_free(arena);
     }
@@ -199,7 +196,7 @@ int main(void)
         cmocka_unit_test(a_refusal_leaves_no_trace),
         cmocka_unit_test(another_output_leaves_the_input),
         cmocka_unit_test(an_output_may_be_a_pipe),
-        cmocka_unit_test(all_ways_to_write_agree),
+        cmocka_unit_test(both_ways_to_write_agree),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
