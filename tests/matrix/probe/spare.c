@@ -1,0 +1,4 @@
+int spare(void)
+{
+    return 5;
+} /* wanted weakly: whoever needs it can do without */

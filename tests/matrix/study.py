@@ -1,0 +1,153 @@
+"""study.py: one object under all edits, all editors, all that people do to a file afterwards.
+
+A cell is an object, an edit and an aftermath; for each editor it is
+
+    ok        it runs and computes what it should, readelf sees the edit, and nobody says of it what is not said of the object as the
+              linker left it after the same aftermath; or
+    noisy     the same, but eu-elflint has something new to say
+    refused   the editor left it alone
+    bad       anything else
+
+An aftermath that breaks the unedited object makes no cell. An object that does not run as it is makes none at all.
+"""
+import dataclasses
+import os
+import shutil
+import zlib
+
+import edits
+import judge
+from editors import dies
+from process import run
+
+RANK = {"ok": 3, "noisy": 2, "refused": 1, "bad": 0}
+TOOLS = {
+    "strip": ("strip", []),
+    "strip -g": ("strip", ["-g"]),
+    "eu-strip": ("eu-strip", []),
+    "llvm-strip": ("llvm-strip", []),
+    "objcopy": ("objcopy", []),
+}
+AFTERMATHS = ("nothing", *TOOLS, "a second edit", "a hundred edits")
+
+
+@dataclasses.dataclass
+class Cell:
+    recipe: str
+    edit: str
+    aftermath: str
+    editor: str
+    verdict: str
+    why: str = ""
+    growth: int = 0
+
+
+def chosen(recipe, edit, share):
+    """Nothing, and so many others; which ones differ from edit to edit and from object to object. A hundred edits cost as much as
+    all others together: of the edits of an object one has them."""
+    turn = zlib.crc32(f"{recipe}/{edit}".encode())
+    others = AFTERMATHS[1:-1]
+    picked = [others[(turn + i) % len(others)] for i in range(min(share, len(others)))]
+    hundred = ["a hundred edits"] if edit in ("rpath-short", "soname") and share > 1 else []
+    return ["nothing", *picked, *hundred]
+
+
+def afterwards(bench, aftermath, path):
+    """Does it to the file; None or what went wrong."""
+    tool, options = TOOLS[aftermath]
+    tool = bench.machine.tool(tool)
+    if not tool:
+        return "not here"
+    status, said = run([tool, *options, path])
+    return None if status == 0 else said.strip()[-200:].replace(path, "FILE") or f"exit status {status}"
+
+
+class Study:
+    def __init__(self, bench, recipe, editors, share):
+        self.bench, self.recipe, self.editors, self.share = bench, recipe, editors, share
+        self.cells = []
+
+    def baseline(self):
+        """The object as its linker left it, after each aftermath: what is said of it. Without those that break it."""
+        self.plain = {}
+        for aftermath in ("nothing", *TOOLS):
+            shutil.copy("object", "plain")
+            if aftermath != "nothing" and afterwards(self.bench, aftermath, "plain") is not None:
+                continue
+            facts, said, lint = judge.examine("plain")
+            if judge.run_all(self.bench, self.recipe.kind, [("plain", facts)]) == [None]:
+                self.plain[aftermath] = (facts, said, lint)
+        self.size = os.stat("object").st_size
+        for more in AFTERMATHS[-2:]:
+            if "nothing" in self.plain:
+                self.plain[more] = self.plain["nothing"]
+        return "nothing" in self.plain
+
+    def run(self):
+        if not self.bench.link(self.recipe, "object") or not self.baseline():
+            return []
+        todo = edits.edits(self.recipe, self.plain["nothing"][0], self.bench.folder)
+        for editor in self.editors:
+            pending = []
+            for name, calls in todo:
+                aftermaths = [a for a in chosen(self.recipe, name, self.share) if a in self.plain]
+                pending += self.edit(editor, name, calls, aftermaths)
+            self.judge(pending)
+        return self.cells
+
+    def add(self, editor, name, aftermath, verdict, why="", growth=0):
+        self.cells.append(Cell(str(self.recipe), name, aftermath, editor.name, verdict, why, growth))
+
+    def edit(self, editor, name, calls, aftermaths):
+        """Edits once, and does the aftermaths to copies. What is settled becomes a cell, the rest is for the judges."""
+        edited = f"edited-{name}"
+        wanted = edits.expected(self.plain["nothing"][0], calls)
+        why = editor.edit("object", edited, calls)
+        if why is not None:
+            for aftermath in aftermaths:
+                self.add(editor, name, aftermath, "bad" if dies(why) else "refused", why)
+            return []
+        pending = []
+        for aftermath in aftermaths:
+            path, facts = f"{edited}-{AFTERMATHS.index(aftermath)}", wanted
+            shutil.copy(edited, path)
+            if aftermath in TOOLS:
+                why = afterwards(self.bench, aftermath, path)
+            elif aftermath != "nothing":
+                more = (edits.second if aftermath == "a second edit" else edits.hundred)(self.recipe.kind)
+                why, facts = editor.edit(edited, path, more), edits.expected(wanted, more)
+            if why is not None:
+                self.add(editor, name, aftermath, "bad", f"{aftermath}: {why}")
+                continue
+            pending.append((editor, name, aftermath, path, facts, os.stat(path).st_size - self.size))
+        if editor is self.editors[0]:
+            self.repeat(editor, name, calls, edited)
+        os.unlink(edited)
+        return pending
+
+    def repeat(self, editor, name, calls, edited):
+        """Ours alone: the edit once more changes no byte."""
+        with open(edited, "rb") as file:
+            before = file.read()
+        why = editor.edit(edited, "repeated", calls)
+        with open("repeated", "rb") as file:
+            if why is None and file.read() != before:
+                why = "the edit repeated changes the file"
+        if why:
+            self.add(editor, name, "repeated", "bad", why)
+
+    def judge(self, pending):
+        runs = judge.run_all(self.bench, self.recipe.kind, [(path, facts) for _, _, _, path, facts, _ in pending])
+        for (editor, name, aftermath, path, wanted, growth), died in zip(pending, runs):
+            facts, said, lint = judge.examine(path)
+            _, plain_said, plain_lint = self.plain[aftermath]
+            os.unlink(path)
+            why = f"does not run: {died}" if died else judge.difference(wanted, facts)
+            if not why and said - plain_said:
+                why = "readelf: " + next(iter(said - plain_said))
+            if why:
+                self.add(editor, name, aftermath, "bad", why, growth)
+            elif lint - plain_lint:
+                self.add(editor, name, aftermath, "noisy", next(iter(lint - plain_lint)), growth)
+            else:
+                self.add(editor, name, aftermath, "ok", "", growth)
