@@ -1,0 +1,81 @@
+#!/bin/sh
+# Each kind of source, whole and with each fault: copied from, and it works; or refused in a sentence, and nothing has changed.
+. "$ELFMEND_TOP/tests/tap"
+standin=$ELFMEND_TOP/fixtures/standin
+container=$ELFMEND_TOP/fixtures/container
+export ELFMEND_CACHE="$PWD/cache"
+use='import ctranslate2; print("transcribe:", ctranslate2.transcribe())'
+files() { find "$1" -path "$1/.elfmend" -prune -o -printf '%P %y %i %m %T@ %l ' -type f -exec sha256sum {} \; -o -printf '\n' | sort; }
+bytes() { find "$1" -path "$1/.elfmend" -prune -o -type f -exec sha256sum {} \; | sort; }
+
+"$standin" --cudnn none v
+"$standin" p
+site=$(echo p/lib/python3*/site-packages)
+files v > shipped
+place() { # KIND FAULT: in the name that such a file has
+    case $1 in
+    wheel) name=nvidia_cudnn_cu12-9.10.2.21-py3-none-any.whl ;;
+    *) name=source.$1 ;;
+    esac
+    rm -rf "$name"
+    "$container" "$1" "$2" "$site" "$name"
+}
+refused() { # KIND FAULT WORDS
+    place "$1" "$2"
+    exits 2 "$1, $2: exit 2" "$ELFMEND" fix --yes --source "$name" v
+    check "... $3" grep -E -e "$3" err
+    files v > now
+    same "... nothing has changed" shipped now
+    rm -rf "$name"
+}
+
+archives='wheel tar tar.gz tar.xz tar.bz2 deb'
+if command -v zstd > /dev/null; then archives="$archives tar.zst conda"; else skip "tar.zst, conda" "there is no zstd"; fi
+for kind in directory environment $archives conda.tar.bz2; do
+    place "$kind" none
+    exits 0 "$kind: exit 0" "$ELFMEND" fix --yes --source "$name" v
+    exits 0 "... it works" "$ELFMEND_TOP/fixtures/hidden" v/bin/python -B -c "$use"
+    exits 0 "... verify: exit 0" "$ELFMEND" verify v
+    exits 0 "... undo: exit 0" "$ELFMEND" undo --all v
+    files v > now
+    same "... everything is as it was" shipped now
+    refused "$kind" flipped 'libcudnn_cnn.so.9.*(sha256|SHA-256)'
+    refused "$kind" truncated 'cannot|truncated|damaged|is no archive|is not what the RECORD'
+    refused "$kind" machine 'cannot be used: it is for'
+    case $kind in directory|environment) continue ;; esac
+    refused "$kind" climbs "would lie outside of it: '../libescaped.so'"
+    refused "$kind" link 'leads out of it|is a wheel and has a link'
+    # Uncompressed there is no bomb: it is as large as it says.
+    [ "$kind" = tar ] || refused "$kind" bomb 'beyond all measure'
+done
+
+# Copied, taken back, copied again: the same tree each time.
+place directory none
+"$ELFMEND" fix --yes --source source.directory v > /dev/null
+bytes v > first
+"$ELFMEND" undo --all v > /dev/null
+files v > now
+same "taken back: as it was" shipped now
+"$ELFMEND" fix --yes --source source.directory v > /dev/null
+bytes v > second
+same "copied again: the same bytes" first second
+"$ELFMEND" undo --all v > /dev/null
+
+# Two at once: one repairs, the other waits, finds it done, or refuses; none is lost.
+i=0
+while [ $i -lt 5 ]; do
+    i=$((i + 1))
+    "$ELFMEND" fix --yes --source source.directory v > one.out 2> one.err & one=$!
+    "$ELFMEND" fix --yes --source source.directory v > two.out 2> two.err & two=$!
+    a=0 b=0
+    wait $one || a=$?
+    wait $two || b=$?
+    cat one.err two.err > log
+    case "$a $b" in '0 0'|'0 2'|'2 0') ok 0 "two at once, round $i: $a and $b" ;; *) ok 1 "two at once: $a and $b" log ;; esac
+    bytes v > second
+    same "... the same tree" first second
+    "$ELFMEND" undo --all v > /dev/null
+    files v > now
+    same "... taken back" shipped now
+done
+finish
