@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define PIECE ((size_t)256 * 1024)
-#define LONGEST 255 /* NAME_MAX; a path may be longer, and then it is not a name that anybody composed for dlopen */
+#define LONGEST (EM_CONSTANTS_SEAM / 2 - 1) /* NAME_MAX; a path may be longer: nobody composed such a one for dlopen */
 
 /* Sections that hold no strings: tables of the unwinder, and device code, which can be the greater part of a file. A name in them
  * would be an accident. */
@@ -66,8 +66,9 @@ static int add_name(struct scan *scan, const char *text, size_t length)
 }
 
 /* Every ".so" in the piece, widened to the run of name bytes around it. at_end: nothing follows the piece. */
-static int scan_piece(struct scan *scan, const uint8_t *bytes, size_t size, bool at_end)
+static int scan_piece(void *context, const uint8_t *bytes, size_t size, bool at_end)
 {
+    struct scan *scan = context;
     const uint8_t *end = bytes + size;
 
     for (const uint8_t *hit = bytes; (hit = memmem(hit, (size_t)(end - hit), ".so", 3)) != NULL;) {
@@ -90,11 +91,17 @@ static int scan_piece(struct scan *scan, const uint8_t *bytes, size_t size, bool
     return EM_OK;
 }
 
-/* Pieces overlap, so that a name on the seam is whole in one of them. */
-static int scan_range(struct scan *scan, struct em_image *image, uint64_t offset, uint64_t size, struct em_error *error)
+/* ---- the sections ---- */
+
+struct constants {
+    em_constants_visit *visit;
+    void *context;
+    struct em_error *error;
+};
+
+static int scan_range(struct constants *constants, struct em_image *image, uint64_t offset, uint64_t size)
 {
     em_cleanup_free uint8_t *buffer = NULL;
-    size_t seam = 2 * (LONGEST + 1);
 
     if (offset > image->size || size == 0)
         return EM_OK;
@@ -105,18 +112,18 @@ static int scan_range(struct scan *scan, struct em_image *image, uint64_t offset
         return EM_NO_MEMORY;
     for (;;) {
         size_t piece = size < PIECE ? (size_t)size : PIECE;
-        int r = em_read_at(image->reader, buffer, piece, offset, error);
+        int r = em_read_at(image->reader, buffer, piece, offset, constants->error);
 
         if (r == EM_OK)
-            r = scan_piece(scan, buffer, piece, piece == size);
-        if (r < 0 || piece == size)
+            r = constants->visit(constants->context, buffer, piece, piece == size);
+        if (r != EM_OK || piece == size)
             return r;
-        offset += piece - seam;
-        size -= piece - seam;
+        offset += piece - EM_CONSTANTS_SEAM;
+        size -= piece - EM_CONSTANTS_SEAM;
     }
 }
 
-static int scan_sections(struct scan *scan, struct em_image *image, struct em_error *error)
+static int scan_sections(struct constants *constants, struct em_image *image)
 {
     for (uint32_t i = 0; i < image->shnum; i++) {
         const struct em_shdr *section = &image->shdrs[i];
@@ -126,22 +133,22 @@ static int scan_sections(struct scan *scan, struct em_image *image, struct em_er
 
         if (skip || (section->flags & SHF_ALLOC) == 0 || (section->flags & (SHF_WRITE | SHF_EXECINSTR | SHF_COMPRESSED)) != 0)
             continue;
-        r = em_image_section_name(image, section, &name, error);
+        r = em_image_section_name(image, section, &name, constants->error);
         if (r < 0)
             return r;
         for (size_t j = 0; j < sizeof barren / sizeof *barren; j++)
             skip = skip || strcmp(name, barren[j]) == 0;
         if (skip)
             continue;
-        r = scan_range(scan, image, section->offset, section->size, error);
-        if (r < 0)
+        r = scan_range(constants, image, section->offset, section->size);
+        if (r != EM_OK)
             return r;
     }
     return EM_OK;
 }
 
 /* No sections: the read-only segments, around .dynstr. */
-static int scan_segments(struct scan *scan, struct em_image *image, struct em_error *error)
+static int scan_segments(struct constants *constants, struct em_image *image)
 {
     for (uint32_t i = 0; i < image->phnum; i++) {
         const struct em_phdr *phdr = &image->phdrs[i];
@@ -151,32 +158,42 @@ static int scan_segments(struct scan *scan, struct em_image *image, struct em_er
         if (phdr->type != PT_LOAD || (phdr->flags & PF_W) != 0 || phdr->filesz == 0)
             continue;
         if (image->has_strtab && strtab >= phdr->offset && strtab < end) {
-            r = scan_range(scan, image, phdr->offset, strtab - phdr->offset, error);
+            r = scan_range(constants, image, phdr->offset, strtab - phdr->offset);
             strtab += image->strtab_size;
             if (r == EM_OK && strtab < end)
-                r = scan_range(scan, image, strtab, end - strtab, error);
+                r = scan_range(constants, image, strtab, end - strtab);
         } else {
-            r = scan_range(scan, image, phdr->offset, phdr->filesz, error);
+            r = scan_range(constants, image, phdr->offset, phdr->filesz);
         }
-        if (r < 0)
+        if (r != EM_OK)
             return r;
     }
     return EM_OK;
 }
 
-int em_names_scan(struct em_strings *names, struct em_arena *arena, struct em_reader *reader, struct em_error *error)
+int em_constants_each(struct em_arena *arena, struct em_reader *reader, em_constants_visit *visit, void *context,
+                      struct em_error *error)
 {
-    struct scan scan = { .names = names, .seen = { .arena = arena }, .arena = arena };
+    struct constants constants = { visit, context, error };
     struct em_image image;
     int r = em_image_open(&image, arena, reader, error);
 
-    *names = (struct em_strings){ 0 };
     if (r < 0)
         return r;
     /* Broken section headers are no reason to give up: the segments are there. */
     if (image.sections_beyond_end || em_image_read_sections(&image, NULL) < 0 || !image.shdrs)
-        return scan_segments(&scan, &image, error);
-    return scan_sections(&scan, &image, error);
+        r = scan_segments(&constants, &image);
+    else
+        r = scan_sections(&constants, &image);
+    return r < 0 ? r : EM_OK;
+}
+
+int em_names_scan(struct em_strings *names, struct em_arena *arena, struct em_reader *reader, struct em_error *error)
+{
+    struct scan scan = { .names = names, .seen = { .arena = arena }, .arena = arena };
+
+    *names = (struct em_strings){ 0 };
+    return em_constants_each(arena, reader, scan_piece, &scan, error);
 }
 
 const char *em_rung_name(enum em_rung rung)

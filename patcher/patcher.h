@@ -102,6 +102,14 @@ const char *em_machine_name(struct em_arena *arena, uint16_t machine);
  * read-only PT_LOADs. */
 int em_names_scan(struct em_strings *names, struct em_arena *arena, struct em_reader *reader, struct em_error *error);
 
+/* The same sections for whoever looks for other strings, piece after piece. Pieces of one section overlap by EM_CONSTANTS_SEAM bytes,
+ * so that what is shorter is whole in one of them. is_last: the section ends with this piece. visit answers EM_OK, 1 to see no
+ * more, or an error. */
+#define EM_CONSTANTS_SEAM 512u
+typedef int em_constants_visit(void *context, const uint8_t *bytes, size_t size, bool is_last);
+int em_constants_each(struct em_arena *arena, struct em_reader *reader, em_constants_visit *visit, void *context,
+                      struct em_error *error);
+
 /* Whether the object has an undefined dynamic symbol of that name ("dlopen"). */
 int em_object_imports(bool *imports, struct em_arena *arena, struct em_reader *reader, const char *symbol,
                       struct em_error *error);

@@ -47,6 +47,7 @@ static int judge_files(struct em_diagnosis *diagnosis, const struct em_advisor *
 {
     struct em_findings *findings = &diagnosis->findings;
     struct em_arena *arena = advisor->arena;
+    struct em_gpu_carriers carriers = { 0 };
     const struct em_world *world = advisor->world;
     /* This machine's driver says nothing about another world. */
     const char *module = strcmp(world->kind, "system") == 0 ? em_machine_module(arena, world->tree) : NULL;
@@ -59,9 +60,11 @@ static int judge_files(struct em_diagnosis *diagnosis, const struct em_advisor *
     if (r == EM_OK)
         r = em_judge_numpy(findings, arena, env, bytes_read, error);
     if (r == EM_OK && options->gpus)
-        r = em_judge_gpu(findings, arena, env, advisor->knowledge, options->gpus, bytes_read, error);
+        r = em_gpu_carriers_read(&carriers, arena, env, bytes_read, error);
+    if (r == EM_OK && options->gpus)
+        r = em_judge_gpu(findings, arena, env, advisor->knowledge, options->gpus, &carriers);
     if (r == EM_OK)
-        r = em_matrix_read(&diagnosis->frameworks, advisor, true, options->gpus, bytes_read, error);
+        r = em_matrix_read(&diagnosis->frameworks, advisor, true, options->gpus, &carriers, bytes_read, error);
     return r == EM_OK ? em_judge_runtime(findings, advisor, &diagnosis->frameworks, options->gpus, module) : r;
 }
 

@@ -155,18 +155,24 @@ const char *em_gpu_summary(struct em_arena *arena, const struct em_gpu_listing *
     return line;
 }
 
-int em_gpu_listing_of(struct em_gpu_listing *listing, struct em_arena *arena, struct em_tree *tree, const char *path,
-                      uint64_t *bytes_read, struct em_error *error)
+int em_gpu_carriers_read(struct em_gpu_carriers *carriers, struct em_arena *arena, const struct em_env *env,
+                         uint64_t *bytes_read, struct em_error *error)
 {
-    em_cleanup_file struct em_file *file = NULL;
-    int r;
+    em_vec_each (struct em_env_object, object, &env->objects) {
+        em_cleanup_file struct em_file *file = NULL;
+        struct em_gpu_carrier carrier = { .object = object };
+        int r;
 
-    *listing = (struct em_gpu_listing){ 0 };
-    if (em_tree_open(tree, path, &file) < 0)
-        return EM_OK;
-    r = em_gpu_code_scan(listing, arena, &file->reader, error);
-    *bytes_read += file->reader.bytes_read;
-    return r == EM_NO_MEMORY || r == EM_IO ? r : EM_OK;
+        if (em_tree_open(env->tree, object->path, &file) < 0)
+            continue;
+        r = em_gpu_code_scan(&carrier.listing, arena, &file->reader, error);
+        *bytes_read += file->reader.bytes_read;
+        if (r == EM_OK && carrier.listing.sets.count > 0)
+            r = em_vec_push(arena, carriers, carrier);
+        if (r == EM_NO_MEMORY || r == EM_IO)
+            return r;
+    }
+    return EM_OK;
 }
 
 /* ---- findings ---- */
@@ -218,28 +224,19 @@ static bool same_shape(const char *a, const char *b)
     }
 }
 
-/* Listings of the environment's objects that have GPU code. */
-struct carrier {
-    const struct em_env_object *object;
-    struct em_gpu_listing listing;
-};
-
-struct carriers {
-    EM_VEC(struct carrier);
-};
-
-static bool has_fitting_variant(const struct carriers *carriers, const struct carrier *carrier, uint32_t arch)
+static bool has_fitting_variant(const struct em_gpu_carriers *carriers, const struct em_gpu_carrier *carrier, uint32_t arch)
 {
-    em_vec_each (const struct carrier, other, carriers)
+    em_vec_each (const struct em_gpu_carrier, other, carriers)
         if (other != carrier && same_shape(other->object->path, carrier->object->path) &&
             em_gpu_fit(&other->listing, arch) >= EM_GPU_BY_PTX)
             return true;
     return false;
 }
 
-static int group_up(struct groups *groups, struct em_arena *arena, const struct carriers *carriers, const struct em_gpu *gpu)
+static int group_up(struct groups *groups, struct em_arena *arena, const struct em_gpu_carriers *carriers,
+                    const struct em_gpu *gpu)
 {
-    em_vec_each (struct carrier, carrier, carriers) {
+    em_vec_each (struct em_gpu_carrier, carrier, carriers) {
         struct group group = { .owner = carrier->object->owner, .gpu = gpu };
         int r;
 
@@ -315,22 +312,12 @@ static int add_finding(struct em_findings *findings, struct em_arena *arena, con
 }
 
 int em_judge_gpu(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
-                 const struct em_knowledge *knowledge, const struct em_gpus *gpus, uint64_t *bytes_read, struct em_error *error)
+                 const struct em_knowledge *knowledge, const struct em_gpus *gpus, const struct em_gpu_carriers *carriers)
 {
-    struct carriers carriers = { 0 };
     struct groups groups = { 0 };
 
-    em_vec_each (struct em_env_object, object, &env->objects) {
-        struct carrier carrier = { .object = object };
-        int r = em_gpu_listing_of(&carrier.listing, arena, env->tree, object->path, bytes_read, error);
-
-        if (r == EM_OK && carrier.listing.sets.count > 0)
-            r = em_vec_push(arena, &carriers, carrier);
-        if (r < 0)
-            return r;
-    }
     em_vec_each (struct em_gpu, gpu, gpus) {
-        int r = group_up(&groups, arena, &carriers, gpu);
+        int r = group_up(&groups, arena, carriers, gpu);
 
         if (r < 0)
             return r;

@@ -36,13 +36,19 @@ enum em_gpu_fit em_gpu_fit(const struct em_gpu_listing *listing, uint32_t arch);
 /* "sm_70 sm_75 sm_80 compute_80 (PTX)": one word for each architecture. NULL: no memory. */
 const char *em_gpu_summary(struct em_arena *arena, const struct em_gpu_listing *listing);
 
-/* The listing of an object of the environment; empty for one that cannot be read, which is loading's to tell. */
-int em_gpu_listing_of(struct em_gpu_listing *listing, struct em_arena *arena, struct em_tree *tree, const char *path,
-                      uint64_t *bytes_read, struct em_error *error);
+/* The objects of an environment that have GPU code, by path. What is no sound object has none. */
+struct em_gpu_carrier {
+    const struct em_env_object *object;
+    struct em_gpu_listing listing;
+};
+struct em_gpu_carriers {
+    EM_VEC(struct em_gpu_carrier);
+};
+int em_gpu_carriers_read(struct em_gpu_carriers *carriers, struct em_arena *arena, const struct em_env *env,
+                         uint64_t *bytes_read, struct em_error *error);
 
 /* EM401 and EM402, one for each distribution, GPU and set of architectures. */
 int em_judge_gpu(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
-                 const struct em_knowledge *knowledge, const struct em_gpus *gpus, uint64_t *bytes_read,
-                 struct em_error *error);
+                 const struct em_knowledge *knowledge, const struct em_gpus *gpus, const struct em_gpu_carriers *carriers);
 
 #endif

@@ -1,6 +1,5 @@
 #include "bundle/diagnose/matrix.h"
 
-#include "bundle/diagnose/gpu.h"
 #include "bundle/diagnose/python.h"
 
 #include <ctype.h>
@@ -34,6 +33,9 @@ static const char *answer_of(const struct em_advisor *advisor, const struct em_c
     const struct em_env_object *object;
 
     if (em_case_is_missing(item) || !item->request->file)
+        return NULL;
+    /* What this machine alone has is not what the environment gets; where the user pointed the loader there, it is. */
+    if (item->request->rule != EM_RULE_ENV && em_case_is_by_luck(item, advisor->loading, advisor->knowledge))
         return NULL;
     object = em_loading_object(advisor->loading, &item->request->file->node);
     if (object && object->owner)
@@ -113,7 +115,7 @@ static int read_numpy(struct em_framework *framework, const struct em_advisor *a
 }
 
 static int read_gpu(struct em_framework *framework, const struct em_advisor *advisor, const struct em_gpus *gpus,
-                    uint64_t *bytes_read, struct em_error *error)
+                    const struct em_gpu_carriers *carriers)
 {
     static const char *const words[] = { "-", "no code", "PTX", "yes" };
     enum em_gpu_fit *worst = em_arena_array(advisor->arena, gpus->count, sizeof *worst);
@@ -121,17 +123,11 @@ static int read_gpu(struct em_framework *framework, const struct em_advisor *adv
 
     if (!worst)
         return EM_NO_MEMORY;
-    em_vec_each (struct em_env_object, object, &advisor->env->objects) {
-        struct em_gpu_listing listing;
-        int r;
-
-        if (object->owner != framework->distribution)
+    em_vec_each (struct em_gpu_carrier, carrier, carriers) {
+        if (carrier->object->owner != framework->distribution)
             continue;
-        r = em_gpu_listing_of(&listing, advisor->arena, advisor->env->tree, object->path, bytes_read, error);
-        if (r < 0)
-            return r;
         for (size_t i = 0; i < gpus->count; i++) {
-            enum em_gpu_fit fit = em_gpu_fit(&listing, gpus->items[i].arch);
+            enum em_gpu_fit fit = em_gpu_fit(&carrier->listing, gpus->items[i].arch);
 
             if (fit != EM_GPU_NO_CODE && (worst[i] == EM_GPU_NO_CODE || fit < worst[i]))
                 worst[i] = fit;
@@ -148,7 +144,7 @@ static int read_gpu(struct em_framework *framework, const struct em_advisor *adv
 }
 
 int em_matrix_read(struct em_frameworks *frameworks, const struct em_advisor *advisor, bool numpy, const struct em_gpus *gpus,
-                   uint64_t *bytes_read, struct em_error *error)
+                   const struct em_gpu_carriers *carriers, uint64_t *bytes_read, struct em_error *error)
 {
     *frameworks = (struct em_frameworks){ 0 };
     em_vec_each (struct em_case, item, &advisor->loading->cases) {
@@ -170,7 +166,7 @@ int em_matrix_read(struct em_frameworks *frameworks, const struct em_advisor *ad
         if (numpy && em_env_find(advisor->env, "numpy"))
             r = read_numpy(framework, advisor, bytes_read, error);
         if (r == EM_OK && gpus)
-            r = read_gpu(framework, advisor, gpus, bytes_read, error);
+            r = read_gpu(framework, advisor, gpus, carriers);
         if (r < 0)
             return r;
     }

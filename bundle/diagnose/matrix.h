@@ -9,10 +9,11 @@
 #define EM_BUNDLE_DIAGNOSE_MATRIX_H
 
 #include "bundle/diagnose/advice.h"
+#include "bundle/diagnose/gpu.h"
 
-/* numpy: look into modules for the NumPy that they were built against. */
+/* numpy: look into modules for the NumPy that they were built against. carriers: read where gpus are named. */
 int em_matrix_read(struct em_frameworks *frameworks, const struct em_advisor *advisor, bool numpy, const struct em_gpus *gpus,
-                   uint64_t *bytes_read, struct em_error *error);
+                   const struct em_gpu_carriers *carriers, uint64_t *bytes_read, struct em_error *error);
 
 /* EM403. module: the kernel module's version; NULL: no driver is here, and nothing is said. */
 int em_judge_runtime(struct em_findings *findings, const struct em_advisor *advisor, const struct em_frameworks *frameworks,

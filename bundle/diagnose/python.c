@@ -59,9 +59,6 @@ static int add_siblings(struct em_arena *arena, struct em_finding *finding, cons
 
 /* ---- NumPy ---- */
 
-#define PIECE ((size_t)256 * 1024)
-#define LONGEST 32u /* of what is looked for */
-
 struct uses {
     bool old, new;
 };
@@ -76,35 +73,18 @@ static bool starts(const uint8_t *at, const uint8_t *end, const char *text)
 /* NumPy's import_array() is compiled into the module: headers of NumPy 1 name numpy.core._multiarray_umath, those of NumPy 2 name
  * numpy._core first and the old module as a fallback. Rule and words: real objects on both sides, all told apart by it; numpy 1.26
  * and 2.0, numpy/core/code_generators/generate_numpy_api.py. */
-static void look_for_names(struct uses *uses, const uint8_t *bytes, size_t size)
+static int look_for_names(void *context, const uint8_t *bytes, size_t size, bool is_last)
 {
     const uint8_t *end = bytes + size;
+    struct uses *uses = context;
 
+    (void)is_last;
     for (const uint8_t *hit = bytes; (hit = memmem(hit, (size_t)(end - hit), "numpy.", 6)) != NULL;) {
         hit += 6;
         uses->new = uses->new || starts(hit, end, "_core");
         uses->old = uses->old || starts(hit, end, "core._multiarray_umath") || starts(hit, end, "core.multiarray failed");
     }
-}
-
-static int scan_file(struct uses *uses, struct em_reader *reader, struct em_error *error)
-{
-    em_cleanup_free uint8_t *buffer = malloc(PIECE);
-
-    if (!buffer)
-        return EM_NO_MEMORY;
-    for (uint64_t offset = 0; offset < reader->size && !uses->new;) {
-        size_t held = reader->size - offset < PIECE ? (size_t)(reader->size - offset) : PIECE;
-        int r = em_read_at(reader, buffer, held, offset, error);
-
-        if (r < 0)
-            return r;
-        look_for_names(uses, buffer, held);
-        if (held < PIECE)
-            break;
-        offset += held - LONGEST;
-    }
-    return EM_OK;
+    return uses->new ? 1 : EM_OK;
 }
 
 int em_numpy_abi_of(enum em_numpy_abi *abi, struct em_arena *arena, struct em_tree *tree, const char *path,
@@ -121,7 +101,7 @@ int em_numpy_abi_of(enum em_numpy_abi *abi, struct em_arena *arena, struct em_tr
     /* import_array() takes the table of functions out of a capsule: who never opens one has no use for it. */
     r = em_object_imports(&imports, arena, &file->reader, "PyCapsule_GetPointer", error);
     if (r == EM_OK && imports)
-        r = scan_file(&uses, &file->reader, error);
+        r = em_constants_each(arena, &file->reader, look_for_names, &uses, error);
     *bytes_read += file->reader.bytes_read;
     if (r == EM_OK && (uses.new || uses.old))
         *abi = uses.new ? EM_NUMPY_2 : EM_NUMPY_1;
