@@ -94,18 +94,19 @@ done:
 
 static const char base64_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-void em_sha256_base64(const struct em_sha256 *digest, char text[EM_SHA256_BASE64_SIZE])
+static void to_base64(const uint8_t *bytes, size_t size, char *text)
 {
     uint32_t bits = 0;
     unsigned count = 0;
     size_t out = 0;
 
-    for (size_t i = 0; i < sizeof digest->bytes; i++) {
-        bits = bits << 8 | digest->bytes[i];
+    for (size_t i = 0; i < size; i++) {
+        bits = bits << 8 | bytes[i];
         for (count += 8; count >= 6; count -= 6)
             text[out++] = base64_alphabet[bits >> (count - 6) & 63];
     }
-    text[out++] = base64_alphabet[bits << (6 - count) & 63];
+    if (count > 0)
+        text[out++] = base64_alphabet[bits << (6 - count) & 63];
     text[out] = '\0';
 }
 
@@ -119,6 +120,39 @@ static int base64_value(char letter)
     if (letter >= '0' && letter <= '9')
         return letter - '0' + 52;
     return letter == '-' ? 62 : letter == '_' ? 63 : -1;
+}
+
+void em_sha256_base64(const struct em_sha256 *digest, char text[EM_SHA256_BASE64_SIZE])
+{
+    to_base64(digest->bytes, sizeof digest->bytes, text);
+}
+
+int em_digest_reader(struct em_reader *reader, const char *name, char text[EM_DIGEST_BASE64_SIZE], struct em_error *error)
+{
+    const EVP_MD *kind = EVP_get_digestbyname(name);
+    em_cleanup_free uint8_t *piece = malloc(PIECE);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    int r = EM_OK;
+
+    if (!piece || !context)
+        r = EM_NO_MEMORY;
+    else if (!kind || !EVP_DigestInit_ex(context, kind, NULL))
+        r = EM_UNSUPPORTED;
+    for (uint64_t at = 0; r == EM_OK && at < reader->size; at += PIECE) {
+        size_t length = reader->size - at < PIECE ? (size_t)(reader->size - at) : PIECE;
+
+        r = em_read_at(reader, piece, length, at, error);
+        if (r == EM_OK)
+            EVP_DigestUpdate(context, piece, length);
+    }
+    if (r == EM_OK) {
+        EVP_DigestFinal_ex(context, digest, &size);
+        to_base64(digest, size, text);
+    }
+    EVP_MD_CTX_free(context);
+    return r;
 }
 
 bool em_sha256_from_base64(const char *text, struct em_sha256 *digest)

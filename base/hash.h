@@ -35,6 +35,11 @@ int em_sha256_bytes(const void *data, size_t size, struct em_sha256 *digest);
 /* Both hashes in one pass; either may be NULL. Reads in pieces: memory stays flat. */
 int em_hash_reader(struct em_reader *reader, struct em_sha256 *sha256, struct em_xxh3 *xxh3, struct em_error *error);
 
+/* The digest of all that reader has, by the name that libcrypto has for it ("sha512"), spelled as RECORD does. EM_UNSUPPORTED without a
+ * sentence: libcrypto has none of that name. */
+#define EM_DIGEST_BASE64_SIZE 87 /* of 64 bytes, the longest that libcrypto has */
+int em_digest_reader(struct em_reader *reader, const char *name, char text[EM_DIGEST_BASE64_SIZE], struct em_error *error);
+
 /* RECORD spells a digest in URL-safe base64 without padding (PEP 376, RFC 4648 section 5): 43 characters. */
 #define EM_SHA256_BASE64_SIZE 44
 #define EM_SHA256_HEX_SIZE 65

@@ -18,6 +18,11 @@ int em_finding_of_deviation(struct em_finding *finding, struct em_arena *arena, 
         finding->severity = EM_SEVERITY_WARNING;
         finding->message = "is not what its RECORD says";
         break;
+    case EM_DEVIATION_UNCHECKED:
+        finding->id = "EM601";
+        finding->severity = EM_SEVERITY_WARNING;
+        finding->message = "cannot be held against its RECORD";
+        break;
     case EM_DEVIATION_MISSING:
         finding->id = "EM602";
         finding->severity = is_library(deviation->path) ? EM_SEVERITY_ERROR : EM_SEVERITY_WARNING;

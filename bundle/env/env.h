@@ -109,10 +109,11 @@ char *em_normalize_name(struct em_arena *arena, const char *name); /* PEP 503 */
 
 /* ---- verify: RECORD against disk, both ways ---- */
 enum em_deviation_kind {
-    EM_DEVIATION_CHANGED,  /* hash or size differ */
-    EM_DEVIATION_MISSING,  /* listed, not there */
-    EM_DEVIATION_UNLISTED, /* there, in a directory that a distribution owns, listed nowhere; __pycache__ not counted */
-    EM_DEVIATION_SHARED,   /* several RECORDs list it; distribution is the one whose bytes are there, NULL if nobody's */
+    EM_DEVIATION_CHANGED,   /* hash or size differ */
+    EM_DEVIATION_UNCHECKED, /* listed with a hash that proves nothing or cannot be read */
+    EM_DEVIATION_MISSING,   /* listed, not there */
+    EM_DEVIATION_UNLISTED,  /* there, in a directory that a distribution owns, listed nowhere; __pycache__ not counted */
+    EM_DEVIATION_SHARED,    /* several RECORDs list it; distribution is the one whose bytes are there, NULL if nobody's */
 };
 
 struct em_deviation {

@@ -19,8 +19,9 @@ enum item_state {
     ITEM_MISSING,
     ITEM_OTHER_SIZE,
     ITEM_OTHER_HASH,
-    ITEM_NO_HASH, /* the RECORD has a SHA-256 that cannot be read */
-    ITEM_NO_FILE, /* something else is there: a directory, a device */
+    ITEM_NO_PROOF, /* the RECORD has a hash that anybody can make a second file for, or of a kind that we do not know */
+    ITEM_NO_HASH,  /* the RECORD has a SHA-256 that cannot be read */
+    ITEM_NO_FILE,  /* something else is there: a directory, a device */
 };
 
 /* One row of one RECORD whose file lies in the target. Paths are not kept: they are made again where they are needed, which costs
@@ -248,6 +249,31 @@ static void set_state(struct verify *verify, struct item *item, enum item_state 
         item->state = (uint8_t)state;
 }
 
+/* SHA-256 "or better" is what a RECORD is to have (packaging specifications, "Recording installed projects"). What is better is rare,
+ * and has a pass over the file of its own. */
+static int check_better_hash(struct worker *worker, struct em_file *file, struct item *item)
+{
+    static const char *const better[] = { "sha384", "sha512" };
+    const char *spelled = item->row->hash, *value = spelled + strcspn(spelled, "=");
+
+    item->state = ITEM_NO_PROOF;
+    for (size_t i = 0; i < sizeof better / sizeof *better; i++) {
+        char digest[EM_DIGEST_BASE64_SIZE];
+        size_t length;
+        int r;
+
+        if (*value != '=' || strncmp(spelled, better[i], (size_t)(value - spelled)) != 0 || better[i][value - spelled] != '\0')
+            continue;
+        r = em_digest_reader(&file->reader, better[i], digest, &worker->error);
+        if (r < 0)
+            return r;
+        worker->bytes_read += file->reader.size;
+        length = strcspn(value + 1, "="); /* some writers pad */
+        item->state = strlen(digest) == length && strncmp(value + 1, digest, length) == 0 ? ITEM_SAME : ITEM_OTHER_HASH;
+    }
+    return EM_OK;
+}
+
 /* Compares by size; true if a digest is needed to know more. */
 static bool compare_sizes(struct verify *verify, struct item *item, uint64_t size)
 {
@@ -272,6 +298,7 @@ static int look_at_item(struct worker *worker, struct item *first)
     struct em_sha256 digest;
     struct em_node node;
     char path[PATH_MAX];
+    bool wants_sha256;
     int r;
 
     if (!item_path(verify, first, path))
@@ -292,9 +319,14 @@ static int look_at_item(struct worker *worker, struct item *first)
     }
     if (r < 0)
         return em_env_fail(&worker->error, verify->env, path, r, "cannot be read");
-    if (!compare_sizes(verify, first, node.size) || !file)
+    wants_sha256 = compare_sizes(verify, first, node.size);
+    if (!file)
         return EM_OK;
-    r = hash_file(worker, file, &digest);
+    r = wants_sha256 ? hash_file(worker, file, &digest) : EM_OK;
+    for (struct item *item = first; r == EM_OK && item; item = next_of_path(verify, item)) {
+        if (item->state == ITEM_SAME && !item->row->has_sha256 && *item->row->hash)
+            r = check_better_hash(worker, file, item);
+    }
     if (r < 0)
         return r;
     for (struct item *item = first; item; item = next_of_path(verify, item)) {
@@ -371,6 +403,7 @@ static int add_item_deviation(struct verify *verify, struct em_deviations *devia
 {
     struct em_deviation deviation = { .kind = EM_DEVIATION_CHANGED, .distribution = item->distribution };
     struct em_arena *arena = verify->env->arena;
+    const int kind = (int)strcspn(item->row->hash, "=");
 
     switch ((enum item_state)item->state) {
     case ITEM_SAME: return EM_OK;
@@ -383,8 +416,16 @@ static int add_item_deviation(struct verify *verify, struct em_deviations *devia
         deviation.detail = em_arena_printf(arena, "size %llu instead of %llu", (unsigned long long)item->actual_size,
                                            (unsigned long long)item->row->size);
         break;
-    case ITEM_OTHER_HASH: deviation.detail = "sha256 differs"; break;
-    case ITEM_NO_HASH: deviation.detail = "the SHA-256 in its RECORD cannot be read"; break;
+    case ITEM_OTHER_HASH: deviation.detail = em_arena_printf(arena, "%.*s differs", kind, item->row->hash); break;
+    case ITEM_NO_PROOF:
+        deviation.kind = EM_DEVIATION_UNCHECKED;
+        deviation.detail = em_arena_printf(arena, "the hash in its RECORD is %.*s: only sha256, sha384 and sha512 are checked",
+                                           kind, item->row->hash);
+        break;
+    case ITEM_NO_HASH:
+        deviation.kind = EM_DEVIATION_UNCHECKED;
+        deviation.detail = "the SHA-256 in its RECORD cannot be read";
+        break;
     case ITEM_NO_FILE: deviation.detail = "is no regular file"; break;
     }
     return add_deviation(verify, deviations, item, deviation);

@@ -84,16 +84,51 @@ is 1 $status "two distributions that disagree about a file are a warning"
 has "with the bytes of two 1.0" out "it says whose bytes are there"
 has "1 warning, 1 note (" out "a file that they agree about is a note"
 
+# The other hashes that a RECORD may have: better ones are checked, weak and unknown ones are named
+hashes() { # KIND...: a distribution with a file for each kind of hash
+    python3 - "$@" <<'PY'
+import base64, hashlib, os, sys
+site, info = 'v/lib/python3.11/site-packages', 'hashes-1.0.dist-info'
+os.makedirs(f'{site}/hashes', exist_ok=True)
+os.makedirs(f'{site}/{info}', exist_ok=True)
+open(f'{site}/{info}/METADATA', 'w').write('Name: hashes\nVersion: 1.0\n')
+with open(f'{site}/{info}/RECORD', 'w') as record:
+    for kind in sys.argv[1:]:
+        data = b'x' * 300000 + kind.encode()
+        open(f'{site}/hashes/{kind}', 'wb').write(data)
+        digest = base64.urlsafe_b64encode(hashlib.new(kind, data).digest()).decode()
+        print(f'hashes/{kind},{kind}={digest.rstrip("=")},{len(data)}', file=record)
+    print(f'{info}/METADATA,,\n{info}/RECORD,,', file=record)
+PY
+}
+rm -r $site/one-1.0.dist-info $site/two-1.0.dist-info $site/ns
+hashes sha384 sha512
+run verify --verbose --fail-on note v
+is 0 $status "sha384 and sha512 are checked, and right"
+printf y | dd of=$site/hashes/sha384 bs=1 seek=299999 conv=notrunc 2> /dev/null
+printf y | dd of=$site/hashes/sha512 bs=1 conv=notrunc 2> /dev/null
+run verify v
+has "sha384 differs" out "a flipped byte is seen by sha384"
+has "sha512 differs" out "a flipped byte is seen by sha512"
+is "2" "$(grep -c 'warning\[EM601\].*is not what its RECORD says' out)" "both are warnings"
+hashes sha512 md5 sha1 sha3_256
+run verify v
+is "3" "$(grep -c 'warning\[EM601\].*cannot be held against its RECORD' out)" "what proves nothing, or is unknown, is a warning"
+for kind in md5 sha1 sha3_256; do
+    has "the hash in its RECORD is $kind: only sha256, sha384 and sha512 are checked" out "it says $kind"
+done
+rm -r $site/hashes $site/hashes-1.0.dist-info
+
 run verify nowhere
 is 2 $status "a target that is not there is 2"
 has "elfmend: nowhere: cannot be found: No such file or directory" err "in a sentence with the path"
 mkdir empty; : > empty/x
 run verify empty
 is 2 $status "a directory that is no environment is 2"
-printf 'a,,\n"b,,\n' > $site/one-1.0.dist-info/RECORD
+printf 'a,,\n"b,,\n' > $site/pkg-1.0.dist-info/RECORD
 run verify --json v
 is 2 $status "a RECORD that cannot be read is 2"
-has "one-1.0.dist-info/RECORD: line 2 opens a quote that is never closed" err "with its line"
+has "pkg-1.0.dist-info/RECORD: line 2 opens a quote that is never closed" err "with its line"
 is 0 "$(wc -c < out | tr -d ' ')" "and nothing on standard output"
 
 echo "1..$number"

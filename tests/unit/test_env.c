@@ -344,7 +344,7 @@ static void names_are_normalized(void **state)
 /* "kind path distribution detail" of all deviations. */
 static const char *verify(struct fixture *f, const char *target, bool hash)
 {
-    static const char *const kinds[] = { "changed", "missing", "unlisted", "shared" };
+    static const char *const kinds[] = { "changed", "unchecked", "missing", "unlisted", "shared" };
     const struct em_verify_options options = { .hash = hash, .unlisted = hash };
     struct em_error error = EM_ERROR_INIT;
     const char *all = "";
@@ -431,8 +431,9 @@ static void hashes_that_cannot_be_read(void **state)
 
     put_text("d/a", "a");
     put_text("d/b", "b");
-    install(f, "d", "foo", "a,sha256=short,1\nb,sha512=unchecked,1\n", NULL);
-    assert_string_equal(verify(f, "d", true), "changed a foo the SHA-256 in its RECORD cannot be read\n");
+    install(f, "d", "foo", "a,sha256=short,1\nb,sha512=short,1\n", NULL);
+    assert_string_equal(verify(f, "d", true), "unchecked a foo the SHA-256 in its RECORD cannot be read\n"
+                                              "changed b foo sha512 differs\n");
 }
 
 int main(void)
