@@ -86,7 +86,7 @@ struct project {
     int dir;
     const char *path, *name;
     struct em_text html;
-    json_t *files;
+    json_t *files, *versions;
     struct em_error *error;
 };
 
@@ -121,6 +121,22 @@ static const char *requires_python(struct em_arena *arena, struct em_bytes metad
     at += sizeof name - 1;
     at += strspn(at, " \t");
     return em_arena_strndup(arena, at, strcspn(at, "\r\n"));
+}
+
+/* Of each file that is listed, once: the second part of a wheel's name (PEP 700). */
+static int add_version(struct project *project, const char *name)
+{
+    const char *from = strchr(name, '-'), *version;
+    size_t index;
+    json_t *known;
+
+    if (!from)
+        return EM_OK;
+    version = em_arena_strndup(project->arena, from + 1, strcspn(from + 1, "-"));
+    if (!version)
+        return EM_NO_MEMORY;
+    json_array_foreach(project->versions, index, known) if (strcmp(json_string_value(known), version) == 0) return EM_OK;
+    return json_array_append_new(project->versions, json_string(version)) < 0 ? EM_NO_MEMORY : EM_OK;
 }
 
 static int add_file(struct project *project, const char *name)
@@ -158,7 +174,7 @@ static int add_file(struct project *project, const char *name)
                      "core-metadata", "sha256", metadata_hex, "size", (json_int_t)size);
     if (python)
         json_object_set_new(file, "requires-python", json_string(python));
-    return json_array_append_new(project->files, file) < 0 ? EM_NO_MEMORY : EM_OK;
+    return json_array_append_new(project->files, file) < 0 ? EM_NO_MEMORY : add_version(project, name);
 }
 
 static int write_json(int dir, struct em_arena *arena, json_t *document, struct em_error *error)
@@ -190,10 +206,10 @@ static int write_project(struct project *project, struct em_tree *tree)
                 : put_file(project->dir, project->arena, "index.html", project->html.data, project->html.size, project->error);
     if (r < 0)
         return r;
-    return write_json(
-        project->dir, project->arena,
-        json_pack("{s:{s:s}, s:s, s:O}", "meta", "api-version", "1.1", "name", project->name, "files", project->files),
-        project->error);
+    return write_json(project->dir, project->arena,
+                      json_pack("{s:{s:s}, s:s, s:O, s:O}", "meta", "api-version", "1.1", "name", project->name, "versions",
+                                project->versions, "files", project->files),
+                      project->error);
 }
 
 static int write_top(int dir, const char *path, struct em_arena *arena, struct em_tree *tree, struct em_error *error)
@@ -255,8 +271,10 @@ static int add(const char *path, int dir, struct em_arena *arena, struct em_whee
     if (r < 0)
         return r;
     project.files = json_array();
+    project.versions = json_array();
     r = write_project(&project, tree);
     json_decref(project.files);
+    json_decref(project.versions);
     em_text_free(&project.html);
     return r < 0 ? r : write_top(dir, path, arena, tree, error);
 }

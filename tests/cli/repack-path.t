@@ -94,6 +94,10 @@ exits 2 "--keep-name into the wheel's own directory: refused" "$ELFMEND" repack 
 
 "$ELFMEND" repack -q $whl -o o5 --index index
 check "an index: page, wheel, metadata" sh -c 'test -f index/pkg/index.html -a -f index/pkg/index.json && cmp o5/*.whl index/pkg/*.whl && grep -q %2Bmend index/pkg/index.html && ls index/pkg/*.metadata'
+check "... whose page names the versions that it has" python3 -c 'import json
+assert json.load(open("index/pkg/index.json"))["versions"] == ["1.0+mend.1"]'
+exits 0 "a directory whose parents are missing" "$ELFMEND" repack -q $whl -o up/and/down
+check "... is made" test -f up/and/down/${new#made/}
 
 mkdir bad
 python3 pack.py w bad/$whl pkg/__init__.py='x = 2'
