@@ -51,33 +51,52 @@ int em_finding_of_deviation(struct em_finding *finding, struct em_arena *arena, 
     return EM_OK;
 }
 
-/* Two packages that own the same libraries, with bytes of their own: cuDNN for CUDA 12 and for 13. One finding for all that the same
- * owners share. */
+/* Two packages that own the same libraries, with bytes of their own: cuDNN for CUDA 12 and for 13. One finding for all that one of
+ * them wrote over, or that nobody's bytes are in; where others own a file, its line names them. */
+struct shared {
+    const struct em_distribution *winner; /* NULL: nobody */
+    const char *owners;
+    size_t finding;
+};
+
+struct shareds {
+    EM_VEC(struct shared);
+};
+
+static int add_also(struct em_finding *finding, struct em_arena *arena, const struct em_env *env,
+                    const struct em_deviation *deviation, bool same_owners)
+{
+    char *line = em_arena_printf(arena, "%-10s %s%s%s", "also", em_env_show(env, deviation->path), same_owners ? "" : ", ",
+                                 same_owners ? "" : deviation->detail);
+
+    return line ? em_vec_push(arena, &finding->evidence, line) : EM_NO_MEMORY;
+}
+
 static int add_shared(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
-                      const struct em_deviation *deviation, struct em_map *by_owners)
+                      const struct em_deviation *deviation, struct shareds *shareds)
 {
     const char *owners = deviation->detail ? deviation->detail : "";
-    size_t index = (size_t)(uintptr_t)em_map_get(by_owners, owners);
     struct em_finding finding;
     int r;
 
-    if (index > 0) {
-        char *line = em_arena_printf(arena, "%-10s %s", "also", em_env_show(env, deviation->path));
+    em_vec_each (struct shared, shared, shareds) {
+        bool same = strcmp(shared->owners, owners) == 0;
 
-        return line ? em_vec_push(arena, &findings->items[index - 1].evidence, line) : EM_NO_MEMORY;
+        if (same || (shared->winner && shared->winner == deviation->distribution))
+            return add_also(&findings->items[shared->finding], arena, env, deviation, same);
     }
     r = em_finding_of_deviation(&finding, arena, deviation);
     finding.help = "uninstall all of them but one, and install that one again: the last to be installed wrote over the others";
     if (r == EM_OK)
-        r = em_vec_push(arena, findings, finding);
-    return r == EM_OK ? em_map_put(by_owners, owners, (void *)(uintptr_t)findings->count) : r;
+        r = em_vec_push(arena, shareds, ((struct shared){ deviation->distribution, owners, findings->count }));
+    return r == EM_OK ? em_vec_push(arena, findings, finding) : r;
 }
 
 int em_judge_integrity(struct em_findings *findings, struct em_arena *arena, struct em_env *env, struct em_error *error)
 {
     static const struct em_verify_options presence = { .jobs = 1 };
     struct em_deviations deviations = { 0 };
-    struct em_map by_owners = { .arena = arena };
+    struct shareds shareds = { 0 };
     int r = em_env_verify(&deviations, env, &presence, NULL, error);
 
     if (r < 0)
@@ -86,7 +105,7 @@ int em_judge_integrity(struct em_findings *findings, struct em_arena *arena, str
         struct em_finding finding;
 
         if (deviation->kind == EM_DEVIATION_SHARED && is_library(deviation->path) && !deviation->same_bytes) {
-            r = add_shared(findings, arena, env, deviation, &by_owners);
+            r = add_shared(findings, arena, env, deviation, &shareds);
             if (r < 0)
                 return r;
         }

@@ -13,7 +13,7 @@ distribution() { # NAME VERSION METADATA-LINE FILE...
     info=v/$1-$2.dist-info; rm -rf "$info"; mkdir "$info"
     printf 'Metadata-Version: 2.1\nName: %s\nVersion: %s\n%s' "$1" "$2" "$3" > "$info/METADATA"
     shift 3
-    for file; do echo "$file,${digest:-},"; done > "$info/RECORD"
+    for file; do echo "$file,${digest:-},${size:-}"; done > "$info/RECORD"
 }
 finds() { check "$1" grep -E -e "$2" out; }
 silent() { if grep -E -e "$2" out > log; then ok 1 "$1" log; else ok 0 "$1"; fi; }
@@ -49,7 +49,22 @@ digest=sha256=BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
 distribution x-cu13 1.0 '' nvidia/x/lib/libx.so.1 nvidia/x/lib/liby.so.1
 exits 0 "two owners: a warning" "$ELFMEND" audit v
 finds "... EM206" '^warning\[EM206\]: nvidia/x/lib/libx.so.1: is owned by several distributions'
-finds "... the other file in its evidence" '^  also +nvidia/x/lib/liby.so.1'
+finds "... the other file in its evidence" '^  also +nvidia/x/lib/liby.so.1$'
+# A third that has one of the files too, and won both: still one cause. Its size is what tells whose bytes they are.
+digest=sha256=CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC
+size=1
+distribution x-cu12 1.0 '' nvidia/x/lib/libx.so.1 nvidia/x/lib/liby.so.1
+digest=sha256=DDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDD
+distribution x-cu14 1.0 '' nvidia/x/lib/libx.so.1
+size=
+digest=sha256=BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
+distribution x-cu13 1.0 '' nvidia/x/lib/libx.so.1 nvidia/x/lib/liby.so.1
+exits 0 "three owners, two of one file: a warning" "$ELFMEND" audit v
+check "... one" sh -c '[ "$(grep -c EM206 out)" -eq 1 ]'
+finds "... the other file, with whose it is" '^  also +nvidia/x/lib/liby.so.1, listed by x-cu12 1.0, x-cu13 1.0, with the bytes of x-cu13 1.0$'
+rm -r v/x-cu14*
+digest=sha256=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+distribution x-cu12 1.0 '' nvidia/x/lib/libx.so.1 nvidia/x/lib/liby.so.1
 digest=sha256=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 distribution x-cu13 1.0 '' nvidia/x/lib/libx.so.1 nvidia/x/lib/liby.so.1
 exits 0 "two owners of the same bytes" "$ELFMEND" audit v
