@@ -428,6 +428,20 @@ static int read_not_taken(const struct reading *in, json_t *object, const char *
         read_r;                                                                                                                \
     })
 
+/* A file that is changed must be the one that the plan was made for. What a copy is of, its action says itself. */
+static int check_stated(const struct reading *in, const struct em_plan *plan)
+{
+    struct em_map stated = { .arena = in->arena };
+
+    em_vec_each (struct em_input, input, &plan->inputs)
+        if (!input->is_source && em_map_put(&stated, input->path, input) < 0)
+            return EM_NO_MEMORY;
+    em_vec_each (const struct em_step, step, &plan->steps)
+        if (step->kind != EM_STEP_COPY && !em_map_get(&stated, step->path))
+            return bad(in, "changes '%.200s' without saying in 'inputs' what it was", step->path);
+    return EM_OK;
+}
+
 /* Paths are changed once each, and a RECORD speaks of files that other steps of this plan make: their digests come from there. */
 static int check_steps(const struct reading *in, const struct em_plan *plan)
 {
@@ -451,7 +465,7 @@ static int check_steps(const struct reading *in, const struct em_plan *plan)
                 return bad(in, "actions[%zu] lists '%.200s', which no action changes", i, step->files.items[j]);
         }
     }
-    return EM_OK;
+    return check_stated(in, plan);
 }
 
 static int read_plan(const struct reading *in, json_t *document, struct em_plan *plan)

@@ -33,7 +33,8 @@ pin=$(sha256sum < source.so | cut -d ' ' -f 1)
 plan() { # PATH FROM SHA256
     cat <<END
 {
-  "schema": "elfmend.plan/1", "target": "t", "root": "$PWD/t", "inputs": [], "refused": [], "after": [],
+  "schema": "elfmend.plan/1", "target": "t", "root": "$PWD/t", 
+  "inputs": [ $(stated t pkg/one.so), $(stated t pkg-1.dist-info/RECORD) ], "refused": [], "after": [],
   "actions": [
     { "do": "set-path", "path": "pkg/one.so", "tag": "rpath", "value": "\$ORIGIN/libs", "resolves": ["EM102 libx.so.1"] },
     { "do": "copy", "path": "$1", "from": "$2", "sha256": "$3", "mode": "0755", "resolves": ["EM103 liby.so.1"] },
@@ -68,6 +69,10 @@ plan pkg/libs/two.so "$PWD/source.so" "0${pin#?}" > bad.json
 refused "a source with other bytes" "sha256" "$ELFMEND" apply bad.json
 plan pkg/one.so "$PWD/source.so" "$pin" > bad.json
 refused "a plan that changes a file twice" "two actions" "$ELFMEND" apply bad.json
+for input in pkg/one.so pkg-1.dist-info/RECORD; do
+    plan pkg/libs/two.so "$PWD/source.so" "$pin" | sed "s|{\"path\": \"$input\"|{\"path\": \"another\"|" > bad.json
+    refused "a plan that changes $input and does not say what it was" "$input.*without saying in 'inputs' what it was" "$ELFMEND" apply bad.json
+done
 sed 's/"set-path"/"run-script"/' plan.json > bad.json
 refused "a plan that wants something else" "run-script" "$ELFMEND" apply bad.json
 head -c 300 plan.json > bad.json
@@ -110,8 +115,8 @@ tree > now
 same "every file and directory is as it was" before now
 
 # Several repairs
-plan pkg/libs/three.so "$PWD/source.so" "$pin" | sed 's|ORIGIN/libs|ORIGIN/further|' > second.json
 exits 0 "a first repair" "$ELFMEND" apply plan.json
+plan pkg/libs/three.so "$PWD/source.so" "$pin" | sed 's|ORIGIN/libs|ORIGIN/further|' > second.json
 exits 0 "a second repair" "$ELFMEND" apply second.json
 says "it has the next number" "as 0002" out
 exits 2 "undo --to what is not there: exit 2" "$ELFMEND" undo --to 0007 t

@@ -133,8 +133,8 @@ step() { # NAME
     { "do": "record", "path": "$1-1.dist-info/RECORD", "site": ".", "files": ["$1.libs/two.so"], "resolves": [] }
 PLAN
 }
-printf '{ "schema": "elfmend.plan/1", "target": "two", "root": "%s", "inputs": [], "refused": [], "after": [], "actions": [%s, %s] }' \
-    "$PWD/two" "$(step a)" "$(step b)" > plan.json
+printf '{ "schema": "elfmend.plan/1", "target": "two", "root": "%s", "inputs": [%s, %s], "refused": [], "after": [], "actions": [%s, %s] }' \
+    "$PWD/two" "$(stated two a-1.dist-info/RECORD)" "$(stated two b-1.dist-info/RECORD)" "$(step a)" "$(step b)" > plan.json
 check "apply of a plan by hand" "$ELFMEND" apply plan.json
 rm -r two/a.libs two/a-1.dist-info two/b.libs two/b-1.dist-info
 cp -a two.shipped/b.libs two.shipped/b-1.dist-info two
