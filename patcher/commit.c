@@ -52,31 +52,47 @@ int em_patch_copy(const struct em_patch *patch, int in, int out, const char *lab
     return r;
 }
 
+/* A signature is of the old bytes; a label is mostly given by where a file is made, and only the privileged may choose it. Anything
+ * else that the new file cannot be given would be lost without a word: a capability, an access list. */
+static int copy_attribute(int in, int out, const char *name, const char *label, struct em_error *error)
+{
+    ssize_t length = fgetxattr(in, name, NULL, 0);
+    em_cleanup_free char *value = NULL;
+
+    if (length >= 0) {
+        value = malloc((size_t)length + 1);
+        if (!value)
+            return EM_NO_MEMORY;
+        length = fgetxattr(in, name, value, (size_t)length);
+    }
+    if ((length < 0 && errno == ENODATA) || (length >= 0 && fsetxattr(out, name, value, (size_t)length, 0) == 0))
+        return EM_OK;
+    if (strncmp(name, "security.", 9) == 0 && strcmp(name, "security.capability") != 0 &&
+        (errno == EPERM || errno == EOPNOTSUPP))
+        return EM_OK;
+    return em_fail_errno(error, label, "has the attribute %s, which its new file cannot be given", name);
+}
+
 static int copy_attributes(int in, int out, const char *label, struct em_error *error)
 {
     ssize_t size = flistxattr(in, NULL, 0);
     em_cleanup_free char *names = NULL;
+    int r = EM_OK;
 
-    if (size <= 0)
-        return EM_OK; /* none, or a file system that has none */
-    names = malloc((size_t)size);
-    if (!names)
-        return EM_NO_MEMORY;
-    size = flistxattr(in, names, (size_t)size);
-    for (ssize_t at = 0; at < size; at += (ssize_t)strlen(names + at) + 1) {
-        ssize_t length = fgetxattr(in, names + at, NULL, 0);
-        em_cleanup_free char *value = NULL;
-
-        if (length < 0)
-            continue;
-        value = malloc((size_t)length + 1);
-        if (!value)
+    if (size == 0 || (size < 0 && errno == EOPNOTSUPP))
+        return EM_OK;
+    if (size > 0) {
+        names = malloc((size_t)size);
+        if (!names)
             return EM_NO_MEMORY;
-        length = fgetxattr(in, names + at, value, (size_t)length);
-        if (length >= 0 && fsetxattr(out, names + at, value, (size_t)length, 0) < 0 && errno != EPERM && errno != EOPNOTSUPP)
-            return em_fail_errno(error, label, "has the attribute %s, which cannot be copied", names + at);
+        size = flistxattr(in, names, (size_t)size);
     }
-    return EM_OK;
+    if (size < 0)
+        return em_fail_errno(error, label, "has extended attributes that cannot be listed");
+    for (const char *name = names; r == EM_OK && name < names + size; name += strlen(name) + 1)
+        if (strcmp(name, "security.ima") != 0 && strcmp(name, "security.evm") != 0)
+            r = copy_attribute(in, out, name, label, error);
+    return r;
 }
 
 static int copy_owner(const struct stat *st, int out, const char *label, struct em_error *error)
