@@ -1,5 +1,6 @@
 #include "cli/survey.h"
 
+#include <errno.h>
 #include <fnmatch.h>
 #include <string.h>
 
@@ -34,8 +35,9 @@ static int read_ignore_file(struct em_strings *rules, struct em_arena *arena, co
     char *line, *rest;
     int r;
 
+    /* What cannot be looked at may hold rules: to report without them would be another report. */
     if (access(path, F_OK) != 0)
-        return EM_OK;
+        return errno == ENOENT || errno == ENOTDIR ? EM_OK : em_fail_errno(error, path, "cannot be examined");
     r = em_read_file_at(AT_FDCWD, path, EM_MAX_METADATA, arena, &bytes, error);
     if (r < 0)
         return r;

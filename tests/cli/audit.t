@@ -22,6 +22,9 @@ printf '1 error EM102\n' > wanted
 same "... one" wanted got
 echo 'EM102  # known' > v/.elfmendignore
 exits 0 ".elfmendignore in the target: exit 0" "$ELFMEND" audit --world manylinux v
+ln -sf .elfmendignore v/.elfmendignore
+exits 2 ".elfmendignore that cannot be read: exit 2" "$ELFMEND" audit --world manylinux v
+if grep -q '.elfmendignore: cannot be examined' err; then ok 0 "... says so"; else ok 1 "... says so" err; fi
 rm v/.elfmendignore
 exits 1 "--only one object" "$ELFMEND" audit --world manylinux --only 'libctranslate2*' v
 ids > got
