@@ -2,6 +2,7 @@
 #include "bundle/wheel/metadata.h"
 #include "bundle/wheel/pack.h"
 #include "bundle/wheel/repack.h"
+#include "bundle/wheel/sbom.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,7 @@ struct part {
     struct em_zip_member *member;
     const struct em_step *step; /* set-path on member, or copy */
     struct em_bytes text;       /* data NULL: none */
-    bool in_dist_info, is_record;
+    bool in_dist_info, is_record, is_sbom;
 
     struct em_sha256 sha256;
     bool has_sha256; /* false: the old RECORD's row holds */
@@ -129,6 +130,37 @@ static int rank(const struct part *part)
     return part->is_record ? 3 : part->in_dist_info ? 2 : part->member ? 0 : 1;
 }
 
+/* A wheel that was given libraries before keeps what was said of them then. */
+static const char *sbom_name(struct work *work)
+{
+    const struct em_rewrite *rewrite = work->rewrite;
+    const char *dist_info = rewrite->new_dist_info ? rewrite->new_dist_info : rewrite->wheel->dist_info;
+
+    for (unsigned number = 1;; number++) {
+        const char *name = number == 1 ? em_arena_printf(rewrite->arena, "%s/sboms/elfmend.cdx.json", dist_info)
+                                       : em_arena_printf(rewrite->arena, "%s/sboms/elfmend-%u.cdx.json", dist_info, number);
+        bool taken = false;
+
+        em_vec_each (const struct part, part, &work->parts)
+            taken = taken || (name && strcmp(part->name, name) == 0);
+        if (!taken)
+            return name;
+    }
+}
+
+static int collect_sbom(struct work *work)
+{
+    struct part part = { .in_dist_info = true, .is_sbom = true };
+    bool copies = false;
+
+    em_vec_each (const struct em_step, step, &work->rewrite->plan->steps)
+        copies = copies || step->kind == EM_STEP_COPY;
+    if (!copies)
+        return EM_OK;
+    part.name = sbom_name(work);
+    return part.name ? em_vec_push(work->rewrite->arena, &work->parts, part) : EM_NO_MEMORY;
+}
+
 static int collect(struct work *work)
 {
     struct em_rewrite *rewrite = work->rewrite;
@@ -147,6 +179,9 @@ static int collect(struct work *work)
         if (step->kind == EM_STEP_COPY && em_vec_push(rewrite->arena, &work->parts, part) < 0)
             return EM_NO_MEMORY;
     }
+    r = collect_sbom(work);
+    if (r < 0)
+        return r;
     count = work->parts.count;
     ordered = em_arena_array(rewrite->arena, count, sizeof *ordered);
     if (!ordered)
@@ -362,6 +397,31 @@ static int write_part(struct work *work, struct part *part)
     return part->member ? write_same(work, part) : write_copy(work, part);
 }
 
+/* ---- SBOM ---- */
+
+/* Behind the copies, whose hashes are known by then. */
+static int write_sbom(struct work *work, struct part *sbom)
+{
+    const struct em_rewrite *rewrite = work->rewrite;
+    struct em_sbom bill = { .name = em_normalize_name(rewrite->arena, rewrite->wheel->name),
+                            .version = rewrite->new_version ? rewrite->new_version : rewrite->wheel->version };
+    struct em_reader plain;
+    int r;
+
+    if (!bill.name)
+        return EM_NO_MEMORY;
+    em_vec_each (const struct part, part, &work->parts)
+        if (part->step && part->step->kind == EM_STEP_COPY &&
+            em_vec_push(rewrite->arena, &bill.libraries,
+                        ((struct em_sbom_library){ part->name, part->step->provenance, &part->sha256 })) < 0)
+            return EM_NO_MEMORY;
+    r = em_sbom_write(&sbom->text, rewrite->arena, &bill);
+    if (r < 0)
+        return r;
+    plain = em_reader_memory(&sbom->text, sbom->name);
+    return write_whole(work, sbom, &plain);
+}
+
 /* ---- RECORD ---- */
 
 static int write_record(struct work *work, struct part *record)
@@ -418,7 +478,7 @@ static int write_all(struct work *work)
         r = open_scratch(work);
     em_vec_each (struct part, part, &work->parts) {
         if (r == EM_OK)
-            r = part->is_record ? write_record(work, part) : write_part(work, part);
+            r = part->is_record ? write_record(work, part) : part->is_sbom ? write_sbom(work, part) : write_part(work, part);
     }
     return r < 0 ? r : em_pack_finish(&work->pack, work->error);
 }

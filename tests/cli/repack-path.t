@@ -99,6 +99,21 @@ assert json.load(open("index/pkg/index.json"))["versions"] == ["1.0+mend.1"]'
 exits 0 "a directory whose parents are missing" "$ELFMEND" repack -q $whl -o up/and/down
 check "... is made" test -f up/and/down/${new#made/}
 
+mkdir source && cp libcublas.so.12 source/
+exits 0 "a library copied in: exit 0" "$ELFMEND" repack $whl -o copied --strategy copy --allow-unverified --source source
+check "... RECORD lists it, and the archive is as validators want it" python3 check.py copied/*.whl
+check "... the SBOM has its hash, and the wheel's own name" python3 - <<'END'
+import glob, hashlib, json, zipfile
+z = zipfile.ZipFile(glob.glob("copied/*.whl")[0])
+bill = json.loads(z.read("pkg-1.0+mend.1.dist-info/sboms/elfmend.cdx.json"))
+assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+assert bill["metadata"]["component"]["purl"] == "pkg:pypi/pkg@1.0%2Bmend.1"
+library, = bill["components"]
+digest = hashlib.sha256(z.read(library["bom-ref"])).hexdigest()
+assert library["hashes"] == [{"alg": "SHA-256", "content": digest}]
+END
+check "a wheel that got a path alone has none" sh -c '! python3 -m zipfile -l "$1" | grep sboms' - $new
+
 mkdir bad
 python3 pack.py w bad/$whl pkg/__init__.py='x = 2'
 exits 2 "a member that is not what RECORD says: exit 2" "$ELFMEND" repack bad/$whl -o o6

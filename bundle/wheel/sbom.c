@@ -1,0 +1,55 @@
+#include "bundle/wheel/sbom.h"
+
+#include "bundle/env/env.h"
+
+#include <jansson.h>
+#include <string.h>
+
+/* A version's plus is percent-encoded (package URL specification, "version"). */
+static const char *purl_of(struct em_arena *arena, const char *name, const char *version)
+{
+    const char *plus = strchr(version, '+');
+
+    if (!plus)
+        return em_arena_printf(arena, "pkg:pypi/%s@%s", name, version);
+    return em_arena_printf(arena, "pkg:pypi/%s@%.*s%%2B%s", name, (int)(plus - version), version, plus + 1);
+}
+
+static json_t *describe(struct em_arena *arena, const struct em_sbom_library *library)
+{
+    const char *space = library->provenance ? strrchr(library->provenance, ' ') : NULL;
+    char hex[EM_SHA256_HEX_SIZE];
+    json_t *component;
+
+    em_sha256_hex(library->sha256, hex);
+    component = json_pack("{s:s, s:s, s:s, s:[{s:s, s:s}]}", "type", "library", "bom-ref", library->path, "name",
+                          em_path_basename(library->path), "hashes", "alg", "SHA-256", "content", hex);
+    if (space && component) {
+        const char *name = em_arena_strndup(arena, library->provenance, (size_t)(space - library->provenance));
+        const char *normalized = name ? em_normalize_name(arena, name) : NULL;
+
+        json_object_set_new(component, "version", json_string(space + 1));
+        json_object_set_new(component, "purl", json_string(normalized ? purl_of(arena, normalized, space + 1) : NULL));
+    }
+    return component;
+}
+
+int em_sbom_write(struct em_bytes *text, struct em_arena *arena, const struct em_sbom *sbom)
+{
+    const char *purl = purl_of(arena, sbom->name, sbom->version);
+    json_t *components = json_array(), *document;
+    char *dumped;
+
+    em_vec_each (const struct em_sbom_library, library, &sbom->libraries)
+        json_array_append_new(components, describe(arena, library));
+    document = json_pack("{s:s, s:s, s:i, s:{s:{s:s, s:s, s:s, s:s, s:s}}, s:o}", "bomFormat", "CycloneDX", "specVersion",
+                         "1.6", "version", 1, "metadata", "component", "type", "library", "bom-ref", purl, "name", sbom->name,
+                         "version", sbom->version, "purl", purl, "components", components);
+    dumped = document ? json_dumps(document, JSON_INDENT(1)) : NULL;
+    *text = (struct em_bytes){ 0 };
+    if (dumped)
+        *text = (struct em_bytes){ (const uint8_t *)em_arena_strdup(arena, dumped), strlen(dumped) };
+    free(dumped);
+    json_decref(document);
+    return text->data ? EM_OK : EM_NO_MEMORY;
+}
