@@ -154,10 +154,13 @@ static int scan_system_dirs(struct em_world *world, struct em_arena *arena, stru
     while (best < best_end) {
         const char *text = (const char *)bytes.data + best;
 
-        r = add_dir(world, arena, text, strlen(text));
+        /* The last string of a cut file has no end. */
+        const size_t length = strnlen(text, bytes.size - best);
+
+        r = add_dir(world, arena, text, length);
         if (r < 0)
             return r;
-        best += strlen(text) + 1;
+        best += length + 1;
     }
     return EM_OK;
 }
