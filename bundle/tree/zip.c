@@ -469,8 +469,10 @@ int em_zip_open(struct em_zip **result, const char *path, struct em_error *error
     *result = NULL;
     if (!zip)
         return EM_NO_MEMORY;
-    zip->fd = zip->spool = -1;
+    zip->fd = zip->windows = -1;
+    pthread_mutex_init(&zip->kept_lock, NULL);
     pthread_mutex_init(&zip->lock, NULL);
+    pthread_cond_init(&zip->idle, NULL);
     zip->arena = em_arena_new();
     zip->path = zip->arena ? em_arena_strdup(zip->arena, path) : NULL;
     if (!zip->path)
@@ -490,10 +492,12 @@ void em_zip_close(struct em_zip *zip)
 {
     if (!zip)
         return;
-    em_zip_drop_spools(zip);
+    em_zip_forget(zip);
     em_closep(&zip->fd);
-    em_closep(&zip->spool);
+    em_closep(&zip->windows);
+    pthread_cond_destroy(&zip->idle);
     pthread_mutex_destroy(&zip->lock);
+    pthread_mutex_destroy(&zip->kept_lock);
     em_arena_free(zip->arena);
     free(zip);
 }

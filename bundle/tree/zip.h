@@ -7,8 +7,10 @@
  *     r = em_zip_stream(zip, member, sink, context, error)           any member in pieces, size and CRC checked at the end
  *     r = em_zip_reader(zip, member, &reader, error)                 bytes at a place: what a tree hands out
  *
- * What is read at a place is read where it lies if it is stored. What is deflated is inflated as far as somebody asked, once, into
- * an unlinked temporary file: memory stays flat in the size of the archive, and a second opening costs nothing.
+ * What is read at a place is read where it lies if it is stored. What is deflated is inflated from the nearest point at which an
+ * inflater can be entered; such points are learned by whatever goes through the member first, be it a check of all of it or a
+ * question for its end, one in EM_ZIP_CHUNK bytes. A point needs the 32 KiB before it, which lie in an unlinked temporary file (in
+ * TMPDIR; an eighth of what was inflated): memory stays flat in the size of the archive.
  *
  * Refused when it is opened, EM_BAD_ZIP with the offset (APPNOTE 6.3.10, and what PyPI's and uv's validators refuse): no end
  * record, bytes before the first member or behind the end record, several disks, counts, sizes and ZIP64 numbers that lie, members
@@ -24,6 +26,7 @@
 #define EM_BUNDLE_TREE_ZIP_H
 
 #include "base/base.h"
+#include "bundle/tree/inflate.h"
 
 #define EM_ZIP_STORED 0
 #define EM_ZIP_DEFLATED 8
@@ -34,7 +37,15 @@
 #define EM_ZIP_MAX_MEMBERS 1000000u                /* [67,000] */
 #define EM_ZIP_MAX_DIRECTORY ((uint64_t)256 << 20) /* bytes of the central directory [8 MB] */
 
-struct em_zip_spooled;
+/* What going through a deflated member once has taught. Only members of more than a chunk have one. */
+#define EM_ZIP_CHUNK ((uint64_t)256 << 10)
+struct em_zip_chunk_crcs {
+    EM_VEC(uint32_t);
+};
+struct em_zip_index {
+    struct em_blocks blocks;
+    struct em_zip_chunk_crcs crcs; /* of each EM_ZIP_CHUNK bytes, the last one shorter */
+};
 
 struct em_zip_member {
     const char *name;      /* as the archive has it; a directory's ends in "/" */
@@ -45,8 +56,8 @@ struct em_zip_member {
     uint16_t dos_time, dos_date;
     uint32_t mode; /* st_mode where it was made on Unix, type bits included if they were given; else 0 */
     bool directory;
-    bool local_differs; /* the local header has another size or CRC */
-    struct em_zip_spooled *spooled;
+    bool local_differs;             /* the local header has another size or CRC */
+    struct em_zip_learned *learned; /* NULL: nothing so far */
 };
 
 struct em_zip;
@@ -71,12 +82,22 @@ int em_zip_read(struct em_zip *zip, struct em_zip_member *member, struct em_aren
 typedef int em_zip_sink(void *context, const uint8_t *bytes, size_t size);
 int em_zip_stream(struct em_zip *zip, struct em_zip_member *member, em_zip_sink *sink, void *context, struct em_error *error);
 
+/* What is known of a member, which is gone through if it is not known yet; *index NULL: stored, or small. As long as the archive. */
+int em_zip_index(struct em_zip *zip, struct em_zip_member *member, const struct em_zip_index **index, struct em_error *error);
+/* Goes through a stream that shall become a member of another archive; member says how long both are, and gets the CRC. What is
+ * learned is zip's, as if it had that member. */
+int em_zip_learn(struct em_zip *zip, struct em_zip_member *member, struct em_reader *packed, em_zip_sink *sink, void *context,
+                 struct em_error *error);
+/* member has the same packed bytes as the one that taught this; the archive that it was learned by stays open longer. */
+void em_zip_same(struct em_zip_member *member, struct em_zip_learned *learned);
+
 /* The reader is valid as long as the archive is open; nothing needs to be closed. */
 struct em_zip_place {
     struct em_zip *zip;
     struct em_zip_member *member;
 };
 struct em_reader em_zip_reader(struct em_zip_place *place);
+struct em_reader em_zip_packed_reader(const struct em_zip_place *place); /* the member's bytes as they lie in the archive */
 
 /* Seconds since the epoch of a DOS date and time, taken as UTC; 0 for a date that is none. */
 int64_t em_zip_dos_seconds(uint16_t dos_date, uint16_t dos_time);

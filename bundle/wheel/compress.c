@@ -13,23 +13,28 @@ struct chunk {
     bool last;
 };
 
-/* Behind what comes next: clears the mark of the last block, and ends on a whole byte. */
+/* Behind what comes next: clears the mark of the last block, and ends on a whole byte. Where that block is only inflating tells. */
 static int open_end(struct chunk *chunk)
 {
     em_cleanup_arena struct em_arena *arena = em_arena_new();
     struct em_bytes bytes = { chunk->packed, chunk->packed_size };
     struct em_reader reader = em_reader_memory(&bytes, "chunk");
-    struct em_blocks blocks;
-    uint64_t last, end;
+    em_cleanup_inflater struct em_inflater *inflater = em_inflater_new(&reader);
+    struct em_blocks blocks = { 0 };
+    const uint8_t *made;
+    uint64_t end;
+    size_t size;
     int r;
 
-    if (!arena)
+    if (!arena || !inflater)
         return EM_NO_MEMORY;
-    r = em_splice_index(&blocks, arena, &reader, NULL, NULL, NULL);
+    em_inflater_tell(inflater, &blocks, arena);
+    do
+        r = em_inflater_next(inflater, UINT64_MAX, &made, &size, NULL);
+    while (r == EM_OK && size > 0);
     if (r < 0)
         return r;
-    last = blocks.items[blocks.count - 1].bit;
-    chunk->packed[last / 8] &= (uint8_t) ~(1u << last % 8);
+    chunk->packed[blocks.last_bit / 8] &= (uint8_t) ~(1u << blocks.last_bit % 8);
     end = blocks.end_bit + 3; /* BFINAL 0, BTYPE 0: what libdeflate pads with is zero already */
     if ((end + 7) / 8 > chunk->packed_size)
         chunk->packed[chunk->packed_size] = 0;

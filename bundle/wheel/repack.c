@@ -165,7 +165,7 @@ static int decide(struct run *run)
 
 /* ---- writing ---- */
 
-static int prove(struct run *run, const char *path)
+static int prove(struct run *run, const char *path, const struct em_wheel_known *known)
 {
     struct em_repack *result = run->result;
     struct em_study_wish wish = { .with = run->wish->with };
@@ -174,6 +174,8 @@ static int prove(struct run *run, const char *path)
 
     if (r < 0)
         return r;
+    em_vec_each (const struct em_wheel_knowledge, of, known)
+        em_zip_same(em_zip_find(result->proof_wheel->zip, of->name), of->learned);
     /* Shown, and laid out, under the name that it gets. */
     result->proof_wheel->given = result->path;
     result->proof_wheel->absolute = em_path_join(run->arena, run->output, result->file_name);
@@ -211,7 +213,7 @@ static int write_wheel(struct run *run, int fd, const char *path)
     if (r == EM_OK)
         r = em_fsync(fd, run->result->path, run->error);
     if (r == EM_OK)
-        r = prove(run, path);
+        r = prove(run, path, &rewrite.known);
     if (r < 0)
         return r;
     if (fstat(fd, &st) < 0)

@@ -63,6 +63,14 @@ int em_wheel_check(struct em_wheel *wheel, struct em_arena *arena, unsigned jobs
 
 /* ---- rewrite.c: the new archive, private to the room ---- */
 
+/* What is known of a member of the new wheel before anyone has read it: its stream was gone through here. */
+struct em_wheel_known {
+    EM_VEC(struct em_wheel_knowledge {
+        const char *name;
+        struct em_zip_learned *learned;
+    });
+};
+
 struct em_rewrite {
     struct em_arena *arena;
     const struct em_wheel *wheel;
@@ -72,6 +80,7 @@ struct em_rewrite {
     const struct em_repack_wish *wish;
     const char *new_version, *new_dist_info; /* NULL: as they are */
     struct em_strings *dropped;
+    struct em_wheel_known known; /* of the new wheel, by writing it */
 };
 int em_rewrite(struct em_rewrite *rewrite, int fd, const char *label, struct em_error *error);
 

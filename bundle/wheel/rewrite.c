@@ -22,6 +22,7 @@ struct part {
     struct em_sha256 sha256;
     bool has_sha256; /* false: the old RECORD's row holds */
     uint64_t size;
+    struct em_zip_learned *learned; /* of its stream; NULL: nothing */
 };
 
 struct work {
@@ -215,12 +216,48 @@ static int write_same(struct work *work, struct part *part)
     described.crc = part->member->crc;
     described.size = part->member->size;
     described.packed = part->member->packed;
+    part->learned = part->member->learned;
     return em_pack_copy(&work->pack, &described, em_zip_fd(work->rewrite->wheel->zip), part->member->data, work->error);
 }
 
-/* What is packed, checked and described: into the archive. */
+struct verify {
+    struct em_splice_check *check;
+    struct em_hasher *hasher;
+};
+
+static int verify_piece(void *context, const uint8_t *bytes, size_t size)
+{
+    const struct verify *verify = context;
+
+    em_hasher_add(verify->hasher, bytes, size);
+    return em_splice_compare(verify->check, bytes, size);
+}
+
+/* What is packed: inflated once, which proves it, hashes it and teaches what the proof of the whole wheel wants to know of it. */
+static int verify_pieces(struct work *work, struct part *part, struct em_reader *stream, struct em_splice_check *check,
+                         uint32_t *crc)
+{
+    struct em_zip_member made = { .name = part->name, .size = check->plain->size, .packed = stream->size };
+    em_cleanup_hasher struct em_hasher *hasher = em_hasher_new();
+    struct verify verify = { check, hasher };
+    int r;
+
+    if (!hasher)
+        return EM_NO_MEMORY;
+    check->error = work->error;
+    r = em_zip_learn(work->rewrite->wheel->zip, &made, stream, verify_piece, &verify, work->error);
+    if (r == EM_OK)
+        r = em_splice_end(check);
+    em_hasher_end(hasher, &part->sha256);
+    part->has_sha256 = true;
+    part->learned = made.learned;
+    *crc = made.crc;
+    return r;
+}
+
+/* Into the archive, once it is proved. */
 static int write_pieces(struct work *work, struct part *part, const struct em_pieces *pieces, struct em_reader *packed,
-                        uint64_t packed_size, struct em_reader *plain)
+                        uint64_t packed_size, struct em_splice_check *check)
 {
     struct em_pieced pieced = { .pieces = pieces, .packed = packed, .scratch = &work->scratch };
     struct em_reader stream = em_pieces_reader(&pieced, packed_size);
@@ -229,13 +266,10 @@ static int write_pieces(struct work *work, struct part *part, const struct em_pi
 
     describe(work, part, &described);
     described.method = EM_ZIP_DEFLATED;
-    described.size = part->size = plain->size;
+    described.size = part->size = check->plain->size;
     described.packed = packed_size;
-    r = em_splice_check(&stream, plain, &part->sha256, &described.crc, work->error);
-    if (r < 0)
-        return r;
-    part->has_sha256 = true;
-    return em_pack_add(&work->pack, &described, &stream, work->error);
+    r = verify_pieces(work, part, &stream, check, &described.crc);
+    return r < 0 ? r : em_pack_add(&work->pack, &described, &stream, work->error);
 }
 
 static int write_whole(struct work *work, struct part *part, struct em_reader *plain)
@@ -244,56 +278,34 @@ static int write_whole(struct work *work, struct part *part, struct em_reader *p
     struct em_pieces pieces = { .items = &piece, .count = 1 };
     int r = em_compress(&piece, plain, work->rewrite->wish->jobs, &work->scratch, work->error);
 
-    return r < 0 ? r : write_pieces(work, part, &pieces, NULL, piece.size, plain);
+    return r < 0 ? r : write_pieces(work, part, &pieces, NULL, piece.size, &(struct em_splice_check){ .plain = plain });
 }
 
-/* A range of the archive, read as a file of its own. */
-struct range {
-    int fd;
-    uint64_t at;
-};
-
-static int64_t read_range(void *context, void *buffer, size_t length, uint64_t offset, struct em_error *error)
-{
-    const struct range *range = context;
-    ssize_t got;
-
-    do
-        got = pread(range->fd, buffer, length, (off_t)(range->at + offset));
-    while (got < 0 && errno == EINTR);
-    return got < 0 ? em_fail_errno(error, "wheel", "cannot be read") : got;
-}
-
-/* Where an old deflate stream of a file is: a member of this wheel, or of the one that it is copied from. */
-struct stream {
-    int fd;
-    const struct em_zip_member *member;
-};
-
-static int write_spliced(struct work *work, struct part *part, const struct stream *old, const struct em_patch *patch,
+/* old: where the file's stream as it was is, a member of this wheel or of the one that it is copied from. */
+static int write_spliced(struct work *work, struct part *part, const struct em_zip_place *old, const struct em_patch *patch,
                          struct em_reader *plain)
 {
-    struct range range = { old->fd, old->member->data };
-    struct em_reader packed = { .read = read_range, .context = &range, .size = old->member->packed, .name = old->member->name };
+    struct em_reader packed = em_zip_packed_reader(old);
     em_cleanup_arena struct em_arena *scratch = em_arena_new();
     struct em_changes changes = { 0 };
+    struct em_splice_check check = { .plain = plain, .changes = &changes, .old_size = old->member->size };
+    const struct em_zip_index *index;
     struct em_spliced spliced;
-    struct em_blocks blocks;
     int r;
 
     if (!scratch)
         return EM_NO_MEMORY;
-    em_vec_each (const struct em_patch_range, range_of, &patch->ranges)
-        if (em_vec_push(scratch, &changes, ((struct em_change){ range_of->offset, range_of->offset + range_of->bytes.size })) <
-            0)
+    em_vec_each (const struct em_patch_range, range, &patch->ranges)
+        if (em_vec_push(scratch, &changes, ((struct em_change){ range->offset, range->offset + range->bytes.size })) < 0)
             return EM_NO_MEMORY;
-    r = em_splice_index(&blocks, scratch, &packed, NULL, NULL, work->error);
+    r = em_zip_index(old->zip, old->member, &index, work->error);
     if (r == EM_OK)
-        r = em_splice(&spliced, scratch, &blocks, &packed, &changes, plain, EM_SPLICE_WORTH_PERCENT, &work->scratch,
+        r = em_splice(&spliced, scratch, &index->blocks, &packed, &changes, plain, EM_SPLICE_WORTH_PERCENT, &work->scratch,
                       work->error);
     if (r < 0)
         return r;
-    return spliced.worth ? write_pieces(work, part, &spliced.pieces, &packed, spliced.packed_size, plain)
+    check.old = &index->crcs;
+    return spliced.worth ? write_pieces(work, part, &spliced.pieces, &packed, spliced.packed_size, &check)
                          : write_whole(work, part, plain);
 }
 
@@ -302,8 +314,8 @@ static bool is_spliced(const struct em_zip_member *member)
     return member && member->method == EM_ZIP_DEFLATED && member->size >= SPLICE_FROM;
 }
 
-/* The object as the plan wants it, over where its bytes are now. old: its stream, where there is one; member NULL: none. */
-static int write_patched(struct work *work, struct part *part, const struct stream *old, struct em_reader *below)
+/* The object as the plan wants it, over where its bytes are now. old: as a member of a wheel; member NULL: it is none. */
+static int write_patched(struct work *work, struct part *part, const struct em_zip_place *old, struct em_reader *below)
 {
     struct em_edit edit = { .kind = EM_EDIT_SET_RPATH, .value = part->step->value, .tag = part->step->tag };
     struct em_patch patch;
@@ -321,41 +333,38 @@ static int write_patched(struct work *work, struct part *part, const struct stre
 
 /* The member of a source that is a wheel, from which the file of a step was unpacked: compressing it again would cost more than all
  * the rest. What is taken over is held against the file, byte for byte, as any stream is before it is written. */
-static int find_stream(struct work *work, const struct em_step *step, struct em_zip **zip, struct stream *old)
+static int find_stream(struct work *work, const struct em_step *step, struct em_zip_place *old)
 {
     em_vec_each (struct em_source *, source, &work->rewrite->wish->plan.sources) {
         int r;
 
         if (!em_is_wheel_name((*source)->place) || !em_path_is_below(step->from, (*source)->env.path))
             continue;
-        r = em_zip_open(zip, (*source)->place, work->error);
+        r = em_zip_open(&old->zip, (*source)->place, work->error);
         if (r < 0)
             return r;
-        old->fd = em_zip_fd(*zip);
-        old->member = em_zip_find(*zip, em_path_after(step->from, (*source)->env.path));
+        old->member = em_zip_find(old->zip, em_path_after(step->from, (*source)->env.path));
         return EM_OK;
     }
     return EM_OK;
 }
 
-static int write_unchanged(struct work *work, struct part *part, const struct stream *old, struct em_reader *plain)
+static int write_unchanged(struct work *work, struct part *part, const struct em_zip_place *old, struct em_reader *plain)
 {
-    struct range range = { old->fd, old->member ? old->member->data : 0 };
     struct em_piece piece = { .packed = true };
     struct em_pieces pieces = { .items = &piece, .count = 1 };
-    struct em_reader packed = { .read = read_range, .context = &range, .name = part->name };
+    struct em_reader packed;
 
     if (!is_spliced(old->member))
         return write_whole(work, part, plain);
-    packed.size = piece.size = old->member->packed;
-    return write_pieces(work, part, &pieces, &packed, piece.size, plain);
+    packed = em_zip_packed_reader(old);
+    piece.size = packed.size;
+    return write_pieces(work, part, &pieces, &packed, piece.size, &(struct em_splice_check){ .plain = plain });
 }
 
-static int write_copy(struct work *work, struct part *part)
+static int write_copy(struct work *work, struct part *part, struct em_zip_place *old)
 {
     em_cleanup_fd int fd = em_open_at(AT_FDCWD, part->step->from, O_RDONLY, 0, work->error);
-    em_cleanup_zip struct em_zip *zip = NULL;
-    struct stream old = { 0 };
     struct em_reader reader;
     struct em_sha256 sha256;
     struct stat st;
@@ -367,34 +376,39 @@ static int write_copy(struct work *work, struct part *part)
         return em_fail_errno(work->error, part->step->from, "cannot be examined");
     reader = em_reader_fd(fd, (uint64_t)st.st_size, part->step->from);
     /* What was verified when the plan was made is verified again when it is copied; as it is written, where it stays as it is. */
-    r = find_stream(work, part->step, &zip, &old);
+    r = find_stream(work, part->step, old);
     if (r == EM_OK)
-        r = part->step->value ? em_hash_reader(&reader, &sha256, NULL, work->error)
-                              : write_unchanged(work, part, &old, &reader);
+        r = part->step->value ? em_hash_reader(&reader, &sha256, NULL, work->error) : write_unchanged(work, part, old, &reader);
     if (r < 0)
         return r;
     if (!part->step->value)
         sha256 = part->sha256;
     if (!em_sha256_equal(&sha256, &part->step->sha256))
         return em_fail(work->error, EM_CHANGED, part->step->from, "is not what it was when the plan was made");
-    return part->step->value ? write_patched(work, part, &old, &reader) : EM_OK;
+    return part->step->value ? write_patched(work, part, old, &reader) : EM_OK;
 }
 
 static int write_part(struct work *work, struct part *part)
 {
+    struct em_zip_place provider = { 0 };
+    int r;
+
     if (part->text.data) {
         struct em_reader plain = em_reader_memory(&part->text, part->name);
 
         return write_whole(work, part, &plain);
     }
     if (part->member && part->step) {
-        struct em_zip_place place = { work->rewrite->wheel->zip, part->member };
-        struct em_reader below = em_zip_reader(&place);
-        struct stream old = { em_zip_fd(work->rewrite->wheel->zip), part->member };
+        struct em_zip_place old = { work->rewrite->wheel->zip, part->member };
+        struct em_reader below = em_zip_reader(&old);
 
         return write_patched(work, part, &old, &below);
     }
-    return part->member ? write_same(work, part) : write_copy(work, part);
+    if (part->member)
+        return write_same(work, part);
+    r = write_copy(work, part, &provider);
+    em_zip_close(provider.zip);
+    return r;
 }
 
 /* ---- SBOM ---- */
@@ -479,6 +493,8 @@ static int write_all(struct work *work)
     em_vec_each (struct part, part, &work->parts) {
         if (r == EM_OK)
             r = part->is_record ? write_record(work, part) : part->is_sbom ? write_sbom(work, part) : write_part(work, part);
+        if (r == EM_OK && part->learned)
+            r = em_vec_push(rewrite->arena, &rewrite->known, ((struct em_wheel_knowledge){ part->name, part->learned }));
     }
     return r < 0 ? r : em_pack_finish(&work->pack, work->error);
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#define WINDOW ((uint64_t)32768) /* how far back a match reaches (RFC 1951, section 2) */
+#define WINDOW ((uint64_t)EM_INFLATE_WINDOW)
 #define PIECE ((size_t)65536)
 #define LEVEL 6
 
@@ -248,8 +248,7 @@ static uint64_t block_end_bit(const struct em_blocks *blocks, size_t i)
     return i + 1 < blocks->count ? blocks->items[i + 1].bit : blocks->end_bit;
 }
 
-/* Some byte from begin to end changed. */
-static bool is_changed(const struct em_changes *changes, uint64_t begin, uint64_t end)
+bool em_is_changed(const struct em_changes *changes, uint64_t begin, uint64_t end)
 {
     size_t low = 0, high = changes->count;
 
@@ -265,80 +264,37 @@ static bool is_changed(const struct em_changes *changes, uint64_t begin, uint64_
     return low < changes->count && changes->items[low].begin < end && begin < end;
 }
 
-static int feed_block(struct writer *writer, z_stream *stream, uint64_t bit, uint64_t end_bit)
-{
-    uint64_t at = (bit + 7) / 8, end = (end_bit + 7) / 8;
-    int r;
-
-    if (bit % 8) {
-        uint8_t byte;
-
-        r = packed_byte(writer, bit / 8, &byte);
-        if (r < 0)
-            return r;
-        inflatePrime(stream, 8 - (int)(bit % 8), byte >> bit % 8);
-    }
-    stream->avail_in = (uInt)(end - at < PIECE ? end - at : PIECE);
-    stream->next_in = writer->in;
-    return em_read_at(writer->packed, writer->in, stream->avail_in, at, writer->error);
-}
-
-/* Inflates one block and compares what comes out with the new file. A block that reaches back to before its window's beginning,
- * or makes other bytes, is not the same. */
-static int compare_block(struct writer *writer, z_stream *stream, const struct em_blocks *blocks, size_t i, bool *same)
-{
-    uint64_t at = blocks->items[i].out, end = block_end(blocks, i), bit = blocks->items[i].bit;
-    uint64_t fed = (bit + 7) / 8, packed_end = (block_end_bit(blocks, i) + 7) / 8;
-    em_cleanup_free uint8_t *plain = malloc(PIECE);
-    int r = feed_block(writer, stream, bit, block_end_bit(blocks, i));
-
-    if (!plain)
-        return EM_NO_MEMORY;
-    fed += stream->avail_in;
-    while (r == EM_OK) {
-        int status;
-        size_t got;
-
-        if (stream->avail_in == 0 && fed < packed_end) {
-            stream->next_in = writer->in;
-            stream->avail_in = (uInt)(packed_end - fed < PIECE ? packed_end - fed : PIECE);
-            r = em_read_at(writer->packed, writer->in, stream->avail_in, fed, writer->error);
-            if (r < 0)
-                return r;
-            fed += stream->avail_in;
-        }
-        stream->next_out = writer->out;
-        stream->avail_out = PIECE;
-        status = inflate(stream, Z_BLOCK);
-        got = PIECE - stream->avail_out;
-        if ((status != Z_OK && status != Z_STREAM_END) || got > end - at)
-            return EM_OK;
-        r = em_read_at(writer->plain, plain, got, at, writer->error);
-        if (r < 0 || memcmp(plain, writer->out, got) != 0)
-            return r;
-        at += got;
-        if (status == Z_STREAM_END || stream->data_type & 128)
-            break;
-    }
-    *same = r == EM_OK && at == end;
-    return r;
-}
-
+/* Inflates a block, or a run of them, behind the new bytes before it and compares what comes out with the new file. Which symbols
+ * it reads does not depend on those bytes, so that it ends where it did; what they copy does. */
 static int try_block(struct writer *writer, const struct em_blocks *blocks, size_t i, bool *same)
 {
-    uint64_t begin = blocks->items[i].out, window = begin < WINDOW ? begin : WINDOW;
-    z_stream stream = { 0 };
+    const struct em_block *block = &blocks->items[i];
+    uint64_t at = block->out, end = block_end(blocks, i), window = at < WINDOW ? at : WINDOW;
+    const struct em_inflate_point point = { .out = at, .bit = block->bit, .block_bit = block->bit };
+    em_cleanup_inflater struct em_inflater *inflater = em_inflater_new(writer->packed);
     int r;
 
     *same = false;
-    if (inflateInit2(&stream, -15) != Z_OK)
+    if (!inflater)
         return EM_NO_MEMORY;
-    r = em_read_at(writer->plain, writer->in, (size_t)window, begin - window, writer->error);
-    if (r == EM_OK && window > 0)
-        inflateSetDictionary(&stream, writer->in, (uInt)window);
+    r = em_read_at(writer->plain, writer->in, (size_t)window, at - window, writer->error);
     if (r == EM_OK)
-        r = compare_block(writer, &stream, blocks, i, same);
-    inflateEnd(&stream);
+        r = em_inflater_enter(inflater, &point, writer->in, writer->error);
+    while (r == EM_OK && at < end) {
+        const uint8_t *made;
+        size_t size;
+
+        r = em_inflater_next(inflater, PIECE, &made, &size, writer->error);
+        if (r < 0)
+            return r;
+        if (size > end - at)
+            size = (size_t)(end - at);
+        r = em_read_at(writer->plain, writer->in, size, at, writer->error);
+        if (r < 0 || memcmp(writer->in, made, size) != 0)
+            return r;
+        at += size;
+    }
+    *same = r == EM_OK;
     return r;
 }
 
@@ -350,25 +306,11 @@ static int decide(struct writer *writer, const struct em_blocks *blocks, const s
     for (size_t i = 0; i < blocks->count; i++) {
         uint64_t begin = blocks->items[i].out, end = block_end(blocks, i);
         uint64_t window = begin < WINDOW ? begin : WINDOW;
-        uint8_t byte = 0;
         int r;
 
-        keep[i] = end <= size && !is_changed(changes, begin, end);
-        if (keep[i] && is_changed(changes, begin - window, begin)) {
-            uint64_t bit = blocks->items[i].bit + 1;
-            unsigned type;
-
-            /* A stored block has no matches. */
-            r = packed_byte(writer, bit / 8, &byte);
-            if (r < 0)
-                return r;
-            type = byte >> bit % 8 & 1;
-            r = packed_byte(writer, (bit + 1) / 8, &byte);
-            if (r < 0)
-                return r;
-            type |= (byte >> (bit + 1) % 8 & 1u) << 1;
-            if (type != 0)
-                r = try_block(writer, blocks, i, &keep[i]);
+        keep[i] = end <= size && !em_is_changed(changes, begin, end);
+        if (keep[i] && em_is_changed(changes, begin - window, begin)) {
+            r = try_block(writer, blocks, i, &keep[i]);
             if (r < 0)
                 return r;
         }
@@ -384,7 +326,6 @@ static int decide(struct writer *writer, const struct em_blocks *blocks, const s
 static int write_stream(struct writer *writer, const struct em_blocks *blocks, const bool *keep)
 {
     uint64_t size = writer->plain->size;
-    uint64_t last_block = blocks->items[blocks->count - 1].bit;
     bool tail = size > blocks->size;
     int r;
 
@@ -396,7 +337,7 @@ static int write_stream(struct writer *writer, const struct em_blocks *blocks, c
         if (keep[i]) {
             bool clear = tail && end == blocks->count;
 
-            r = keep_run(writer, blocks->items[i].bit, block_end_bit(blocks, end - 1), clear, last_block);
+            r = keep_run(writer, blocks->items[i].bit, block_end_bit(blocks, end - 1), clear, blocks->last_bit);
         } else {
             bool last = end == blocks->count;
             uint64_t to = last ? size : block_end(blocks, end - 1);

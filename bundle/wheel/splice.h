@@ -4,8 +4,8 @@
  * says what some tens of kilobytes are; those that still say the right thing are taken over as they are, bit for bit, and only the
  * others are encoded anew:
  *
- *     r = em_splice_index(&blocks, arena, &packed, sink, context, error)      one inflate, which hands out the old file too
- *     r = em_splice(&spliced, arena, &blocks, &packed, &changes, &plain, percent, &scratch, error)
+ *     r = em_zip_index(zip, member, &old, error)       where its blocks are, known from when the member was checked
+ *     r = em_splice(&spliced, arena, &old->blocks, &packed, &changes, &plain, percent, &scratch, error)
  *     if (!spliced.worth) ...                      too much is new: whoever calls compresses the whole
  *     spliced.pieces                               the new stream: ranges of packed, and of the scratch file
  *
@@ -18,23 +18,13 @@
  * one with complete codes, which strict inflaters want), so that what follows is copied as whole bytes and stored blocks inside
  * keep their alignment.
  *
- * The result is right by construction and by test; who writes it out inflates it once more all the same (em_splice_check).
+ * The result is right by construction and by test; who writes it out inflates it once more all the same (em_splice_compare).
  * Errors: EM_BAD_ZIP for a stream that is broken, those of the readers and of the scratch file. Memory does not grow with the file.
  */
 #ifndef EM_BUNDLE_WHEEL_SPLICE_H
 #define EM_BUNDLE_WHEEL_SPLICE_H
 
-#include "base/base.h"
-
-/* Where a block begins, in bits of the stream and bytes of the file. */
-struct em_block {
-    uint64_t bit, out;
-};
-
-struct em_blocks {
-    EM_VEC(struct em_block);
-    uint64_t end_bit, size; /* behind the last block */
-};
+#include "bundle/tree/zip.h"
 
 struct em_change {
     uint64_t begin, end;
@@ -70,11 +60,6 @@ struct em_spliced {
  * it is always worth it. */
 #define EM_SPLICE_WORTH_PERCENT 30u
 
-typedef int em_splice_sink(void *context, const uint8_t *bytes, size_t size);
-
-int em_splice_index(struct em_blocks *blocks, struct em_arena *arena, struct em_reader *packed, em_splice_sink *sink,
-                    void *context, struct em_error *error);
-
 int em_splice(struct em_spliced *spliced, struct em_arena *arena, const struct em_blocks *blocks, struct em_reader *packed,
               const struct em_changes *changes, struct em_reader *plain, unsigned percent, struct em_scratch *scratch,
               struct em_error *error);
@@ -89,9 +74,23 @@ struct em_pieced {
 };
 struct em_reader em_pieces_reader(struct em_pieced *pieced, uint64_t size);
 
-/* Inflates a stream and compares it with the file that it shall be; the hash and CRC of that in the same pass. EM_BAD_ZIP if it is
- * another: a fault of ours, and nothing that was written may stay. */
-int em_splice_check(struct em_reader *stream, struct em_reader *plain, struct em_sha256 *sha256, uint32_t *crc,
-                    struct em_error *error);
+/* Holds what comes out of a new stream, piece by piece, against the file that it shall be: where nothing changed against the CRCs of
+ * the old one's chunks, elsewhere, and where there is no old one (NULL), against plain byte for byte. EM_BAD_ZIP if it is another: a
+ * fault of ours, and nothing that was written may stay. */
+struct em_splice_check {
+    struct em_reader *plain;
+    const struct em_zip_chunk_crcs *old;
+    const struct em_changes *changes;
+    uint64_t old_size;
+    struct em_error *error;
+
+    uint64_t at; /* set by the check */
+    uint32_t chunk_crc;
+};
+int em_splice_compare(struct em_splice_check *check, const uint8_t *bytes, size_t size);
+int em_splice_end(const struct em_splice_check *check); /* all of it came */
+
+/* Some byte from begin to end changed. */
+bool em_is_changed(const struct em_changes *changes, uint64_t begin, uint64_t end);
 
 #endif

@@ -1,0 +1,344 @@
+#include "bundle/tree/zip_room.h"
+
+#include <libdeflate.h>
+#include <string.h>
+
+/* Where an inflater can be entered, and where the bytes before it are in the file of windows. */
+struct point {
+    struct em_inflate_point at;
+    uint64_t window;
+};
+
+struct em_zip_learned {
+    struct em_zip *home; /* whose file of windows it is, and who frees it */
+    struct em_zip_learned *next;
+    struct em_arena *arena;
+    struct em_zip_index index;
+    struct {
+        EM_VEC(struct point);
+    } points;                /* items[i] is just before chunk i + 1 */
+    uint64_t have;           /* bytes that have been seen */
+    uint32_t crc, chunk_crc; /* of them, and of those in the chunk that is not whole yet */
+    bool busy, complete;
+    bool made;  /* of a stream of ours: its CRC is what it turns out to be */
+    int failed; /* what is wrong with the data; kept, since later parts of it are never asked for then */
+    char why[256];
+};
+
+static int damaged(struct em_zip *zip, const struct em_zip_member *member, struct em_error *error, const char *what)
+{
+    return em_fail_at(error, EM_BAD_ZIP, zip->path, member->data, "has a member %s: %s", what, member->name);
+}
+
+/* ---- the file of windows ---- */
+
+/* An unlinked file where temporary files go; it goes with us, however we end. Under the lock. */
+static int open_windows(struct em_zip *zip, struct em_error *error)
+{
+    const char *directory = getenv("TMPDIR");
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
+    char *name;
+
+    if (zip->windows >= 0)
+        return EM_OK;
+    if (!scratch)
+        return EM_NO_MEMORY;
+    if (!directory || !*directory)
+        directory = "/tmp";
+    zip->windows = open(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    if (zip->windows >= 0)
+        return EM_OK;
+    name = em_random_name(scratch, "elfmend-");
+    name = name ? em_path_join(scratch, directory, name) : NULL;
+    if (!name)
+        return EM_NO_MEMORY;
+    zip->windows = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (zip->windows < 0)
+        return em_fail_errno(error, directory, "has no room for a temporary file (TMPDIR names another place)");
+    unlink(name);
+    return EM_OK;
+}
+
+static int keep_point(struct em_zip_learned *learned, const struct em_inflater *inflater, struct em_error *error)
+{
+    struct em_zip *zip = learned->home;
+    em_cleanup_free uint8_t *window = malloc(EM_INFLATE_WINDOW);
+    struct point point;
+    int r;
+
+    if (!window)
+        return EM_NO_MEMORY;
+    pthread_mutex_lock(&zip->lock);
+    r = open_windows(zip, error);
+    point.window = zip->windows_end;
+    zip->windows_end += EM_INFLATE_WINDOW;
+    pthread_mutex_unlock(&zip->lock);
+    if (r < 0)
+        return r;
+    em_inflater_leave(inflater, &point.at, window);
+    r = em_pwrite_all(zip->windows, window, EM_INFLATE_WINDOW, point.window, "temporary file", error);
+    return r < 0 ? r : em_vec_push(learned->arena, &learned->points, point);
+}
+
+static int enter(struct em_inflater *inflater, const struct em_zip_learned *learned, const struct point *point,
+                 struct em_error *error)
+{
+    em_cleanup_free uint8_t *window = malloc(EM_INFLATE_WINDOW);
+    struct em_reader windows = em_reader_fd(learned->home->windows, UINT64_MAX, "temporary file");
+    int r;
+
+    if (!window)
+        return EM_NO_MEMORY;
+    r = em_read_at(&windows, window, EM_INFLATE_WINDOW, point->window, error);
+    return r < 0 ? r : em_inflater_enter(inflater, &point->at, window, error);
+}
+
+/* ---- learning ---- */
+
+static int learn(struct em_zip_learned *learned, const struct em_zip_member *member, uint64_t at, const uint8_t *bytes,
+                 size_t size)
+{
+    size_t known = at < learned->have ? (size_t)(learned->have - at) : 0;
+
+    if (known >= size)
+        return EM_OK;
+    bytes += known;
+    size -= known;
+    learned->crc = libdeflate_crc32(learned->crc, bytes, size);
+    while (size > 0 && learned->arena) {
+        uint64_t room = EM_ZIP_CHUNK - learned->have % EM_ZIP_CHUNK;
+        size_t part = size < room ? size : (size_t)room;
+
+        learned->chunk_crc = libdeflate_crc32(learned->chunk_crc, bytes, part);
+        learned->have += part;
+        bytes += part;
+        size -= part;
+        if (learned->have % EM_ZIP_CHUNK != 0 && learned->have != member->size)
+            continue;
+        if (em_vec_push(learned->arena, &learned->index.crcs, learned->chunk_crc) < 0)
+            return EM_NO_MEMORY;
+        learned->chunk_crc = 0;
+    }
+    learned->have += size;
+    return EM_OK;
+}
+
+static int judge_end(struct em_zip *zip, struct em_zip_member *member, struct em_zip_learned *learned,
+                     const struct em_inflater *inflater, struct em_error *error)
+{
+    if (learned->have < member->size)
+        return damaged(zip, member, error, "that is shorter than the directory says");
+    if (em_inflater_end(inflater) < member->packed)
+        return em_fail_at(error, EM_BAD_ZIP, zip->path, member->data, "has bytes behind the compressed data of a member: %s",
+                          member->name);
+    if (learned->made)
+        member->crc = learned->crc;
+    if (learned->crc != member->crc)
+        return damaged(zip, member, error, "whose CRC is not that of its data");
+    learned->complete = true;
+    return EM_OK;
+}
+
+static int judge_failure(struct em_zip *zip, struct em_zip_member *member, const struct em_inflater *inflater, int r,
+                         struct em_error *error)
+{
+    const char *problem = em_inflater_problem(inflater);
+
+    if (!problem)
+        return r;
+    return em_fail_at(error, EM_BAD_ZIP, zip->path, member->data, "has a member whose compressed data %s: %s", problem,
+                      member->name);
+}
+
+/* Pieces from where the inflater stands. They end just before each chunk, so that it can be entered there. */
+static int walk_on(struct em_zip *zip, struct em_zip_member *member, struct em_zip_learned *learned,
+                   struct em_inflater *inflater, uint64_t at, uint64_t end, em_zip_piece *piece, void *context,
+                   struct em_error *error)
+{
+    while (at < end || at == member->size) {
+        uint64_t chunk = at / EM_ZIP_CHUNK + 1, most = chunk * EM_ZIP_CHUNK - at;
+        const uint8_t *bytes;
+        size_t size;
+        int r;
+
+        if (most < EM_INFLATE_LEAST) {
+            r = learned->arena && learned->points.count == chunk - 1 ? keep_point(learned, inflater, error) : EM_OK;
+            if (r < 0)
+                return r;
+            most += EM_ZIP_CHUNK;
+        }
+        r = em_inflater_next(inflater, most, &bytes, &size, error);
+        if (r < 0)
+            return judge_failure(zip, member, inflater, r, error);
+        if (size == 0)
+            return judge_end(zip, member, learned, inflater, error);
+        if (size > member->size - at)
+            return damaged(zip, member, error, "that is longer than the directory says");
+        r = learn(learned, member, at, bytes, size);
+        if (r == EM_OK)
+            r = piece(context, at, bytes, size);
+        if (r < 0)
+            return r;
+        at += size;
+    }
+    return EM_OK;
+}
+
+static int walk_learning(struct em_zip *zip, struct em_zip_member *member, struct em_zip_learned *learned,
+                         struct em_reader *packed, uint64_t from, uint64_t end, em_zip_piece *piece, void *context,
+                         struct em_error *error)
+{
+    em_cleanup_inflater struct em_inflater *inflater = em_inflater_new(packed);
+    uint64_t known = from / EM_ZIP_CHUNK < learned->points.count ? from / EM_ZIP_CHUNK : learned->points.count;
+    int r = EM_OK;
+
+    if (!inflater)
+        return EM_NO_MEMORY;
+    if (learned->arena && !learned->complete)
+        em_inflater_tell(inflater, &learned->index.blocks, learned->arena);
+    if (known > 0)
+        r = enter(inflater, learned, &learned->points.items[known - 1], error);
+    return r < 0 ? judge_failure(zip, member, inflater, r, error)
+                 : walk_on(zip, member, learned, inflater, known > 0 ? learned->points.items[known - 1].at.out : 0, end, piece,
+                           context, error);
+}
+
+/* ---- who may learn ---- */
+
+/* In the keeping of zip. Under the lock. */
+static struct em_zip_learned *learned_new(struct em_zip *zip)
+{
+    struct em_zip_learned *learned = calloc(1, sizeof *learned);
+
+    if (!learned)
+        return NULL;
+    learned->arena = em_arena_new();
+    if (!learned->arena) {
+        free(learned);
+        return NULL;
+    }
+    learned->home = zip;
+    learned->next = zip->learned;
+    zip->learned = learned;
+    return learned;
+}
+
+/* What is known of a member, ours until it is let go; NULL: no memory. */
+static struct em_zip_learned *take_learned(struct em_zip *zip, struct em_zip_member *member)
+{
+    struct em_zip_learned *learned;
+
+    pthread_mutex_lock(&zip->lock);
+    while (member->learned && member->learned->busy)
+        pthread_cond_wait(&zip->idle, &zip->lock);
+    if (!member->learned)
+        member->learned = learned_new(zip);
+    learned = member->learned;
+    if (learned)
+        learned->busy = true;
+    pthread_mutex_unlock(&zip->lock);
+    return learned;
+}
+
+static void let_go(struct em_zip *zip, struct em_zip_learned *learned, int r, const struct em_error *error)
+{
+    pthread_mutex_lock(&zip->lock);
+    if (r == EM_BAD_ZIP && error) {
+        learned->failed = r;
+        memcpy(learned->why, error->sentence, sizeof learned->why - 1);
+    }
+    learned->busy = false;
+    pthread_cond_broadcast(&zip->idle);
+    pthread_mutex_unlock(&zip->lock);
+}
+
+int em_zip_walk(struct em_zip *zip, struct em_zip_member *member, uint64_t from, uint64_t end, em_zip_piece *piece,
+                void *context, struct em_error *error)
+{
+    struct em_zip_place place = { zip, member };
+    struct em_reader packed = em_zip_packed_reader(&place);
+    struct em_zip_learned once = { 0 }, *learned;
+    struct em_error own = EM_ERROR_INIT;
+    int r;
+
+    if (member->size <= EM_ZIP_CHUNK)
+        return walk_learning(zip, member, &once, &packed, 0, member->size, piece, context, error);
+    learned = take_learned(zip, member);
+    if (!learned)
+        return EM_NO_MEMORY;
+    if (learned->failed)
+        r = em_fail_at(&own, learned->failed, zip->path, member->data, "%s", learned->why);
+    else
+        r = walk_learning(zip, member, learned, &packed, from, end, piece, context, &own);
+    let_go(zip, learned, r, &own);
+    if (r < 0 && error)
+        *error = own;
+    return r;
+}
+
+static int pass_over(void *context, uint64_t at, const uint8_t *bytes, size_t size)
+{
+    (void)context, (void)at, (void)bytes, (void)size;
+    return EM_OK;
+}
+
+int em_zip_index(struct em_zip *zip, struct em_zip_member *member, const struct em_zip_index **index, struct em_error *error)
+{
+    int r;
+
+    *index = NULL;
+    if (member->method != EM_ZIP_DEFLATED || member->size <= EM_ZIP_CHUNK)
+        return EM_OK;
+    if (!member->learned || !member->learned->complete) {
+        r = em_zip_walk(zip, member, member->learned ? member->learned->have : 0, member->size, pass_over, NULL, error);
+        if (r < 0)
+            return r;
+    }
+    *index = &member->learned->index;
+    return EM_OK;
+}
+
+struct made {
+    em_zip_sink *sink;
+    void *context;
+};
+
+static int pass_made(void *context, uint64_t at, const uint8_t *bytes, size_t size)
+{
+    const struct made *made = context;
+
+    (void)at;
+    return made->sink(made->context, bytes, size);
+}
+
+int em_zip_learn(struct em_zip *zip, struct em_zip_member *member, struct em_reader *packed, em_zip_sink *sink, void *context,
+                 struct em_error *error)
+{
+    struct made made = { sink, context };
+    struct em_zip_learned once = { .made = true }, *learned = &once;
+
+    if (member->size > EM_ZIP_CHUNK) {
+        learned = take_learned(zip, member);
+        if (!learned)
+            return EM_NO_MEMORY;
+        learned->made = true;
+        learned->busy = false; /* nobody else knows of it yet */
+    }
+    return walk_learning(zip, member, learned, packed, 0, member->size, pass_made, &made, error);
+}
+
+void em_zip_same(struct em_zip_member *member, struct em_zip_learned *learned)
+{
+    member->learned = learned;
+}
+
+void em_zip_forget(struct em_zip *zip)
+{
+    for (struct em_zip_learned *learned = zip->learned, *next; learned; learned = next) {
+        next = learned->next;
+        em_arena_free(learned->arena);
+        free(learned);
+    }
+    for (size_t i = 0; i < EM_ZIP_KEPT; i++)
+        free(zip->kept[i].bytes);
+}
