@@ -165,6 +165,30 @@ static bool is_in(const struct em_layout *layout, const struct em_chain *chain, 
     return false;
 }
 
+/* An interpreter's name or a note may not come first in a new segment: llvm-strip and llvm-objcopy take the first header in the table
+ * that begins at an offset for the one that the others lie in, lay that out by its own small alignment, and the PT_LOAD is no longer
+ * congruent. So tables go in front of them; if no table leaves anyway, the smallest goes along. */
+static bool may_come_first(const struct em_piece *piece)
+{
+    return piece->kind != EM_PIECE_INTERP && piece->kind != EM_PIECE_NOTE;
+}
+
+static void send_table_along(struct em_layout *layout)
+{
+    struct em_piece *smallest = NULL;
+    bool any = false;
+
+    em_vec_each (struct em_piece, piece, &layout->pieces) {
+        any = any || piece->leaves;
+        if (piece->leaves && may_come_first(piece))
+            return;
+        if (piece->kind == EM_PIECE_TABLE && piece->size > 0 && (!smallest || piece->size < smallest->size))
+            smallest = piece;
+    }
+    if (any && smallest)
+        smallest->leaves = true;
+}
+
 /* New sizes, and who goes elsewhere. Rung 6 is in here: DT_RELACOUNT and DT_RELCOUNT only spare the loader a look at each relocation's
  * type, so an entry more important than that may have the slot; else the dynamic section goes where it can be written. */
 static int choose_leaving(struct em_layout *layout, const struct em_chain *chain)
@@ -196,7 +220,18 @@ static int choose_leaving(struct em_layout *layout, const struct em_chain *chain
         dynamic->leaves = true;
         layout->warning = "the dynamic section had no free slot and moved; _DYNAMIC still names its old place";
     }
+    if (layout->candidate.target == EM_TARGET_NEW)
+        send_table_along(layout);
     return 1;
+}
+
+/* The old name of an interpreter that went elsewhere: nobody reads it, and zeros are room for the next edit. Where the headers grow,
+ * the bytes have been given away already. */
+static int blank_interpreter(struct em_layout *layout)
+{
+    const struct em_piece *interp = em_pieces_of_kind(&layout->pieces, EM_PIECE_INTERP);
+
+    return interp && interp->leaves ? blank(layout, interp->load, interp->addr, interp->addr + interp->size) : 1;
 }
 
 /* The chains first, since one may need the end of a segment that others go to. */
@@ -217,9 +252,12 @@ static int make_room(struct em_layout *layout, const struct em_chains *chains, s
     if (r == 1 && grows)
         r = push(layout, &chains->strings, dynstr->addr, error);
     em_vec_each (struct em_piece, piece, &layout->pieces)
-        if (r == 1 && piece->leaves)
+        if (r == 1 && piece->leaves && may_come_first(piece))
             r = em_layout_place(layout, piece, layout->candidate.target, error);
-    return r;
+    em_vec_each (struct em_piece, piece, &layout->pieces)
+        if (r == 1 && piece->leaves && !may_come_first(piece))
+            r = em_layout_place(layout, piece, layout->candidate.target, error);
+    return r == 1 && !grow_headers ? blank_interpreter(layout) : r;
 }
 
 static enum em_rung rung_of(const struct em_layout *layout)

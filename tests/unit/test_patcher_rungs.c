@@ -285,6 +285,75 @@ static void programs_run_after_every_edit(void **state)
         }
 }
 
+/* llvm-strip and llvm-objcopy lay out a PT_LOAD after the first header of the table that begins at its offset (send_table_along). */
+static size_t count_heads_of_loads(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    Elf64_Phdr phdrs[64];
+    Elf64_Ehdr header;
+    size_t found = 0;
+
+    assert_non_null(file);
+    assert_int_equal(fread(&header, sizeof header, 1, file), 1);
+    assert_true(header.e_phnum <= 64 && fseek(file, (long)header.e_phoff, SEEK_SET) == 0);
+    assert_int_equal(fread(phdrs, sizeof *phdrs, header.e_phnum, file), header.e_phnum);
+    fclose(file);
+    for (size_t i = 0; i < header.e_phnum; i++)
+        for (size_t j = i + 1; j < header.e_phnum; j++)
+            found += (phdrs[i].p_type == PT_INTERP || phdrs[i].p_type == PT_NOTE) && phdrs[j].p_type == PT_LOAD &&
+                     phdrs[i].p_offset == phdrs[j].p_offset;
+    return found;
+}
+
+static void no_name_or_note_comes_first_in_a_new_segment(void **state)
+{
+    static const char *const linkers[] = { "bfd", "gold", "lld", "mold" };
+    char interpreter[300] = "/lib64/";
+
+    (void)state;
+    for (size_t i = 0; i < 60; i++)
+        strcat(interpreter, "./");
+    strcat(interpreter, "ld-linux-x86-64.so.2");
+    assert_int_equal(build_library("libanswer.so", ""), 0);
+    for (size_t i = 0; i < sizeof linkers / sizeof *linkers; i++) {
+        if (run("gcc -fuse-ld=%s main.c -o program -L. -l:libanswer.so -Wl,-rpath-link,. 2>build.log", linkers[i]) != 0) {
+            print_message("# no %s here\n", linkers[i]);
+            continue;
+        }
+        assert_int_equal(edit("program", (struct em_edit){ .kind = EM_EDIT_SET_INTERPRETER, .value = interpreter }).result, 0);
+        assert_int_equal(count_heads_of_loads("program"), 0);
+        assert_int_equal(run("LD_LIBRARY_PATH=. ./program"), 0);
+        if (have("llvm-strip"))
+            assert_int_equal(run("llvm-strip program && LD_LIBRARY_PATH=. ./program"), 0);
+    }
+}
+
+/* Where its old name was, the program headers can grow again: without that room the third edit would have to move them. */
+static void an_interpreter_that_leaves_leaves_room(void **state)
+{
+    const struct em_edit edits[] = {
+        { .kind = EM_EDIT_REPLACE_NEEDED, .value = "libanswer.so", .replacement = "././././././././././libanswer.so" },
+        { .kind = EM_EDIT_SET_INTERPRETER, .value = "/lib64/../lib64/../lib64/../lib64/ld-linux-x86-64.so.2" },
+        { .kind = EM_EDIT_SET_RPATH, .value = long_path(966), .tag = EM_TAG_RPATH },
+    };
+
+    (void)state;
+    if (!have_linker("lld")) {
+        print_message("# no lld here\n");
+        skip();
+    }
+    assert_int_equal(build_library("libanswer.so", ""), 0);
+    assert_int_equal(run("gcc -fuse-ld=lld -no-pie main.c -o program -L. -l:libanswer.so -Wl,-rpath-link,."), 0);
+    for (size_t i = 0; i < 3; i++) {
+        struct edited edited = edit("program", edits[i]);
+
+        assert_int_equal(edited.result, 0);
+        assert_true(edited.rung < EM_RUNG_MOVE_HEADERS);
+    }
+    assert_int_equal(run("LD_LIBRARY_PATH=. ./program"), 0);
+    assert_int_equal(run("objcopy program && LD_LIBRARY_PATH=. ./program"), 0);
+}
+
 static void what_has_no_dynamic_section_is_refused(void **state)
 {
     struct edited edited;
@@ -323,6 +392,8 @@ int main(void)
         cmocka_unit_test(a_cleared_version_is_not_asked_for),
         cmocka_unit_test(a_renamed_symbol_is_found_by_its_new_name),
         cmocka_unit_test(programs_run_after_every_edit),
+        cmocka_unit_test(no_name_or_note_comes_first_in_a_new_segment),
+        cmocka_unit_test(an_interpreter_that_leaves_leaves_room),
         cmocka_unit_test(what_has_no_dynamic_section_is_refused),
     };
 
