@@ -113,7 +113,6 @@ static void a_near_question_has_the_same_answer(void **state)
 
     (void)state;
     for (int way = 0; way < 3; way++) {
-        em_cleanup_arena struct em_arena *arena = em_arena_new();
         em_cleanup_tree struct em_tree *disk = NULL, *overlay = NULL;
         struct em_near near;
 
