@@ -220,6 +220,7 @@ static void add_step(struct em_plan *plan, struct em_step step)
 static void write_plan(void)
 {
     static const char *const files[] = { "pkg/one.so", "pkg/two.so", "pkg/libs/deep/edited.so", "pkg/libs/plain.so" };
+    static const char *const changed[] = { "pkg/one.so", "pkg/two.so", "pkg-1.dist-info/RECORD" };
     struct em_plan plan = { .target = "t" };
     struct em_text text = { 0 };
     struct em_input source;
@@ -247,12 +248,12 @@ static void write_plan(void)
     add_step(&plan,
              (struct em_step){ .kind = EM_STEP_COPY, .path = files[3], .from = from, .sha256 = source.sha256, .mode = 0644 });
     add_step(&plan, (struct em_step){ .kind = EM_STEP_RECORD, .path = "pkg-1.dist-info/RECORD", .site = ".", .files = list });
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
         struct em_input input;
 
-        if (em_input_of(&input, AT_FDCWD, em_path_join(stage.kept, root, files[i]), false, NULL) < 0)
+        if (em_input_of(&input, AT_FDCWD, em_path_join(stage.kept, root, changed[i]), false, NULL) < 0)
             die("cannot hash an input");
-        input.path = files[i];
+        input.path = changed[i];
         if (em_vec_push(stage.kept, &plan.inputs, input) < 0)
             die("no memory");
     }
