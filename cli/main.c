@@ -28,6 +28,16 @@ static void print_help(FILE *stream)
           stream);
 }
 
+/* argv begins with the command's name. */
+static int run_command(int argc, char **argv)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(argv[0], commands[i]->name) == 0)
+            return commands[i]->run(argc, argv);
+    fprintf(stderr, "elfmend: %s: no such command; `elfmend --help` lists them\n", argv[0]);
+    return EM_EXIT_FAILED;
+}
+
 static int run(int argc, char **argv)
 {
     const char *self = em_path_basename(argv[0]);
@@ -39,19 +49,20 @@ static int run(int argc, char **argv)
         print_help(stderr);
         return EM_EXIT_FAILED;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-        print_help(stdout);
-        return EM_EXIT_OK;
-    }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         puts("elfmend " EM_VERSION);
         return EM_EXIT_OK;
     }
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(argv[1], commands[i]->name) == 0)
-            return commands[i]->run(argc - 1, argv + 1);
-    fprintf(stderr, "elfmend: %s: no such command; `elfmend --help` lists them\n", argv[1]);
-    return EM_EXIT_FAILED;
+    /* "help COMMAND" is "COMMAND --help". */
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        char *asked[] = { argc > 2 ? argv[2] : NULL, (char[]){ "--help" }, NULL };
+
+        if (asked[0])
+            return run_command(2, asked);
+        print_help(stdout);
+        return EM_EXIT_OK;
+    }
+    return run_command(argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)

@@ -91,7 +91,8 @@ static const struct option_spec {
 static void print_help(const struct em_command *command)
 {
     printf("    %s\n\n", command->example);
-    printf("usage: elfmend %s [OPTIONS] %s\n\n%s.\n", command->name, command->arguments, command->summary);
+    printf("usage: elfmend %s [OPTIONS]%s%s\n\n%s.\n", command->name, *command->arguments ? " " : "", command->arguments,
+           command->summary);
     if (command->details)
         printf("\n%s", command->details);
     puts("\nOptions:");

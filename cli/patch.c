@@ -58,11 +58,11 @@ static const struct {
 } table[] = {
     { "--set-interpreter", OPTION_SET_INTERPRETER, 1, "FILE", "the program interpreter (dynamic loader)" },
     { "--interpreter", OPTION_SET_INTERPRETER, 1, NULL, NULL },
-    { "--print-interpreter", OPTION_PRINT_INTERPRETER, 0, "", "" },
+    { "--print-interpreter", OPTION_PRINT_INTERPRETER, 0, "", "an error where there is none" },
     { "--set-os-abi", OPTION_SET_OS_ABI, 1, "ABI", "EI_OSABI by name: System V, Linux, FreeBSD, ..." },
-    { "--print-os-abi", OPTION_PRINT_OS_ABI, 0, "", "" },
+    { "--print-os-abi", OPTION_PRINT_OS_ABI, 0, "", "by the same names" },
     { "--set-soname", OPTION_SET_SONAME, 1, "NAME", "DT_SONAME of a shared object" },
-    { "--print-soname", OPTION_PRINT_SONAME, 0, "", "" },
+    { "--print-soname", OPTION_PRINT_SONAME, 0, "", "nothing is printed where there is none" },
     { "--set-rpath", OPTION_SET_RPATH, 1, "PATH", "the search path, as DT_RUNPATH" },
     { "--add-rpath", OPTION_ADD_RPATH, 1, "PATH", "appended to the search path, what of it is not there yet" },
     { "--remove-rpath", OPTION_REMOVE_RPATH, 0, "", "DT_RPATH and DT_RUNPATH go" },
@@ -78,8 +78,8 @@ static const struct {
     { "--clear-symbol-version", OPTION_CLEAR_VERSION, 1, "SYMBOL", "it is looked up without a version" },
     { "--add-debug-tag", OPTION_ADD_DEBUG_TAG, 0, "", "DT_DEBUG" },
     { "--print-execstack", OPTION_PRINT_EXECSTACK, 0, "", "X, - or ? (no PT_GNU_STACK)" },
-    { "--clear-execstack", OPTION_CLEAR_EXECSTACK, 0, "", "" },
-    { "--set-execstack", OPTION_SET_EXECSTACK, 0, "", "" },
+    { "--clear-execstack", OPTION_CLEAR_EXECSTACK, 0, "", "the stack is not executable" },
+    { "--set-execstack", OPTION_SET_EXECSTACK, 0, "", "the stack is executable" },
     { "--rename-dynamic-symbols", OPTION_RENAME_SYMBOLS, 1, "MAPFILE", "\"old new\" a line" },
     { "--output", OPTION_OUTPUT, 1, "FILE", "write there; one input only" },
     { "--in-place", OPTION_IN_PLACE, 0, "", "no copy, where nobody else links or uses FILE and a kill cannot hurt" },
@@ -89,8 +89,8 @@ static const struct {
     { "--no-clobber-old-sections", OPTION_IGNORED, 0, "", "accepted; nothing is clobbered" },
     { "--build-resolution-cache", OPTION_NIX_CACHE, 0, NULL, NULL },
     { "--debug", OPTION_DEBUG, 0, "", "says how each file was edited" },
-    { "--version", OPTION_VERSION, 0, "", "" },
-    { "--help", OPTION_HELP, 0, "", "" },
+    { "--version", OPTION_VERSION, 0, "", "prints it" },
+    { "--help", OPTION_HELP, 0, "", "this text" },
     { "-h", OPTION_HELP, 0, NULL, NULL },
 };
 
@@ -142,6 +142,8 @@ static int complain_missing(const struct request *request, const char *path)
 
 static void print_help(const struct request *request, FILE *stream)
 {
+    if (request->failed != 1)
+        fprintf(stream, "    %s\n\n", em_patch_command.example);
     fprintf(stream, "usage: %s [OPTIONS] FILE...\n\n", request->failed == 1 ? "patchelf" : "elfmend patch");
     fputs("Edits ELF programs and libraries. The result is a new file under the same name; printing changes nothing.\n\n",
           stream);
