@@ -1,16 +1,11 @@
 #!/bin/sh
 # elfmend patch, and the same under patchelf's name: options, output, exit status. The loader and readelf are the judges.
-number=0 failed=0
-ok() {
-    status=$1; shift; number=$((number + 1))
-    if [ "$status" -eq 0 ]; then echo "ok $number - $*"; else failed=1; echo "not ok $number - $*"; sed 's/^/# /' log; fi
-}
-is() { # is "what is printed" "what is wanted" name
-    if [ "$1" = "$2" ]; then ok 0 "$3"; else printf 'got:    %s\nwanted: %s\n' "$1" "$2" > log; ok 1 "$3"; fi
-}
-fails() { # fails STATUS name command...
-    want=$1 name=$2; shift 2; "$@" > log 2>&1; got=$?
-    if [ $got -eq "$want" ] && [ -s log ]; then ok 0 "$name"; else echo "exit $got" >> log; ok 1 "$name"; fi
+. "$ELFMEND_TOP/tests/tap"
+fails() { # STATUS WHAT COMMAND...: with a word about it
+    want=$1 what=$2; shift 2
+    "$@" > log 2>&1; got=$?
+    [ $got -eq "$want" ] && [ -s log ] || { echo "exit $got" >> log; false; }
+    ok $? "$what" log
 }
 : > log
 ln -s "$ELFMEND" patchelf; patchelf=$PWD/patchelf
@@ -19,63 +14,63 @@ echo 'int dep(void); int main(void) { return dep() - 42; }' > main.c
 mkdir lib; gcc -shared -fPIC -Wl,-soname,libdep.so.1 dep.c -o lib/libdep.so.1 && ln -s libdep.so.1 lib/libdep.so
 gcc main.c -o main -Llib -ldep || { echo "1..0 # skip no compiler"; exit 0; }
 
-is "$($patchelf --print-rpath main)" "" "no path is an empty line"
+is "" "$($patchelf --print-rpath main)" "no path is an empty line"
 fails 127 "without a path the program does not run" ./main
-"$ELFMEND" patch --set-rpath '$ORIGIN/lib' main 2> log; ok $? "set a path"
-./main 2> log; ok $? "the program runs"
-is "$($patchelf --print-rpath main)" '$ORIGIN/lib' "the path is printed"
-readelf -d main | grep -q RUNPATH; ok $? "it is a RUNPATH"
-$patchelf --force-rpath --add-rpath /more main 2> log; ok $? "add to it, as RPATH"
-readelf -d main | grep -q 'RPATH.*\[$ORIGIN/lib:/more\]'; ok $? "it is an RPATH of two entries"
-$patchelf --add-rpath /more main; is "$($patchelf --print-rpath main)" '$ORIGIN/lib:/more' "an entry is added once"
-sum=$(stat -c %i%Y main); $patchelf --add-rpath /more main; is "$(stat -c %i%Y main)" "$sum" "nothing to do touches nothing"
+"$ELFMEND" patch --set-rpath '$ORIGIN/lib' main 2> log; ok $? "set a path" log
+./main 2> log; ok $? "the program runs" log
+is '$ORIGIN/lib' "$($patchelf --print-rpath main)" "the path is printed"
+readelf -d main | grep -q RUNPATH; ok $? "it is a RUNPATH" log
+$patchelf --force-rpath --add-rpath /more main 2> log; ok $? "add to it, as RPATH" log
+readelf -d main | grep -q 'RPATH.*\[$ORIGIN/lib:/more\]'; ok $? "it is an RPATH of two entries" log
+$patchelf --add-rpath /more main; is '$ORIGIN/lib:/more' "$($patchelf --print-rpath main)" "an entry is added once"
+sum=$(stat -c %i%Y main); $patchelf --add-rpath /more main; is "$sum" "$(stat -c %i%Y main)" "nothing to do touches nothing"
 $patchelf --set-rpath "$PWD/lib:/not/there:\$ORIGIN/x::/usr/lib" main
-$patchelf --shrink-rpath main; is "$($patchelf --print-rpath main)" "$PWD/lib:\$ORIGIN/x" "shrink keeps what serves"
+$patchelf --shrink-rpath main; is "$PWD/lib:\$ORIGIN/x" "$($patchelf --print-rpath main)" "shrink keeps what serves"
 $patchelf --shrink-rpath --allowed-rpath-prefixes /nix main
-is "$($patchelf --print-rpath main)" '$ORIGIN/x' "shrink by prefixes"
-$patchelf --remove-rpath main; is "$(readelf -d main | grep -c PATH)" 0 "remove it"
-echo -n "$PWD/lib" > path; $patchelf --set-rpath @path main; is "$($patchelf --print-rpath main)" "$PWD/lib" "a value from a file"
+is '$ORIGIN/x' "$($patchelf --print-rpath main)" "shrink by prefixes"
+$patchelf --remove-rpath main; is 0 "$(readelf -d main | grep -c PATH)" "remove it"
+echo -n "$PWD/lib" > path; $patchelf --set-rpath @path main; is "$PWD/lib" "$($patchelf --print-rpath main)" "a value from a file"
 
 $patchelf --add-needed libm.so.6 --add-needed libdl.so.2 main
-is "$($patchelf --print-needed main | head -n 3 | tr '\n' ' ')" "libdl.so.2 libm.so.6 libdep.so.1 " "needed libraries come first, sorted"
-$patchelf --add-needed libm.so.6 main; is "$($patchelf --print-needed main | grep -c libm)" 1 "and once"
+is "libdl.so.2 libm.so.6 libdep.so.1 " "$($patchelf --print-needed main | head -n 3 | tr '\n' ' ')" "needed libraries come first, sorted"
+$patchelf --add-needed libm.so.6 main; is 1 "$($patchelf --print-needed main | grep -c libm)" "and once"
 $patchelf --remove-needed libm.so.6 --remove-needed libdl.so.2 --replace-needed libdep.so.1 libother.so main
 fails 127 "a replaced library is looked for" ./main
-ln -s libdep.so.1 lib/libother.so; ./main 2> log; ok $? "and found"
+ln -s libdep.so.1 lib/libother.so; ./main 2> log; ok $? "and found" log
 interpreter=$($patchelf --print-interpreter main)
-$patchelf --set-interpreter "/$interpreter" main; is "$($patchelf --print-interpreter main)" "/$interpreter" "another interpreter"
-./main 2> log; ok $? "the program runs with it"
+$patchelf --set-interpreter "/$interpreter" main; is "/$interpreter" "$($patchelf --print-interpreter main)" "another interpreter"
+./main 2> log; ok $? "the program runs with it" log
 
 $patchelf --set-soname libnew.so.2 --output new.so lib/libdep.so.1
 is "$($patchelf --print-soname new.so) $($patchelf --print-soname lib/libdep.so.1)" "libnew.so.2 libdep.so.1" "another output"
-is "$($patchelf --print-execstack new.so)" "execstack: -" "the stack is not executable"
-$patchelf --set-execstack new.so; is "$($patchelf --print-execstack new.so)" "execstack: X" "it is"
-$patchelf --clear-execstack new.so; is "$($patchelf --print-execstack new.so)" "execstack: -" "it is not"
-$patchelf --set-os-abi linux new.so; is "$($patchelf --print-os-abi new.so)" "Linux" "OS ABI by name"
+is "execstack: -" "$($patchelf --print-execstack new.so)" "the stack is not executable"
+$patchelf --set-execstack new.so; is "execstack: X" "$($patchelf --print-execstack new.so)" "it is"
+$patchelf --clear-execstack new.so; is "execstack: -" "$($patchelf --print-execstack new.so)" "it is not"
+$patchelf --set-os-abi linux new.so; is "Linux" "$($patchelf --print-os-abi new.so)" "OS ABI by name"
 
 # In place: the same inode where the file is nobody else's, a copy and the reason where it is.
 gcc -shared -fPIC dep.c -o mine.so -Wl,-rpath,"/$(printf '%0300d' 0)"; "$ELFMEND" patch --set-rpath /a mine.so; inode=$(stat -c %i mine.so)
 if "$ELFMEND" patch --in-place --set-rpath /b mine.so 2> log && [ ! -s log ]; then
     is "$(stat -c %i mine.so) $($patchelf --print-rpath mine.so)" "$inode /b" "in place, the inode stays"
     "$ELFMEND" patch --in-place --set-rpath /c mine.so 3< mine.so 2> log
-    grep -q 'copied, not edited in place: another process has it open' log; ok $? "a file that is open elsewhere is copied"
+    grep -q 'copied, not edited in place: another process has it open' log; ok $? "a file that is open elsewhere is copied" log
     ln mine.so link.so; "$ELFMEND" patch --in-place --set-rpath /d mine.so 2> log
-    grep -q 'another name' log; ok $? "so is one that has a second name"
+    grep -q 'another name' log; ok $? "so is one that has a second name" log
     is "$($patchelf --print-rpath link.so) $($patchelf --print-rpath mine.so)" "/c /d" "whose second name keeps the old file"
-    sum=$(stat -c %i%Y%Z mine.so); "$ELFMEND" patch --in-place --set-rpath /d mine.so; is "$(stat -c %i%Y%Z mine.so)" "$sum" "nothing to do touches nothing"
+    sum=$(stat -c %i%Y%Z mine.so); "$ELFMEND" patch --in-place --set-rpath /d mine.so; is "$sum" "$(stat -c %i%Y%Z mine.so)" "nothing to do touches nothing"
     chmod u+s mine.so; "$ELFMEND" patch --in-place --set-rpath /e mine.so 2> log
-    test -u mine.so; ok $? "a set-uid bit stays, by a copy"
-    "$ELFMEND" patch --in-place --set-soname libmine.so.1 mine.so 2> log; is "$($patchelf --print-soname mine.so)" libmine.so.1 "what cannot be done in place is copied"
+    test -u mine.so; ok $? "a set-uid bit stays, by a copy" log
+    "$ELFMEND" patch --in-place --set-soname libmine.so.1 mine.so 2> log; is libmine.so.1 "$($patchelf --print-soname mine.so)" "what cannot be done in place is copied"
 else
     number=$((number + 1)); echo "ok $number - # skip no edit in place here: $(cat log)"
 fi
 fails 2 "in place into another output" "$ELFMEND" patch --in-place --output x --set-rpath /a mine.so
 
-echo "dep other" > map; $patchelf --rename-dynamic-symbols map new.so; nm -D new.so | grep -q ' other$'; ok $? "rename a symbol"
-$patchelf --no-default-lib --add-debug-tag new.so; readelf -d new.so | grep -q NODEFLIB; ok $? "NODEFLIB"
+echo "dep other" > map; $patchelf --rename-dynamic-symbols map new.so; nm -D new.so | grep -q ' other$'; ok $? "rename a symbol" log
+$patchelf --no-default-lib --add-debug-tag new.so; readelf -d new.so | grep -q NODEFLIB; ok $? "NODEFLIB" log
 
 fails 1 "no file" $patchelf --print-rpath nothing
-grep -q "getting info about 'nothing': No such file" log; ok $? "in patchelf's words"
+grep -q "getting info about 'nothing': No such file" log; ok $? "in patchelf's words" log
 fails 2 "no file, as elfmend" "$ELFMEND" patch --print-rpath nothing
 fails 1 "no argument" $patchelf --set-rpath
 fails 1 "no file name" $patchelf --print-rpath
@@ -85,7 +80,6 @@ fails 1 "one output for two files" $patchelf --output x --print-rpath main new.s
 fails 1 "no object" $patchelf --print-rpath main.c
 fails 1 "no ABI of that name" $patchelf --set-os-abi nonsense main
 gcc -static main.c dep.c -o static 2> log && fails 1 "a static program has no path" $patchelf --print-rpath static
-is "$($patchelf --version)" "patchelf 0.19.3" "version, as others parse it"
-is "$(ls -A | grep -c '^[.]elfmend')" 0 "no temporary file is left"
-echo "1..$number"
-exit $failed
+is "patchelf 0.19.3" "$($patchelf --version)" "version, as others parse it"
+is 0 "$(ls -A | grep -c '^[.]elfmend')" "no temporary file is left"
+finish

@@ -1,15 +1,6 @@
 #!/bin/sh
 # show prints what an object is, in words and in JSON, and refuses in a sentence what is no object.
-number=0 failed=0
-is() { # EXPECTED GOT WHAT
-    number=$((number + 1))
-    if [ "$1" = "$2" ]; then echo "ok $number - $3"; else failed=1; echo "not ok $number - $3"; echo "# expected: $1" ; echo "# got: $2"; sed 's/^/# /' out err; fi
-}
-has() { # PATTERN FILE WHAT
-    number=$((number + 1))
-    if grep -q -- "$1" "$2"; then echo "ok $number - $3"; else failed=1; echo "not ok $number - $3"; echo "# not found: $1"; sed 's/^/# /' "$2"; fi
-}
-run() { status=0; "$ELFMEND" "$@" > out 2> err || status=$?; }
+. "$ELFMEND_TOP/tests/tap"
 cat > shim.c <<'C'
 extern void *dlopen(const char *, int);
 void *em_open(int i) { static const char *const names[] = { "libfam_cnn.so.9", "libfam_ops.so.9" }; return dlopen(names[i], 2); }
@@ -61,5 +52,4 @@ run show --json n*
 python3 -c "import json; json.load(open('out', encoding='utf-8'))"
 is 0 $? "nor break the JSON"
 
-echo "1..$number"
-exit $failed
+finish

@@ -1,15 +1,6 @@
 #!/bin/sh
 # verify holds RECORD against the disk both ways, says so in text and JSON, and leaves with the status of INTERFACE.md.
-number=0 failed=0
-is() { # EXPECTED GOT WHAT
-    number=$((number + 1))
-    if [ "$1" = "$2" ]; then echo "ok $number - $3"; else failed=1; echo "not ok $number - $3"; echo "# expected: $1" ; echo "# got: $2"; sed 's/^/# /' out err; fi
-}
-has() { # TEXT FILE WHAT
-    number=$((number + 1))
-    if grep -qF -- "$1" "$2"; then echo "ok $number - $3"; else failed=1; echo "not ok $number - $3"; echo "# not found: $1"; sed 's/^/# /' "$2"; fi
-}
-run() { status=0; "$ELFMEND" "$@" > out 2> err || status=$?; }
+. "$ELFMEND_TOP/tests/tap"
 record() { # DIST FILE...: writes RECORD anew
     python3 - "$@" <<'PY'
 import base64, hashlib, os, sys
@@ -45,7 +36,7 @@ unset VIRTUAL_ENV
 echo 'a = 2' > $site/pkg/a.py
 run verify v
 is 0 $status "a changed file is a warning, which does not fail"
-has "warning[EM601]: lib/python3.11/site-packages/pkg/a.py" out "it is named"
+has "warning.EM601.: lib/python3.11/site-packages/pkg/a.py" out "it is named"
 has "sha256 differs" out "with what differs, though the size is the same"
 run verify --fail-on warning v
 is 1 $status "--fail-on warning makes it fail"
@@ -57,10 +48,10 @@ mv $site/pkg/libx.so.1 kept
 touch $site/pkg/stray.py
 run verify v
 is 1 $status "a missing library is an error"
-has "error[EM602]: lib/python3.11/site-packages/pkg/libx.so.1" out "it is named"
+has "error.EM602.: lib/python3.11/site-packages/pkg/libx.so.1" out "it is named"
 has "1 error, 0 warnings, 1 note" out "the stray file is a note"
 run verify --verbose v
-has "note[EM603]: lib/python3.11/site-packages/pkg/stray.py" out "--verbose names it"
+has "note.EM603.: lib/python3.11/site-packages/pkg/stray.py" out "--verbose names it"
 run verify --json v
 is 1 $status "--json has the same status"
 is '{"id": "EM602", "severity": "error", "object": "lib/python3.11/site-packages/pkg/libx.so.1", "owner": {"name": "pkg", "version": "1.0"}} elfmend.verify/1 venv 6 1 1' \
@@ -131,5 +122,4 @@ is 2 $status "a RECORD that cannot be read is 2"
 has "pkg-1.0.dist-info/RECORD: line 2 opens a quote that is never closed" err "with its line"
 is 0 "$(wc -c < out | tr -d ' ')" "and nothing on standard output"
 
-echo "1..$number"
-exit $failed
+finish

@@ -20,9 +20,6 @@ for f in json.load(open("out"))["findings"]:
     if f["id"] == "EM605":
         print(f["severity"], f["owner"]["name"], f["owner"]["version"], f["repair"]["id"])'
 }
-is() { # EXPECTED GOT WHAT
-    echo "$1" > wanted; echo "$2" > got; same "$3" wanted got
-}
 
 # Three repairs in one: two distributions of the vendor's are there, ctranslate2's objects are repaired, copies are added.
 "$standin" --cudnn none shipped
