@@ -206,6 +206,34 @@ static uint64_t new_addr(const struct em_layout *layout, const struct em_shdr *s
     return moved.addr;
 }
 
+/* GNU ld has _DYNAMIC absolute on some machines (s390x): then its name alone says what it means. Returns 1 if it is that one. */
+static int is_dynamic_symbol(struct em_out *out, const struct em_shdr *table, const struct em_symbol *symbol)
+{
+    static const char name[] = "_DYNAMIC";
+    const struct em_image *image = out->image;
+    const struct em_shdr *names = table->link < image->shnum ? &image->shdrs[table->link] : NULL;
+    const uint8_t *at;
+    int r;
+
+    if (symbol->shndx != SHN_ABS || !image->dynamic || symbol->value != image->dynamic->vaddr || !names ||
+        names->size < sizeof name || symbol->name > names->size - sizeof name)
+        return 0;
+    r = em_image_peek(out->image, names->offset + symbol->name, sizeof name, "a symbol's name", &at, out->error);
+    return r < 0 ? r : memcmp(at, name, sizeof name) == 0;
+}
+
+/* The section that a symbol moves with, 0 if none. */
+static int section_of(struct em_out *out, const struct em_shdr *table, const struct em_symbol *symbol, uint32_t *index)
+{
+    int r = is_dynamic_symbol(out, table, symbol);
+
+    *index = symbol->shndx < out->image->shnum ? symbol->shndx : 0;
+    for (uint32_t i = 1; r == 1 && i < out->image->shnum; i++)
+        if (out->image->shdrs[i].type == SHT_DYNAMIC)
+            *index = i;
+    return r < 0 ? r : EM_OK;
+}
+
 /* Section symbols, and local ones like _DYNAMIC, say where a section is: debuggers believe them, and eu-elflint compares. They are local
  * and stand in front (gABI chapter 4, sh_info). */
 static int follow_symbols(struct em_out *out, const struct em_shdr *table, const uint64_t *addrs)
@@ -218,21 +246,23 @@ static int follow_symbols(struct em_out *out, const struct em_shdr *table, const
         const struct em_shdr *section;
         const uint8_t *at;
         uint8_t *value;
+        uint32_t index;
 
         r = em_image_peek(out->image, table->offset + i * size, size, "a symbol", &at, out->error);
         if (r < 0)
             return r;
         symbol = em_get_symbol(out->image, at);
-        if (symbol.shndx == SHN_UNDEF || symbol.shndx >= out->image->shnum)
-            continue;
-        section = &out->image->shdrs[symbol.shndx];
-        if (addrs[symbol.shndx] == section->addr || symbol.value < section->addr ||
+        r = section_of(out, table, &symbol, &index);
+        if (r < 0)
+            return r;
+        section = &out->image->shdrs[index];
+        if (index == 0 || addrs[index] == section->addr || symbol.value < section->addr ||
             symbol.value > section->addr + section->size)
             continue;
         value = em_arena_alloc(out->arena, word);
         if (!value)
             return EM_NO_MEMORY;
-        em_put_word(out->image, value, symbol.value + (addrs[symbol.shndx] - section->addr));
+        em_put_word(out->image, value, symbol.value + (addrs[index] - section->addr));
         r = em_emit(out, table->offset + i * size + word, value, word); /* st_value: at 4 in one class, at 8 in the other */
     }
     return r;

@@ -153,7 +153,7 @@ static void put_entry(const struct em_image *image, const struct em_sysv_hash *s
         em_put32(image, at, (uint32_t)value);
 }
 
-/* Every symbol is in it, undefined ones too, as linkers do it. */
+/* Every symbol but the local ones is in it, undefined ones too, as linkers do it. */
 static int write_sysv_hash(struct renaming *renaming, struct em_error *error)
 {
     struct em_sysv_hash sysv;
@@ -171,6 +171,8 @@ static int write_sysv_hash(struct renaming *renaming, struct em_error *error)
         uint64_t bucket = em_sysv_hash_of(renaming->names[renaming->order[i]]) % sysv.buckets;
         uint8_t *head = table + (2 + bucket) * sysv.entry, *chain = table + (2 + sysv.buckets + i) * sysv.entry;
 
+        if (ELF64_ST_BIND(em_get_symbol(renaming->image, renaming->table + i * em_sym_size(renaming->image)).info) == STB_LOCAL)
+            continue;
         memcpy(chain, head, sysv.entry);
         put_entry(renaming->image, &sysv, head, i);
     }

@@ -225,8 +225,7 @@ static int choose_leaving(struct em_layout *layout, const struct em_chain *chain
     return 1;
 }
 
-/* The old name of an interpreter that went elsewhere: nobody reads it, and zeros are room for the next edit. Where the headers grow,
- * the bytes have been given away already. */
+/* The old name of an interpreter that went elsewhere: nobody reads it, and zeros are room for the next edit. */
 static int blank_interpreter(struct em_layout *layout)
 {
     const struct em_piece *interp = em_pieces_of_kind(&layout->pieces, EM_PIECE_INTERP);
@@ -257,7 +256,10 @@ static int make_room(struct em_layout *layout, const struct em_chains *chains, s
     em_vec_each (struct em_piece, piece, &layout->pieces)
         if (r == 1 && piece->leaves && !may_come_first(piece))
             r = em_layout_place(layout, piece, layout->candidate.target, error);
-    return r == 1 && !grow_headers ? blank_interpreter(layout) : r;
+    /* A chain that was pushed has given those bytes away already. */
+    if (grow_headers || (grows && is_in(layout, &chains->strings, EM_PIECE_INTERP)))
+        return r;
+    return r == 1 ? blank_interpreter(layout) : r;
 }
 
 static enum em_rung rung_of(const struct em_layout *layout)

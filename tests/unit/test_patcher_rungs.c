@@ -1,6 +1,8 @@
 /* Each rung of the ladder alone, on objects that need it, and what the ladder promises over many edits. */
 #include "tests/unit/patcher_fixture.h"
 
+#include <sys/mman.h>
+
 static const char *const layouts[] = {
     "-fuse-ld=bfd",
     "-fuse-ld=bfd -Wl,-z,noseparate-code",
@@ -354,6 +356,111 @@ static void an_interpreter_that_leaves_leaves_room(void **state)
     assert_int_equal(run("objcopy program && LD_LIBRARY_PATH=. ./program"), 0);
 }
 
+/* A program whose interpreter's name lies behind .dynstr: what moves over its old bytes has them, and nothing else may. */
+static void an_interpreter_behind_the_strings_gives_its_bytes_once(void **state)
+{
+    const struct em_edit edits[] = {
+        { .kind = EM_EDIT_SET_INTERPRETER, .value = "/lib64/../lib64/../lib64/../lib64/ld-linux-x86-64.so.2" },
+        { .kind = EM_EDIT_SET_RPATH, .value = long_path(100) },
+    };
+    struct edited edited;
+
+    (void)state;
+    assert_int_equal(build_library("libanswer.so", ""), 0);
+    assert_int_equal(run("ld --verbose | sed '1,/^=====/d; /^=====/,$d' | "
+                         "sed '/^ *\\.interp /d; /^ *\\.dynstr /a .interp : { *(.interp) }' >script && "
+                         "gcc -fuse-ld=bfd -no-pie -Wl,-T,script main.c -o program -L. -l:libanswer.so -Wl,-rpath-link,."),
+                     0);
+    copy_file("program", "before");
+    edited = edit_list("program", edits, 2, 0);
+    if (edited.result < 0)
+        fail_msg("%s", edited.error.sentence);
+    assert_true(edited.rung < EM_RUNG_MOVE_HEADERS);
+    assert_int_equal(run("LD_LIBRARY_PATH=. ./program"), 0);
+    assert_true(no_new_complaint("before", "program"));
+}
+
+/* A file of this machine as it lies in memory, to be changed, and its first section of a type. */
+static uint8_t *map_object(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    uint8_t *file;
+
+    assert_true(fd >= 0);
+    file = mmap(NULL, size_of(path), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true(file != MAP_FAILED);
+    close(fd);
+    return file;
+}
+
+static Elf64_Shdr *section_of(uint8_t *file, uint32_t type)
+{
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)file;
+    Elf64_Shdr *sections = (Elf64_Shdr *)(file + header->e_shoff);
+
+    for (size_t i = 0; i < header->e_shnum; i++)
+        if (sections[i].sh_type == type)
+            return &sections[i];
+    fail_msg("no section of type %u", type);
+    return NULL;
+}
+
+/* GNU ld has _DYNAMIC absolute on s390x: it goes with its section all the same. */
+static void the_absolute_symbol_of_the_dynamic_section_follows_it(void **state)
+{
+    struct edited edited;
+    Elf64_Shdr *table;
+    Elf64_Sym *symbol;
+    uint8_t *file;
+
+    (void)state;
+    if (build_library("lib.so", "-fuse-ld=lld -Wl,--pack-dyn-relocs=relr") != 0) {
+        print_message("# no lld here\n");
+        skip();
+    }
+    file = map_object("lib.so");
+    table = section_of(file, SHT_SYMTAB);
+    symbol = (Elf64_Sym *)(file + table->sh_offset);
+    while (symbol->st_value != section_of(file, SHT_DYNAMIC)->sh_addr)
+        symbol++;
+    symbol->st_shndx = SHN_ABS;
+    munmap(file, size_of("lib.so"));
+    edited = edit("lib.so", (struct em_edit){ .kind = EM_EDIT_SET_RPATH, .value = "/x" });
+    assert_int_equal(edited.result, 0);
+    assert_int_equal(edited.rung, EM_RUNG_DYNAMIC_SLOT);
+    assert_int_equal(run("at=$(readelf -SW lib.so | sed -n 's/.* \\.dynamic *DYNAMIC *\\([0-9a-f]*\\) .*/\\1/p') && "
+                         "readelf -sW lib.so | grep -q \": $at .* ABS _DYNAMIC\""),
+                     0);
+}
+
+/* Linkers leave local symbols out of the hash table, and a name of one may be another's. */
+static void a_local_symbol_is_in_no_hash_table(void **state)
+{
+    const uint32_t *hash, *chains;
+    const Elf64_Sym *symbols;
+    uint32_t found = 0;
+    Elf64_Sym *symbol;
+    uint8_t *file;
+
+    (void)state;
+    assert_int_equal(build_library("lib.so", "-Wl,--hash-style=sysv"), 0);
+    file = map_object("lib.so");
+    symbol = (Elf64_Sym *)(file + section_of(file, SHT_DYNSYM)->sh_offset) + 1;
+    symbol->st_info = ELF64_ST_INFO(STB_LOCAL, STT_NOTYPE);
+    munmap(file, size_of("lib.so"));
+    assert_int_equal(
+        edit("lib.so", (struct em_edit){ .kind = EM_EDIT_RENAME_SYMBOL, .value = "answer", .replacement = "other" }).result, 0);
+    file = map_object("lib.so");
+    symbols = (const Elf64_Sym *)(file + section_of(file, SHT_DYNSYM)->sh_offset);
+    hash = (const uint32_t *)(file + section_of(file, SHT_HASH)->sh_offset);
+    chains = hash + 2 + hash[0];
+    for (uint32_t bucket = 0; bucket < hash[0]; bucket++)
+        for (uint32_t i = hash[2 + bucket]; i != 0; i = chains[i], found++)
+            assert_int_not_equal(ELF64_ST_BIND(symbols[i].st_info), STB_LOCAL);
+    assert_int_equal(found, hash[1] - 2); /* all but the null symbol and the local one */
+    munmap(file, size_of("lib.so"));
+}
+
 static void what_has_no_dynamic_section_is_refused(void **state)
 {
     struct edited edited;
@@ -394,6 +501,9 @@ int main(void)
         cmocka_unit_test(programs_run_after_every_edit),
         cmocka_unit_test(no_name_or_note_comes_first_in_a_new_segment),
         cmocka_unit_test(an_interpreter_that_leaves_leaves_room),
+        cmocka_unit_test(an_interpreter_behind_the_strings_gives_its_bytes_once),
+        cmocka_unit_test(the_absolute_symbol_of_the_dynamic_section_follows_it),
+        cmocka_unit_test(a_local_symbol_is_in_no_hash_table),
         cmocka_unit_test(what_has_no_dynamic_section_is_refused),
     };
 
