@@ -83,7 +83,9 @@ check-real: all
 	tests/real/run $(BUILD)
 
 check-matrix: all
-	tests/matrix/run $(BUILD)
+	tests/matrix/run $(BUILD) system
+	tests/matrix/run $(BUILD) random "" 1000
+	tests/matrix/run $(BUILD) full
 
 bench: all
 	bench/run $(BUILD)

@@ -25,6 +25,7 @@ class Facts:
     which: str = ""  # how the symbol is spelled, with its version
     alias: str = ""
     exported: str = ""
+    weak: bool = False  # spare() is wanted weakly; a linker may make more of it than the source says
 
 
 def apply(facts, operation):
@@ -34,7 +35,10 @@ def apply(facts, operation):
     if name in ("set-rpath", "force-rpath"):
         new.path, new.tag = arguments[0], "RUNPATH" if name == "set-rpath" else "RPATH"
     elif name == "add-rpath":
-        new.path, new.tag = ":".join(p for p in (facts.path, arguments[0]) if p), "RUNPATH"
+        there = facts.path.split(":")
+        more = dict.fromkeys(entry for entry in arguments[0].split(":") if entry not in there)
+        new.path = ":".join([*there, *more]) if facts.path else arguments[0]
+        new.tag = "RUNPATH"
     elif name == "remove-rpath":
         new.path = new.tag = ""
     elif name == "add-needed":
@@ -103,7 +107,8 @@ def edits(recipe, facts, folder):
     if facts.tag:
         calls["remove-rpath"] = [[("remove-rpath",)]]
     calls["add-needed"] = [[("add-needed", "libextra.so.1")]]
-    calls["remove-needed"] = [[("remove-needed", "libspare.so.1")]]
+    if facts.weak:
+        calls["remove-needed"] = [[("remove-needed", "libspare.so.1")]]
     calls["replace-needed"] = [[("replace-needed", "libdep.so.1", OTHER_DEP)]]
     calls["rename"] = [[("rename-dynamic-symbols", *RENAMES)]]
     calls["clear-version"] = [[("clear-symbol-version", "which")]]

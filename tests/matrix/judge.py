@@ -13,9 +13,11 @@ INTERPRETER = re.compile(r"\[Requesting program interpreter: (.*)\]")
 STACK = re.compile(r"^  GNU_STACK .*? (R?W?E?) +(?:0x)?[0-9a-f]+$", re.M)
 ABI = re.compile(r"^  OS/ABI: +(.*)$", re.M)
 SYMBOL = re.compile(r"^ +\d+: .* (?:UND|ABS|COM|\d+) ([^\s(]\S*)(?: \(\d+\))?$", re.M)
+WEAK = re.compile(r" WEAK .* UND spare\b")
 COMPLAINT = re.compile(r"^readelf: (?:.*: )?((?:Warning|Error): .*)$", re.M)
 SECTION = re.compile(r"^  \[ *(\d+)\] \S+ +([A-Z_]+) +[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) ", re.M)
-HOMELESS = re.compile(r"^section \[ *(\d+)\] .*alloc flag set but section not in any loaded segment$")
+HOMELESS = re.compile(r"^section \[ *(\d+)\] .*(?:alloc flag set but section not in any loaded segment|"
+                      r"not fully contained in segment of program header entry \d+)$")
 NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+")
 
 
@@ -27,7 +29,8 @@ def dynamic_symbols(text):
 def examine(path):
     """(facts, complaints of readelf, complaints of eu-elflint), complaints as counters of their kinds."""
     _, text = run(["readelf", "-aW", path])
-    facts = Facts(needed=tuple(NEEDED.findall(text)), debug="(DEBUG)" in text, nodeflib="NODEFLIB" in text)
+    facts = Facts(needed=tuple(NEEDED.findall(text)), debug="(DEBUG)" in text, nodeflib="NODEFLIB" in text,
+                  weak=bool(WEAK.search(text)))
     for pattern, field in ((SONAME, "soname"), (INTERPRETER, "interpreter"), (STACK, "stack"), (ABI, "abi")):
         found = pattern.search(text)
         if found:
@@ -53,7 +56,7 @@ def examine(path):
 
 
 def is_about_nothing(line, without_bytes):
-    """strip tools give a section without bytes (mold's .tbss, .tm_clone_table) the offset behind the last segment that has some, and
+    """strip tools give a section without bytes (mold's .tbss, .relro_padding) the offset behind the last segment that has some, and
     eu-elflint looks for it there. That this was its own segment before an edit added another is nothing that an edit could keep."""
     homeless = HOMELESS.match(line)
     return homeless and homeless.group(1) in without_bytes

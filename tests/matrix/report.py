@@ -54,9 +54,9 @@ def outdone(cells, editors):
             yield cell, ours
 
 
-def show(lines, most=200):
+def show(lines, most=200, width=240):
     lines = list(lines)
-    print(*(line[:240] for line in lines[:most]), sep="\n", end="\n" if lines else "")
+    print(*(line[:width] for line in lines[:most]), sep="\n", end="\n" if lines else "")
     if len(lines) > most:
         print(f"... and {len(lines) - most} more")
 
