@@ -1,28 +1,9 @@
 /* What all rooms stand on: paths as text, maps in order of insertion, hashes as RECORD spells them, bytes through bounds. */
+#include "tests/unit/arena.h"
+
 #include "base/base.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct em_arena *arena;
-
-static int make_arena(void **state)
-{
-    (void)state;
-    arena = em_arena_new();
-    return arena ? 0 : -1;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    em_arena_free(arena);
-    return 0;
-}
 
 static void a_normal_path_has_no_detours(void **state)
 {

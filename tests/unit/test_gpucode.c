@@ -1,28 +1,9 @@
 /* GPU code by its headers, on objects made of containers whose every byte is known here. */
+#include "tests/unit/arena.h"
+
 #include "patcher/gpucode.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <string.h>
-
-#include <cmocka.h>
 #include <elf.h>
-
-static struct em_arena *arena;
-
-static int make_arena(void **state)
-{
-    (void)state;
-    arena = em_arena_new();
-    return arena ? 0 : -1;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    em_arena_free(arena);
-    return 0;
-}
 
 #define ROOM (2u << 20)
 

@@ -1,28 +1,7 @@
 /* What runs where: NVIDIA's rules, on listings written by hand, and how GPUs are named. */
+#include "tests/unit/tables.h"
+
 #include "bundle/diagnose/gpu.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct em_arena *arena;
-static struct em_knowledge knowledge;
-
-static int load(void **state)
-{
-    (void)state;
-    arena = em_arena_new();
-    return em_knowledge_load(&knowledge, arena, NULL, NULL);
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    em_arena_free(arena);
-    return 0;
-}
 
 /* A listing with one set of all codes, in that many containers. */
 static void add(struct em_gpu_listing *listing, enum em_gpu_kind kind, uint32_t arch, char suffix, size_t containers)
@@ -165,5 +144,5 @@ int main(void)
         cmocka_unit_test(the_tables_say_what_a_runtime_asks_for),
     };
 
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, load_tables, free_arena);
 }

@@ -1,23 +1,9 @@
 /* A journal says the same after a trip through its text, and nothing that is not whole and ours is taken for one. */
 #include "tests/unit/snapshot.h"
 
+#include "tests/unit/arena.h"
+
 #include "bundle/plan/journal.h"
-
-static struct em_arena *arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    arena = em_arena_new();
-    return arena ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    em_arena_free(arena);
-    return 0;
-}
 
 static struct em_journal sample(void)
 {
@@ -135,7 +121,7 @@ static void what_we_never_write_is_refused(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_arena, free_arena)
     const struct CMUnitTest tests[] = {
         TEST(text_keeps_everything),
         TEST(what_is_not_whole_is_none),

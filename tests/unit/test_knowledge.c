@@ -1,35 +1,7 @@
 /* The tables as they are built in, and the questions that are asked of them. */
-#include "bundle/diagnose/knowledge.h"
+#include "tests/unit/tables.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct em_arena *arena;
-static struct em_knowledge knowledge;
-
-static int load(void **state)
-{
-    struct em_error error = EM_ERROR_INIT;
-
-    (void)state;
-    arena = em_arena_new();
-    if (em_knowledge_load(&knowledge, arena, NULL, &error) < 0) {
-        fprintf(stderr, "# %s: %s\n", error.path, error.sentence);
-        return -1;
-    }
-    return 0;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    em_arena_free(arena);
-    return 0;
-}
 
 static const char *package_of(const char *soname, const char *cuda)
 {
@@ -131,5 +103,5 @@ int main(void)
         cmocka_unit_test(a_table_of_the_users_is_checked),
     };
 
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, load_tables, free_arena);
 }

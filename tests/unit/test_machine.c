@@ -1,31 +1,11 @@
 /* The machine's ailments that a test cannot have, on facts written by hand; and a driver that does not come back. */
+#include "tests/unit/tables.h"
+
 #include "bundle/diagnose/machine.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
-
-#include <cmocka.h>
-
-static struct em_arena *arena;
-static struct em_knowledge knowledge;
-
-static int load(void **state)
-{
-    (void)state;
-    arena = em_arena_new();
-    return em_knowledge_load(&knowledge, arena, NULL, NULL);
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    em_arena_free(arena);
-    return 0;
-}
 
 /* A container with driver 565.57.01, one node that cannot be opened, and cuInit's code. */
 static struct em_findings judge(const char *container, int error, int code)
@@ -156,5 +136,5 @@ int main(void)
         cmocka_unit_test(a_driver_that_dies_or_is_none_is_told),
     };
 
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, load_tables, free_arena);
 }

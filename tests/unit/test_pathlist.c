@@ -1,27 +1,7 @@
 /* Path lists: an entry once, order kept, and the same directories after a move. */
+#include "tests/unit/arena.h"
+
 #include "bundle/plan/pathlist.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct em_arena *arena;
-
-static int make_arena(void **state)
-{
-    (void)state;
-    arena = em_arena_new();
-    return arena ? 0 : -1;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    em_arena_free(arena);
-    return 0;
-}
 
 static void an_entry_names_a_directory_from_the_object(void **state)
 {

@@ -1,27 +1,7 @@
 /* Path lists, entry by entry, as the loader takes them. */
+#include "tests/unit/arena.h"
+
 #include "bundle/diagnose/paths.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct em_arena *arena;
-
-static int make_arena(void **state)
-{
-    (void)state;
-    arena = em_arena_new();
-    return arena ? 0 : -1;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    em_arena_free(arena);
-    return 0;
-}
 
 static struct em_path_entries entries_of(const char *list)
 {
