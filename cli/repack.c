@@ -155,6 +155,7 @@ static void print_step(const struct em_step *step)
         if (step->old_value)
             printf("            was %s\n", step->old_value);
         break;
+    case EM_STEP_CLEAR_STACK: printf("  clear-execstack  %s\n", step->path); break;
     case EM_STEP_COPY:
         printf("  copy      %s\n            from %s\n", step->path, step->from);
         printf("            verified by %s\n", step->voucher ? step->voucher : "nothing (--allow-unverified)");

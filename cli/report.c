@@ -88,9 +88,10 @@ json_t *em_finding_json(const struct em_finding *finding, const struct em_env *e
                         finding->repair ? json_pack("{s:s, s:s}", "id", finding->repair, "state", finding->repair_state)
                                         : json_null());
     json_object_set_new(object, "action",
-                        finding->provider     ? json_string("set-path")
-                        : finding->wants_copy ? json_string("copy")
-                                              : json_null());
+                        finding->provider                ? json_string("set-path")
+                        : finding->wants_copy            ? json_string("copy")
+                        : finding->mend == EM_MEND_STACK ? json_string("clear-execstack")
+                                                         : json_null());
     return object;
 }
 

@@ -110,6 +110,14 @@ typedef int em_constants_visit(void *context, const uint8_t *bytes, size_t size,
 int em_constants_each(struct em_arena *arena, struct em_reader *reader, em_constants_visit *visit, void *context,
                       struct em_error *error);
 
+/* Whether an object's code would miss an executable stack: its executable segments are searched for what builds functions there. */
+enum em_stack_use {
+    EM_STACK_USE_NONE,
+    EM_STACK_USE_CODE,    /* it does */
+    EM_STACK_USE_UNKNOWN, /* for this machine we cannot tell */
+};
+int em_object_stack_use(enum em_stack_use *use, struct em_arena *arena, struct em_reader *reader, struct em_error *error);
+
 /* Whether the object has an undefined dynamic symbol of that name ("dlopen"). */
 int em_object_imports(bool *imports, struct em_arena *arena, struct em_reader *reader, const char *symbol,
                       struct em_error *error);

@@ -7,6 +7,7 @@
 #include "bundle/diagnose/matrix.h"
 #include "bundle/diagnose/paths.h"
 #include "bundle/diagnose/python.h"
+#include "bundle/diagnose/stacks.h"
 
 #include <string.h>
 
@@ -81,6 +82,8 @@ int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct e
         r = em_advisor_init(&advisor, arena, env, world, knowledge, &loading);
     if (r == EM_OK)
         r = em_judge(&diagnosis->findings, &advisor);
+    if (r == EM_OK)
+        r = em_judge_stacks(&diagnosis->findings, &advisor, options->cache, &loading.bytes_read, error);
     if (r == EM_OK && options->integrity)
         r = judge_files(diagnosis, &advisor, env, options, &loading.bytes_read, error);
     em_loader_free(loading.loader);

@@ -44,9 +44,10 @@ struct em_edges {
     EM_VEC(struct em_edge);
 };
 
-/* Names found in objects' strings, by path: a what-if that leaves contents alone need not read them again. */
+/* What was read of objects' contents, by path: a what-if that leaves those alone need not read them again. Each map has an arena. */
 struct em_diagnose_cache {
-    struct em_map names; /* path -> struct em_strings *, both in the map's own arena */
+    struct em_map names;  /* path -> struct em_strings *: names found in its strings */
+    struct em_map stacks; /* path -> enum em_stack_use plus 1 */
 };
 
 /* A GPU that objects should have code for. */

@@ -16,6 +16,12 @@ enum em_severity {
 };
 const char *em_severity_name(enum em_severity severity); /* "note", "warning", "error" */
 
+/* What a change of the requester would be about. */
+enum em_mend {
+    EM_MEND_REACH, /* that it finds what it asks for: a path or a copy */
+    EM_MEND_STACK, /* that it asks for an executable stack no longer */
+};
+
 struct em_finding {
     const char *id;
     enum em_severity severity;
@@ -30,8 +36,9 @@ struct em_finding {
     const char *repair;       /* "0001", as undo --list has it */
     const char *repair_state; /* "ours", "changed" or "gone": what became of it since */
 
-    /* For the planner; requester NULL: nothing that a path or a copy would mend. */
+    /* For the planner; requester NULL: nothing that a change would mend. */
     const struct em_env_object *requester;
+    enum em_mend mend;
     struct em_strings names;              /* by which it can be satisfied, most wanted first */
     const struct em_env_object *provider; /* in the requester's world; NULL: none in the environment */
     bool wants_copy;                      /* a source may help: present nowhere, and no other major either */

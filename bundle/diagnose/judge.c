@@ -1,5 +1,7 @@
 #include "bundle/diagnose/judge.h"
 
+#include "bundle/diagnose/stacks.h"
+
 #include <string.h>
 
 static int add_evidence(const struct em_advisor *advisor, struct em_finding *finding, const char *head, const char *text)
@@ -200,6 +202,8 @@ static int judge_case(struct em_findings *findings, const struct em_standing *st
             return r;
         return add_missing(findings, standing, item);
     }
+    if (!item->unreachable && em_is_stack_refusal(advisor->loading, item->request))
+        return EM_OK;
     if (!item->unreachable && item->request->result == EM_RESULT_REFUSED)
         return add_refused(findings, standing, item);
     return em_case_is_missing(item) ? add_missing(findings, standing, item) : EM_OK;
@@ -257,7 +261,7 @@ int em_judge(struct em_findings *findings, const struct em_advisor *advisor)
             return r;
     }
     em_vec_each (struct em_refused_root, refused, &advisor->loading->refused) {
-        r = judge_root(findings, advisor, refused);
+        r = em_is_stack_refusal(advisor->loading, refused->request) ? EM_OK : judge_root(findings, advisor, refused);
         if (r < 0)
             return r;
     }

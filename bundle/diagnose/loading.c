@@ -325,13 +325,10 @@ static int open_root(struct run *run, const struct em_env_object *root, bool by_
     return gather(run, process, &open, root, by_import);
 }
 
-/* Shared libraries that a loader of this world can map at all: another machine's are not its business. */
-static bool is_openable(struct run *run, const struct em_env_object *object)
+bool em_loading_is_library(const struct em_world *world, const struct em_loadable *file)
 {
-    const struct em_loadable *file = em_loader_look(run->loading->loader, object->path);
-
     return file && file->code == EM_OK && file->object.type == ET_DYN && file->object.has_dynamic &&
-           file->object.machine == run->world->machine && file->object.is64 == run->world->is64 && !file->object.interpreter;
+           file->object.machine == world->machine && file->object.is64 == world->is64 && !file->object.interpreter;
 }
 
 /* A broken library of an environment is a finding; a broken one that the user named is no target at all. */
@@ -390,7 +387,8 @@ static int open_roots(struct run *run)
             const struct em_env_object *object = &run->env->objects.items[i];
             bool extension = em_env_is_extension(object->path);
 
-            if ((pass == 0 && !extension) || (pass > 0 && em_map_get(&run->met, object->path)) || !is_openable(run, object))
+            if ((pass == 0 && !extension) || (pass > 0 && em_map_get(&run->met, object->path)) ||
+                !em_loading_is_library(run->world, run->loading->files[i]))
                 continue;
             if (pass == 1 && is_needed(run, &needed, object))
                 continue;

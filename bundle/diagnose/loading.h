@@ -75,6 +75,9 @@ struct em_loading {
 int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em_env *env, const struct em_world *world,
                    const struct em_knowledge *knowledge, struct em_diagnose_cache *cache, struct em_error *error);
 
+/* A shared library that a loader of this world can map at all: another machine's are not its business. */
+bool em_loading_is_library(const struct em_world *world, const struct em_loadable *file);
+
 /* Nothing answers the request. */
 bool em_case_is_missing(const struct em_case *item);
 

@@ -359,8 +359,10 @@ static bool stack_by_default(uint16_t machine)
     return machine != EM_AARCH64 && machine != EM_LOONGARCH && machine != EM_PPC64;
 }
 
-static bool wants_executable_stack(const struct em_world *world, const struct em_object *object)
+bool em_loader_wants_stack(const struct em_world *world, const struct em_object *object)
 {
+    if (world->libc == EM_LIBC_MUSL)
+        return false;
     return object->stack == EM_STACK_EXECUTABLE || (object->stack == EM_STACK_ABSENT && stack_by_default(world->machine));
 }
 
@@ -376,7 +378,7 @@ static const char *objection(const struct process *process, const struct loadabl
     if (object->dt_flags_1 & DF_1_NOOPEN)
         return "shared object cannot be dlopen()ed";
     /* glibc 2.41, release notes: dlopen no longer makes the stack executable. */
-    if (current && !process->stack_executable && wants_executable_stack(world, object)) {
+    if (current && !process->stack_executable && em_loader_wants_stack(world, object)) {
         *refusal = EM_REFUSAL_STACK;
         return "cannot enable executable stack as shared object requires";
     }
@@ -443,7 +445,7 @@ static int map(struct search *search)
     if (!object)
         return EM_NO_MEMORY;
     object->base.is_system = request->rule == EM_RULE_CACHE || request->rule == EM_RULE_DEFAULT;
-    if (!process->opening && wants_executable_stack(process->base.loader->world, &search->file->base.object))
+    if (!process->opening && em_loader_wants_stack(process->base.loader->world, &search->file->base.object))
         process->stack_executable = true;
     request->to = &object->base;
     return EM_OK;

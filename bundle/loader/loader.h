@@ -166,6 +166,10 @@ void em_loader_free(struct em_loader *loader);
  * has code EM_NOT_FOUND. */
 struct em_loadable *em_loader_look(struct em_loader *loader, const char *path);
 
+/* Whether dlopen of the object asks for an executable stack: by its PT_GNU_STACK, or by having none (not on every machine). musl's
+ * loader does not look. */
+bool em_loader_wants_stack(const struct em_world *world, const struct em_object *object);
+
 /* Bytes read from objects so far. */
 uint64_t em_loader_bytes_read(const struct em_loader *loader);
 

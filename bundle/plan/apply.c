@@ -24,7 +24,8 @@ struct run {
     const struct em_apply_options *options;
     struct em_transaction *transaction;
     struct em_map targets; /* path -> input, of what lies in the target */
-    struct item *items;    /* as many as the plan has steps */
+    struct item *items;    /* one for each file */
+    size_t item_count;
     struct em_map by_path; /* path -> item */
     const struct em_input **loose;
     struct outcome *loose_outcomes;
@@ -35,7 +36,8 @@ struct run {
 
 struct item {
     struct run *run;
-    const struct em_step *step;
+    const struct em_step *step; /* the first for this file */
+    struct em_edits edits;
     const struct em_input *input; /* of step->path; NULL if the plan does not rest on it */
     struct em_change change;
     struct outcome outcome;
@@ -128,13 +130,12 @@ static void advance(struct item *item, uint64_t bytes)
     pthread_mutex_unlock(&run->lock);
 }
 
-/* ---- set-path ---- */
+/* ---- edits ---- */
 
-static int fill_set_path(struct em_change *change, int old, int new, struct em_error *error)
+static int fill_edited(struct em_change *change, int old, int new, struct em_error *error)
 {
     struct item *item = change->context;
     const struct em_step *step = item->step;
-    const struct em_edit edit = { .kind = EM_EDIT_SET_RPATH, .value = step->value, .tag = step->tag };
     em_cleanup_arena struct em_arena *arena = em_arena_new();
     struct em_reader reader;
     struct em_patch patch;
@@ -151,7 +152,7 @@ static int fill_set_path(struct em_change *change, int old, int new, struct em_e
             return r;
     }
     reader = em_reader_fd(old, (uint64_t)st.st_size, step->path);
-    r = em_patch_make(&patch, arena, &reader, &edit, 1, NULL, error);
+    r = em_patch_make(&patch, arena, &reader, item->edits.items, item->edits.count, NULL, error);
     if (r < 0)
         return r;
     if (em_patch_is_empty(&patch)) {
@@ -267,7 +268,6 @@ static int fill_copy(struct em_change *change, int old, int new, struct em_error
 {
     struct item *item = change->context;
     const struct em_step *step = item->step;
-    const struct em_edit edit = { .kind = EM_EDIT_SET_RPATH, .value = step->value, .tag = step->tag };
     em_cleanup_arena struct em_arena *arena = em_arena_new();
     em_cleanup_hasher struct em_hasher *hasher = em_hasher_new();
     em_cleanup_fd int in = em_open_at(AT_FDCWD, step->from, O_RDONLY, 0, error);
@@ -288,8 +288,8 @@ static int fill_copy(struct em_change *change, int old, int new, struct em_error
         return em_fail(error, EM_REFUSED, step->from, "is not a regular file");
     source = em_reader_fd(in, (uint64_t)st.st_size, step->from);
     pour.source = &source;
-    if (step->value) {
-        r = em_patch_make(&patch, arena, &source, &edit, 1, NULL, error);
+    if (item->edits.count > 0) {
+        r = em_patch_make(&patch, arena, &source, item->edits.items, item->edits.count, NULL, error);
         if (r < 0)
             return r;
         pour.patch = em_patch_is_empty(&patch) ? NULL : &patch;
@@ -373,7 +373,8 @@ static int stage(struct run *run, struct item *item)
 
     item->change = (struct em_change){ .path = step->path, .context = item };
     switch (step->kind) {
-    case EM_STEP_SET_PATH: item->change.fill = fill_set_path; break;
+    case EM_STEP_SET_PATH:
+    case EM_STEP_CLEAR_STACK: item->change.fill = fill_edited; break;
     case EM_STEP_COPY:
         item->change.fill = fill_copy;
         item->change.create = true;
@@ -420,11 +421,16 @@ static int prepare(struct run *run, struct em_arena *arena)
     for (size_t i = 0; i < plan->steps.count; i++) {
         struct em_step *step = &plan->steps.items[i];
         const char *reads = step->kind == EM_STEP_COPY ? step->from : step->path;
+        struct item *item = &run->items[run->item_count];
 
-        run->items[i] = (struct item){ .run = run, .step = step, .outcome.error = EM_ERROR_INIT };
+        if (em_map_get(&run->by_path, step->path))
+            continue;
+        run->item_count++;
+        *item = (struct item){ .run = run, .step = step, .outcome.error = EM_ERROR_INIT };
         if (step->kind != EM_STEP_COPY)
-            run->items[i].input = em_map_get(&run->targets, step->path);
-        if (em_map_put(&read_by_steps, reads, step) < 0 || em_map_put(&run->by_path, step->path, &run->items[i]) < 0)
+            item->input = em_map_get(&run->targets, step->path);
+        if (em_plan_edits(plan, step->path, arena, &item->edits) < 0 || em_map_put(&read_by_steps, reads, step) < 0 ||
+            em_map_put(&run->by_path, step->path, item) < 0)
             return EM_NO_MEMORY;
     }
     for (size_t i = 0; i < plan->inputs.count; i++) {
@@ -460,7 +466,7 @@ static int check_inputs(struct run *run, struct em_error *error)
 
 static int stage_all(struct run *run, struct em_error *error)
 {
-    const size_t count = run->plan->steps.count;
+    const size_t count = run->item_count;
     int r = em_pool_each(run->options->jobs, count, stage_file, run);
 
     for (size_t i = 0; r == EM_OK && i < count; i++) {
@@ -505,7 +511,7 @@ static int run_plan(struct run *run, struct em_arena *arena, struct em_receipt *
         r = stage_all(run, error);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < run->plan->steps.count; i++) {
+    for (size_t i = 0; i < run->item_count; i++) {
         const struct item *item = &run->items[i];
 
         if (!item->staged)

@@ -56,15 +56,27 @@ static int keep_patch(struct em_arena *arena, struct em_patch *kept, const struc
     return EM_OK;
 }
 
+static size_t edits_of(const struct em_draft_change *change, struct em_edit edits[2])
+{
+    size_t count = 0;
+
+    if (change->value)
+        edits[count++] = (struct em_edit){ .kind = EM_EDIT_SET_RPATH, .value = change->value, .tag = change->tag };
+    if (change->clear_stack)
+        edits[count++] = (struct em_edit){ .kind = EM_EDIT_CLEAR_EXECSTACK };
+    return count;
+}
+
 int em_draft_patch(struct em_draft *draft, struct em_draft_change *change, struct em_error *error)
 {
-    struct em_edit edit = { .kind = EM_EDIT_SET_RPATH, .value = change->value, .tag = change->tag };
+    struct em_edit edits[2];
+    size_t count = edits_of(change, edits);
     em_cleanup_arena struct em_arena *scratch = em_arena_new();
     em_cleanup_file struct em_file *file = NULL;
     struct em_patch made;
     int r;
 
-    if (!change->value)
+    if (count == 0)
         return EM_OK;
     if (!scratch)
         return EM_NO_MEMORY;
@@ -73,7 +85,7 @@ int em_draft_patch(struct em_draft *draft, struct em_draft_change *change, struc
         errno = -r;
         return em_fail_errno(error, file_of(change), "cannot be opened");
     }
-    r = em_patch_make(&made, scratch, &file->reader, &edit, 1, NULL, error);
+    r = em_patch_make(&made, scratch, &file->reader, edits, count, NULL, error);
     return r < 0 ? r : keep_patch(draft->arena, &change->patch, &made);
 }
 
@@ -98,7 +110,7 @@ static int lay_change(struct em_draft *draft, struct em_arena *arena, const stru
     if (!file)
         return EM_NO_MEMORY;
     *file = (struct em_overlay_file){ .path = change->path, .source = tree_of(draft, change), .from = file_of(change) };
-    if (change->value && !em_patch_is_empty(&change->patch)) {
+    if (!em_patch_is_empty(&change->patch)) {
         file->wrap = lay_patch;
         file->context = &change->patch;
         file->new_size = change->patch.new_size;

@@ -12,6 +12,7 @@ struct em_draft_change {
     const char *value;              /* the path list it gets; NULL: a copy as it is */
     const char *old_value;
     enum em_path_tag tag;
+    bool clear_stack; /* it asks for an executable stack no longer */
     struct em_strings resolves;
     const char *reason;
     int round;             /* of the planner, in which value was last changed */

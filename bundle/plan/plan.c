@@ -11,6 +11,7 @@
 
 static const char *const step_names[] = {
     [EM_STEP_SET_PATH] = "set-path",
+    [EM_STEP_CLEAR_STACK] = "clear-execstack",
     [EM_STEP_COPY] = "copy",
     [EM_STEP_RECORD] = "record",
 };
@@ -18,6 +19,31 @@ static const char *const step_names[] = {
 const char *em_step_kind_name(enum em_step_kind kind)
 {
     return step_names[kind];
+}
+
+static bool edit_of(const struct em_step *step, struct em_edit *edit)
+{
+    *edit = (struct em_edit){ 0 };
+    switch (step->kind) {
+    case EM_STEP_SET_PATH:
+    case EM_STEP_COPY:
+        *edit = (struct em_edit){ .kind = EM_EDIT_SET_RPATH, .value = step->value, .tag = step->tag };
+        return step->value != NULL;
+    case EM_STEP_CLEAR_STACK: edit->kind = EM_EDIT_CLEAR_EXECSTACK; return true;
+    case EM_STEP_RECORD: break;
+    }
+    return false;
+}
+
+int em_plan_edits(const struct em_plan *plan, const char *path, struct em_arena *arena, struct em_edits *edits)
+{
+    struct em_edit edit;
+
+    *edits = (struct em_edits){ 0 };
+    em_vec_each (const struct em_step, step, &plan->steps)
+        if (strcmp(step->path, path) == 0 && edit_of(step, &edit) && em_vec_push(arena, edits, edit) < 0)
+            return EM_NO_MEMORY;
+    return EM_OK;
 }
 
 /* ---- writing ---- */
@@ -121,6 +147,7 @@ static int put_step(json_t *object, const struct em_step *step)
         return r;
     switch (step->kind) {
     case EM_STEP_SET_PATH: r = put_path_list(object, step); break;
+    case EM_STEP_CLEAR_STACK: break;
     case EM_STEP_COPY: r = put_copy(object, step); break;
     case EM_STEP_RECORD: r = put_record(object, step); break;
     }
@@ -357,15 +384,23 @@ static int read_record(const struct reading *in, json_t *object, const char *wha
     return r < 0 ? r : get_strings(in, object, what, "files", &step->files);
 }
 
+/* Its kind and its path say all. */
+static int read_bare(const struct reading *in, json_t *object, const char *what, struct em_step *step)
+{
+    (void)in, (void)object, (void)what, (void)step;
+    return EM_OK;
+}
+
 static int read_step(const struct reading *in, json_t *object, const char *what, struct em_step *step)
 {
     static const char *const set_path[] = { "do", "path", "tag", "value", "old_value", "resolves", "reason", NULL };
+    static const char *const clear_stack[] = { "do", "path", "resolves", "reason", NULL };
     static const char *const copy[] = { "do",  "path",  "from",      "sha256",   "voucher", "provenance", "mode",
                                         "tag", "value", "old_value", "resolves", "reason",  NULL };
     static const char *const record[] = { "do", "path", "site", "files", "resolves", "reason", NULL };
-    static const char *const *const members[] = { set_path, copy, record };
+    static const char *const *const members[] = { set_path, clear_stack, copy, record };
     static int (*const readers[])(const struct reading *, json_t *, const char *,
-                                  struct em_step *) = { read_path_list, read_copy, read_record };
+                                  struct em_step *) = { read_path_list, read_bare, read_copy, read_record };
     const char *kind;
     size_t i = 0;
     int r;
@@ -429,30 +464,42 @@ static int read_not_taken(const struct reading *in, json_t *object, const char *
     })
 
 /* A file that is changed must be the one that the plan was made for. What a copy is of, its action says itself. */
-static int check_stated(const struct reading *in, const struct em_plan *plan)
+static int check_stated(const struct reading *in, const struct em_plan *plan, const struct em_map *by_path)
 {
     struct em_map stated = { .arena = in->arena };
 
     em_vec_each (struct em_input, input, &plan->inputs)
         if (!input->is_source && em_map_put(&stated, input->path, input) < 0)
             return EM_NO_MEMORY;
-    em_vec_each (const struct em_step, step, &plan->steps)
-        if (step->kind != EM_STEP_COPY && !em_map_get(&stated, step->path))
+    em_vec_each (const struct em_step, step, &plan->steps) {
+        const struct em_step *first = em_map_get(by_path, step->path);
+
+        if (first->kind != EM_STEP_COPY && !em_map_get(&stated, step->path))
             return bad(in, "changes '%.200s' without saying in 'inputs' what it was", step->path);
+    }
     return EM_OK;
 }
 
-/* Paths are changed once each, and a RECORD speaks of files that other steps of this plan make: their digests come from there. */
+/* What may stand behind the first step for a file: an edit that says the same however often it is said. What a second copy or path list
+ * would mean, nobody could say. */
+static bool is_further_edit(const struct em_step *first, const struct em_step *step)
+{
+    return first->kind != EM_STEP_RECORD && step->kind == EM_STEP_CLEAR_STACK;
+}
+
+/* A file is made by one action and what edits it further, and a RECORD speaks of files that other steps of this plan make: their
+ * digests come from there. */
 static int check_steps(const struct reading *in, const struct em_plan *plan)
 {
     struct em_map by_path = { .arena = in->arena };
 
     for (size_t i = 0; i < plan->steps.count; i++) {
         struct em_step *step = &plan->steps.items[i];
+        const struct em_step *first = em_map_get(&by_path, step->path);
 
-        if (em_map_get(&by_path, step->path))
+        if (first && !is_further_edit(first, step))
             return bad(in, "changes '%.200s' by two actions", step->path);
-        if (em_map_put(&by_path, step->path, step) < 0)
+        if (!first && em_map_put(&by_path, step->path, step) < 0)
             return EM_NO_MEMORY;
     }
     for (size_t i = 0; i < plan->steps.count; i++) {
@@ -465,7 +512,7 @@ static int check_steps(const struct reading *in, const struct em_plan *plan)
                 return bad(in, "actions[%zu] lists '%.200s', which no action changes", i, step->files.items[j]);
         }
     }
-    return check_stated(in, plan);
+    return check_stated(in, plan, &by_path);
 }
 
 static int read_plan(const struct reading *in, json_t *document, struct em_plan *plan)

@@ -8,6 +8,9 @@
  * same function. A step says what the result is, not how to get there: the path list that the object shall have, the bytes that
  * the copy shall have. Nobody but the executor changes a target.
  *
+ * Several steps may name one file: they are edits of one object, laid out together (em_plan_edits), and the first of them stands
+ * for the file.
+ *
  * Paths in steps are relative to plan->root and contained in it (em_path_is_contained): a plan that came from elsewhere is data
  * and cannot name a path outside of its target. Places to copy from are absolute.
  */
@@ -18,11 +21,12 @@
 #include "patcher/patcher.h"
 
 enum em_step_kind {
-    EM_STEP_SET_PATH, /* path gets the path list value under tag */
-    EM_STEP_COPY,     /* path is a new file: from, with the path list value if that is not NULL */
-    EM_STEP_RECORD,   /* path is a RECORD: its rows for files follow what the other steps made of them */
+    EM_STEP_SET_PATH,    /* path gets the path list value under tag */
+    EM_STEP_CLEAR_STACK, /* path asks for an executable stack no longer */
+    EM_STEP_COPY,        /* path is a new file: from, with the path list value if that is not NULL */
+    EM_STEP_RECORD,      /* path is a RECORD: its rows for files follow what the other steps made of them */
 };
-const char *em_step_kind_name(enum em_step_kind kind); /* "set-path", "copy", "record" */
+const char *em_step_kind_name(enum em_step_kind kind); /* "set-path", "clear-execstack", "copy", "record" */
 
 struct em_step {
     enum em_step_kind kind;
@@ -83,6 +87,13 @@ struct em_plan {
     } not_taken;
     struct em_strings after; /* findings expected once applied: "EM103 error object: request" */
 };
+
+struct em_edits {
+    EM_VEC(struct em_edit);
+};
+
+/* What the steps for the file at path make of it, in order; none: it stays, or is copied, as it is. */
+int em_plan_edits(const struct em_plan *plan, const char *path, struct em_arena *arena, struct em_edits *edits);
 
 /* ---- plan.c: JSON, schema elfmend.plan/1 ---- */
 int em_plan_to_json(const struct em_plan *plan, struct em_text *text);

@@ -128,6 +128,20 @@ static int already_there(struct planner *planner, const struct em_finding *findi
     return give_up(planner, finding, "the directory is on the path already, and it is not found there");
 }
 
+/* An object that cannot take its edits is left alone. */
+static int lay_out(struct planner *planner, struct em_draft_change *change, bool *progress)
+{
+    struct em_error refusal = EM_ERROR_INIT;
+    int r = em_draft_patch(&planner->draft, change, &refusal);
+
+    if (r == EM_REFUSED || r == EM_UNSUPPORTED || r == EM_BAD_ELF)
+        return bar(planner, change->path, em_arena_strdup(planner->arena, refusal.sentence));
+    if (r < 0)
+        return em_fail(planner->error, r, refusal.path, "%s", refusal.sentence);
+    *progress = true;
+    return EM_OK;
+}
+
 /* The requester's path list gets the provider's directory. */
 static int set_path(struct planner *planner, const struct em_finding *finding, bool *progress)
 {
@@ -135,7 +149,6 @@ static int set_path(struct planner *planner, const struct em_finding *finding, b
     const char *to = directory_of(planner, finding->provider->path);
     const char *entry = from && to ? em_pathlist_entry(planner->arena, from, to) : NULL;
     struct em_draft_change *change;
-    struct em_error refusal = EM_ERROR_INIT;
     enum em_path_tag tag = EM_TAG_KEEP;
     const char *list = NULL;
     int r;
@@ -158,13 +171,8 @@ static int set_path(struct planner *planner, const struct em_finding *finding, b
     change->round = planner->round;
     if (!change->value)
         return EM_NO_MEMORY;
-    r = em_draft_patch(&planner->draft, change, &refusal);
-    if (r == EM_REFUSED || r == EM_UNSUPPORTED || r == EM_BAD_ELF)
-        return bar(planner, change->path, em_arena_strdup(planner->arena, refusal.sentence));
-    if (r < 0)
-        return em_fail(planner->error, r, refusal.path, "%s", refusal.sentence);
-    *progress = true;
-    return add_resolved(planner, change, finding);
+    r = lay_out(planner, change, progress);
+    return r < 0 ? r : add_resolved(planner, change, finding);
 }
 
 /* A copy searches the same directories as the original did, spelled from its new place. */
@@ -207,7 +215,7 @@ static bool is_wanted(const struct planner *planner, const struct em_finding *fi
 
 static bool wants_copy(const struct planner *planner, const struct em_finding *finding)
 {
-    return planner->wish->strategy != EM_STRATEGY_PATH &&
+    return finding->mend == EM_MEND_REACH && planner->wish->strategy != EM_STRATEGY_PATH &&
            (finding->wants_copy || (planner->wish->strategy == EM_STRATEGY_COPY && planner->wish->sources.count > 0));
 }
 
@@ -287,6 +295,22 @@ static const char *untouchable(struct planner *planner, const struct em_env_obje
                            target ? target : "elsewhere");
 }
 
+/* The object asks for an executable stack no longer, whatever else is changed of it. */
+static int clear_stack(struct planner *planner, const struct em_finding *finding, bool *progress)
+{
+    struct em_draft_change *change = NULL;
+    enum em_path_tag tag = EM_TAG_KEEP;
+    const char *list = NULL;
+    int r = list_of(planner, finding->requester, &list, &tag);
+
+    if (r == EM_OK)
+        r = change_of(planner, finding->requester, list, tag, &change);
+    if (r < 0)
+        return r;
+    change->clear_stack = true;
+    return lay_out(planner, change, progress);
+}
+
 /* What one finding calls for. */
 static int act_on(struct planner *planner, const struct em_finding *finding, bool *progress)
 {
@@ -304,6 +328,8 @@ static int act_on(struct planner *planner, const struct em_finding *finding, boo
     link = em_draft_find(&planner->draft, finding->requester->path) ? NULL : untouchable(planner, finding->requester);
     if (link)
         return give_up(planner, finding, link);
+    if (finding->mend == EM_MEND_STACK)
+        return clear_stack(planner, finding, progress);
     /* A copy that was made in this draft is a provider beside its requester: from then on the path is what is missing. */
     if (finding->provider && (!wants_copy(planner, finding) || em_draft_find(&planner->draft, finding->provider->path)))
         return set_path(planner, finding, progress);
@@ -433,7 +459,7 @@ int em_plan_make(struct em_plan *plan, struct em_arena *arena, const struct em_d
                                .error = error,
                                .draft = { .arena = arena, .env = diagnosis->env },
                                .barred = { .arena = arena },
-                               .cache = { .names = { .arena = arena } } };
+                               .cache = { .names = { .arena = arena }, .stacks = { .arena = arena } } };
     int r;
 
     *plan = (struct em_plan){ .target = diagnosis->env->given };

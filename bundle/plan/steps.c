@@ -95,6 +95,18 @@ static int add_path_step(struct writer *writer, const struct em_draft_change *ch
     return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
 }
 
+static int add_stack_step(struct writer *writer, const struct em_draft_change *change)
+{
+    struct em_step step = { .kind = EM_STEP_CLEAR_STACK,
+                            .path = in_root(writer, change->path),
+                            .reason = "glibc from 2.41 on refuses it, and nothing in its code needs it" };
+    int r = em_vec_push(writer->arena, &step.resolves, "EM106");
+
+    if (r == EM_OK && !change->candidate)
+        r = add_input(writer, step.path, false);
+    return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
+}
+
 /* The files of the plan that a distribution's RECORD lists or shall list. */
 static int files_of(struct writer *writer, struct em_distribution *distribution, struct em_strings *files)
 {
@@ -145,7 +157,12 @@ static int write_steps(struct writer *writer)
     int r = EM_OK;
 
     em_vec_each (struct em_draft_change *, change, &writer->draft->changes) {
-        r = (*change)->candidate ? add_copy_step(writer, *change) : add_path_step(writer, *change);
+        if ((*change)->candidate)
+            r = add_copy_step(writer, *change);
+        else if ((*change)->value)
+            r = add_path_step(writer, *change);
+        if (r == EM_OK && (*change)->clear_stack)
+            r = add_stack_step(writer, *change);
         if (r < 0)
             return r;
     }

@@ -15,7 +15,8 @@
 struct part {
     const char *name; /* in the new wheel */
     struct em_zip_member *member;
-    const struct em_step *step; /* set-path on member, or copy */
+    const struct em_step *step; /* the first for this file: an edit of member, or a copy */
+    struct em_edits edits;      /* of step's file */
     struct em_bytes text;       /* data NULL: none */
     bool in_dist_info, is_record, is_sbom;
 
@@ -78,7 +79,7 @@ static const struct em_step *step_for(struct work *work, const char *name)
     const char *place = em_site_member_path(rewrite->arena, name, rewrite->wheel->python);
 
     em_vec_each (const struct em_step, step, &rewrite->plan->steps)
-        if (place && step->kind == EM_STEP_SET_PATH && strcmp(step->path, place) == 0)
+        if (place && step->kind != EM_STEP_COPY && step->kind != EM_STEP_RECORD && strcmp(step->path, place) == 0)
             return step;
     return NULL;
 }
@@ -192,6 +193,9 @@ static int collect(struct work *work)
             if (rank(part) == wanted)
                 ordered[at++] = *part;
     memcpy(work->parts.items, ordered, count * sizeof *ordered);
+    em_vec_each (struct part, part, &work->parts)
+        if (part->step && em_plan_edits(rewrite->plan, part->step->path, rewrite->arena, &part->edits) < 0)
+            return EM_NO_MEMORY;
     return EM_OK;
 }
 
@@ -317,10 +321,9 @@ static bool is_spliced(const struct em_zip_member *member)
 /* The object as the plan wants it, over where its bytes are now. old: as a member of a wheel; member NULL: it is none. */
 static int write_patched(struct work *work, struct part *part, const struct em_zip_place *old, struct em_reader *below)
 {
-    struct em_edit edit = { .kind = EM_EDIT_SET_RPATH, .value = part->step->value, .tag = part->step->tag };
     struct em_patch patch;
     struct em_patched patched;
-    int r = em_patch_make(&patch, work->rewrite->arena, below, &edit, 1, NULL, work->error);
+    int r = em_patch_make(&patch, work->rewrite->arena, below, part->edits.items, part->edits.count, NULL, work->error);
 
     if (r < 0)
         return r;
@@ -378,14 +381,15 @@ static int write_copy(struct work *work, struct part *part, struct em_zip_place 
     /* What was verified when the plan was made is verified again when it is copied; as it is written, where it stays as it is. */
     r = find_stream(work, part->step, old);
     if (r == EM_OK)
-        r = part->step->value ? em_hash_reader(&reader, &sha256, NULL, work->error) : write_unchanged(work, part, old, &reader);
+        r = part->edits.count > 0 ? em_hash_reader(&reader, &sha256, NULL, work->error)
+                                  : write_unchanged(work, part, old, &reader);
     if (r < 0)
         return r;
-    if (!part->step->value)
+    if (part->edits.count == 0)
         sha256 = part->sha256;
     if (!em_sha256_equal(&sha256, &part->step->sha256))
         return em_fail(work->error, EM_CHANGED, part->step->from, "is not what it was when the plan was made");
-    return part->step->value ? write_patched(work, part, old, &reader) : EM_OK;
+    return part->edits.count > 0 ? write_patched(work, part, old, &reader) : EM_OK;
 }
 
 static int write_part(struct work *work, struct part *part)

@@ -40,7 +40,7 @@ static void keep_own_findings(struct em_study *study)
 int em_study_run(struct em_study *study, struct em_arena *arena, const struct em_wheel *wheel, const struct em_world *world,
                  const struct em_knowledge *knowledge, const struct em_study_wish *wish, struct em_error *error)
 {
-    struct em_diagnose_cache cache = { .names = { .arena = arena } };
+    struct em_diagnose_cache cache = { .names = { .arena = arena }, .stacks = { .arena = arena } };
     struct em_diagnose_options options = wish->diagnose;
     int r = em_study_read(study, arena, wheel, world->tree, wish->with, error);
 
