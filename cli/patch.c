@@ -1,6 +1,7 @@
 /* patch.c: patchelf's command line on our edits. Options, output and exit status are those that patchelf 0.19 documents; under its name
  * the program prefixes messages with it and fails with 1, as elfmend patch it fails with 2. All edits of a call go into one layout. */
 #include "cli/cli.h"
+#include "cli/patchelf_words.h"
 #include "patcher/patcher.h"
 
 #include <string.h>
@@ -115,10 +116,26 @@ struct request {
     struct em_strings prefixes, add, remove, replace, clear, rename, files; /* replace, rename: pairs in a row */
 };
 
+static bool is_patchelf(const struct request *request)
+{
+    return request->failed == 1;
+}
+
+/* The end of a complaint: under patchelf's name with the words that it has for the matter, since scripts look for them. */
+static int end_complaint(const struct request *request, const char *sentence)
+{
+    const char *words = is_patchelf(request) ? em_patchelf_words(sentence) : NULL;
+
+    if (words)
+        fprintf(stderr, "; in patchelf's words: %s", words);
+    fputc('\n', stderr);
+    return request->failed;
+}
+
 static int complain(const struct request *request, const char *about, const char *sentence)
 {
-    fprintf(stderr, "%s: %s%s%s\n", request->self, about ? about : "", about ? ": " : "", sentence);
-    return request->failed;
+    fprintf(stderr, "%s: %s%s%s", request->self, about ? about : "", about ? ": " : "", sentence);
+    return end_complaint(request, sentence);
 }
 
 static int complain_error(const struct request *request, const struct em_error *error)
@@ -129,8 +146,7 @@ static int complain_error(const struct request *request, const struct em_error *
         fprintf(stderr, ": %s", strerror(error->saved_errno));
     if (error->offset >= 0)
         fprintf(stderr, " (at offset %lld)", (long long)error->offset);
-    fputc('\n', stderr);
-    return request->failed;
+    return end_complaint(request, error->sentence);
 }
 
 /* In patchelf's words, which scripts look for. */
@@ -142,9 +158,9 @@ static int complain_missing(const struct request *request, const char *path)
 
 static void print_help(const struct request *request, FILE *stream)
 {
-    if (request->failed != 1)
+    if (!is_patchelf(request))
         fprintf(stream, "    %s\n\n", em_patch_command.example);
-    fprintf(stream, "usage: %s [OPTIONS] FILE...\n\n", request->failed == 1 ? "patchelf" : "elfmend patch");
+    fprintf(stream, "usage: %s [OPTIONS] FILE...\n\n", is_patchelf(request) ? "patchelf" : "elfmend patch");
     fputs("Edits ELF programs and libraries. The result is a new file under the same name; printing changes nothing.\n\n",
           stream);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
@@ -280,12 +296,11 @@ static int take(struct request *request, enum option option, const char *a, cons
     case OPTION_OUTPUT: request->output = a; return 0;
     case OPTION_IN_PLACE: request->in_place = true; return 0;
     case OPTION_FSYNC: request->fsync = true; return 0;
-    case OPTION_PAGE_SIZE:
-        return strspn(a, "0123456789") == strlen(a) && *a ? 0 : complain(request, "--page-size", "needs a number");
+    case OPTION_PAGE_SIZE: return strtol(a, NULL, 10) > 0 ? 0 : complain(request, "--page-size", "needs a number of bytes");
     case OPTION_IGNORED: return 0;
     case OPTION_NIX_CACHE: return complain(request, "--build-resolution-cache", "is for Nix's own loader, and not built");
     case OPTION_DEBUG: request->debug = true; return 0;
-    case OPTION_VERSION: puts(request->failed == 1 ? "patchelf 0.19.3" : "elfmend patch (patchelf 0.19.3)"); return -1;
+    case OPTION_VERSION: puts(is_patchelf(request) ? "patchelf 0.19.3" : "elfmend patch (patchelf 0.19.3)"); return -1;
     case OPTION_HELP: print_help(request, stdout); return -1;
     }
     return 0;
@@ -313,7 +328,7 @@ static int parse(struct request *request, int argc, char **argv)
                 if (++i == argc)
                     return complain(request, name, table[found].values > 1 ? "missing argument(s)" : "missing argument");
                 values[k] = argv[i];
-                if (table[found].option != OPTION_OUTPUT && table[found].option != OPTION_RENAME_SYMBOLS)
+                if (table[found].option != OPTION_RENAME_SYMBOLS)
                     r = resolve_value(request, &values[k]);
             }
             if (r == 0)
@@ -407,10 +422,11 @@ static int list_edits(const struct request *request, struct edits *edits, const 
                       (struct em_edit){ .kind = EM_EDIT_SET_INTERPRETER, .value = request->interpreter });
     if (r == EM_OK)
         r = add_path_edit(request, edits, object, error);
-    if (r == EM_OK)
-        r = add_plain(request, edits, request->clear_stack, (struct em_edit){ .kind = EM_EDIT_CLEAR_EXECSTACK });
-    if (r == EM_OK)
-        r = add_plain(request, edits, request->set_stack, (struct em_edit){ .kind = EM_EDIT_SET_EXECSTACK });
+    /* Of asking, clearing and setting one counts, in this order. */
+    if (r == EM_OK && !request->print_execstack)
+        r = request->clear_stack
+                ? em_vec_push(request->arena, edits, (struct em_edit){ .kind = EM_EDIT_CLEAR_EXECSTACK })
+                : add_plain(request, edits, request->set_stack, (struct em_edit){ .kind = EM_EDIT_SET_EXECSTACK });
     if (r == EM_OK)
         r = add_list(request, edits, EM_EDIT_REMOVE_NEEDED, &request->remove, 1);
     if (r == EM_OK)
@@ -474,12 +490,19 @@ static int read_object(const struct request *request, const char *path, struct e
     return em_object_read(object, request->arena, &reader, error);
 }
 
+/* What objcopy --only-keep-debug leaves: headers, and the bytes are elsewhere. */
+static bool is_split_off(const struct em_object *object)
+{
+    return object->dynamic_away && !object->interpreter;
+}
+
 static int edit_file(const struct request *request, const char *path)
 {
     struct em_patch_file_options options = { .output = request->output,
                                              .fsync = request->fsync,
                                              .in_place = request->in_place };
-    struct em_patch_options how = { .wipe_paths = true }; /* those who scan for references to old paths expect it */
+    /* Those who scan for references to old paths expect none; patchelf goes by section headers alone. */
+    struct em_patch_options how = { .wipe_paths = true, .unannounced = is_patchelf(request) };
     struct em_error error = EM_ERROR_INIT;
     struct edits edits = { 0 };
     struct em_object object;
@@ -494,6 +517,10 @@ static int edit_file(const struct request *request, const char *path)
     if (r != 0)
         return r;
     r = list_edits(request, &edits, &object, &error);
+    if (r == EM_OK && edits.count > 0 && is_patchelf(request) && is_split_off(&object)) {
+        fprintf(stderr, "%s: %s: holds debug information only, so nothing of it was edited\n", request->self, path);
+        edits.count = 0;
+    }
     if (r == EM_OK && (edits.count > 0 || request->output))
         r = em_patch_file(&patch, request->arena, path, edits.items, edits.count, &how, &options, &error);
     if (r < 0) {

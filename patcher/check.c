@@ -224,6 +224,8 @@ int em_check(const struct em_patch *patch, const struct em_layout *layout, struc
     r = em_image_open(after, before->arena, &patched.reader, error);
     if (r == EM_OK)
         r = em_image_read_sections(after, error);
+    if (r == EM_OK && layout->goal->adopted)
+        r = em_image_adopt_dynamic(after, error);
     if (r == EM_OK)
         r = check_dynamic(layout, after, error);
     if (r == EM_OK)
@@ -242,8 +244,8 @@ int em_check(const struct em_patch *patch, const struct em_layout *layout, struc
         r = wrong(error, after, "would need versions of a library that it does not need");
     if (r == EM_OK)
         r = check_lint(before, after, error);
-    /* What could be read of the input, versions and notes and all, can be read of the result. */
-    if (r == EM_OK && em_object_read(&object, before->arena, before->reader, NULL) == EM_OK)
+    /* The input could be read, versions and notes and all. */
+    if (r == EM_OK)
         r = em_object_read(&object, before->arena, &patched.reader, error);
     return r;
 }

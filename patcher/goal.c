@@ -250,7 +250,10 @@ static int set_interpreter(struct em_goal *goal, const char *name, struct em_err
 
         if (phdr->type != PT_INTERP)
             continue;
-        if (phdr->filesz == 0 || phdr->filesz > 4096 || strlen(name) >= 4096)
+        if (phdr->filesz == 0)
+            return em_fail(error, EM_REFUSED, goal->image->name,
+                           "has its interpreter's name in another file: this one holds debug information that was split off");
+        if (phdr->filesz > 4096 || strlen(name) >= 4096)
             return em_fail(error, EM_REFUSED, goal->image->name,
                            "has, or would get, an interpreter name of more than 4095 bytes");
         r = em_image_peek(goal->image, phdr->offset, (size_t)phdr->filesz, "its interpreter's name", &at, error);

@@ -74,6 +74,7 @@ struct em_goal {
     int stack;               /* -1: stays; else PF_X or 0 */
     int osabi;               /* -1: stays */
     const char *warning;
+    bool adopted; /* no PT_DYNAMIC: the dynamic section is that of the section headers */
 };
 
 int em_goal_start(struct em_goal *goal, struct em_image *image, struct em_error *error);

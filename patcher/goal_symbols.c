@@ -261,12 +261,15 @@ static int rename_all(struct em_goal *goal, struct em_error *error)
     bool any = false, any_hashed = false;
     int r = em_gnu_hash_read(&renaming.gnu, goal->image, error);
 
+    if (r == EM_OK && renaming.gnu.there && (renaming.gnu.buckets == 0 || renaming.gnu.bloom_words == 0))
+        return em_fail_at(error, EM_BAD_ELF, goal->image->name, renaming.gnu.offset,
+                          "has a GNU hash table that no name can be looked up in");
     if (r == EM_OK)
         r = load_symbols(&renaming, &any, &any_hashed, error);
     if (r < 0 || !any)
         return r;
     if (any_hashed) {
-        if (renaming.gnu.buckets == 0 || renaming.gnu.bloom_words == 0 || renaming.gnu.symbols != renaming.count)
+        if (renaming.gnu.symbols != renaming.count)
             return em_fail_at(error, EM_BAD_ELF, goal->image->name, renaming.gnu.offset,
                               "has a GNU hash table that does not hold its symbols");
         r = refuse_followers(&renaming, error);

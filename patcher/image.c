@@ -247,8 +247,9 @@ static int read_large_counts(struct em_image *image, struct em_error *error)
                               EM_MAX_SECTIONS);
         image->shnum = (uint32_t)size;
     }
+    /* Without a number in section 0 it is that of no section: whoever edits will say so. */
     if (image->shstrndx == SHN_XINDEX)
-        image->shstrndx = zero.link;
+        image->shstrndx = zero.link != 0 ? zero.link : UINT32_MAX;
     return EM_OK;
 }
 
@@ -441,31 +442,6 @@ int em_image_open(struct em_image *image, struct em_arena *arena, struct em_read
     return EM_OK;
 }
 
-/* A dynamic section that no PT_DYNAMIC announces: no loader will look at it, but who edits it may have a header in mind to come. */
-static int adopt_dynamic(struct em_image *image, struct em_error *error)
-{
-    for (uint32_t i = 0; !image->dynamic && image->load && i < image->shnum; i++) {
-        const struct em_shdr *section = &image->shdrs[i];
-        struct em_phdr *phdr;
-        uint64_t offset;
-        int r;
-
-        if (section->type != SHT_DYNAMIC || !em_image_offset(image, section->addr, section->size, &offset) ||
-            offset != section->offset || section->size < em_dyn_size(image))
-            continue;
-        phdr = em_new(image->arena, struct em_phdr);
-        if (!phdr)
-            return EM_NO_MEMORY;
-        *phdr = (struct em_phdr){
-            .type = PT_DYNAMIC, .offset = offset, .vaddr = section->addr, .filesz = section->size, .memsz = section->size
-        };
-        image->dynamic = phdr;
-        r = load_dynamic(image, error);
-        return r < 0 ? r : find_strtab(image, error);
-    }
-    return EM_OK;
-}
-
 int em_image_read_sections(struct em_image *image, struct em_error *error)
 {
     size_t size = em_shdr_size(image);
@@ -493,7 +469,31 @@ int em_image_read_sections(struct em_image *image, struct em_error *error)
             return r;
         image->shdrs[i] = get_shdr(image, at);
     }
-    return adopt_dynamic(image, error);
+    return EM_OK;
+}
+
+int em_image_adopt_dynamic(struct em_image *image, struct em_error *error)
+{
+    for (uint32_t i = 0; !image->dynamic && image->load && image->shdrs && i < image->shnum; i++) {
+        const struct em_shdr *section = &image->shdrs[i];
+        struct em_phdr *phdr;
+        uint64_t offset;
+        int r;
+
+        if (section->type != SHT_DYNAMIC || !em_image_offset(image, section->addr, section->size, &offset) ||
+            offset != section->offset || section->size < em_dyn_size(image))
+            continue;
+        phdr = em_new(image->arena, struct em_phdr);
+        if (!phdr)
+            return EM_NO_MEMORY;
+        *phdr = (struct em_phdr){
+            .type = PT_DYNAMIC, .offset = offset, .vaddr = section->addr, .filesz = section->size, .memsz = section->size
+        };
+        image->dynamic = phdr;
+        r = load_dynamic(image, error);
+        return r < 0 ? r : find_strtab(image, error);
+    }
+    return EM_OK;
 }
 
 /* A NUL-terminated string in [start, start + size) of the file. Most are short: look a little ahead first. */

@@ -73,6 +73,11 @@ struct em_image {
 
 int em_image_open(struct em_image *image, struct em_arena *arena, struct em_reader *reader, struct em_error *error);
 int em_image_read_sections(struct em_image *image, struct em_error *error);
+/* What sections and segments must agree on before an edit (sections.c): EM_BAD_ELF if it cannot be foretold what strip would do. */
+int em_image_check_sections(struct em_image *image, struct em_error *error);
+/* A dynamic section that no PT_DYNAMIC announces becomes the image's, if there is one: after em_image_read_sections, and only for who
+ * has a header in mind to come. No loader looks at it. */
+int em_image_adopt_dynamic(struct em_image *image, struct em_error *error);
 
 /* length bytes at a file offset, at most EM_WINDOW. what names them in the error: "the dynamic section". */
 int em_image_peek(struct em_image *image, uint64_t offset, size_t length, const char *what, const uint8_t **at,

@@ -131,6 +131,25 @@ static int read_notes(struct em_object *object, struct em_image *image, const st
     return EM_OK;
 }
 
+static int read_interpreter(struct em_object *object, struct em_image *image, const struct em_phdr *phdr,
+                            struct em_error *error)
+{
+    const uint8_t *at;
+    int r;
+
+    object->interpreter_away = phdr->filesz == 0;
+    if (phdr->filesz == 0)
+        return EM_OK;
+    if (phdr->filesz > 4096)
+        return em_fail_at(error, EM_BAD_ELF, image->name, phdr->offset, "has an interpreter name of %llu bytes",
+                          (unsigned long long)phdr->filesz);
+    r = em_image_peek(image, phdr->offset, (size_t)phdr->filesz, "its interpreter's name", &at, error);
+    if (r < 0)
+        return r;
+    object->interpreter = em_arena_strndup(image->arena, (const char *)at, strnlen((const char *)at, (size_t)phdr->filesz));
+    return object->interpreter ? EM_OK : EM_NO_MEMORY;
+}
+
 static int read_segments(struct em_object *object, struct em_image *image, struct em_error *error)
 {
     uint64_t notes_left = MAX_NOTES;
@@ -147,21 +166,7 @@ static int read_segments(struct em_object *object, struct em_image *image, struc
             if ((phdr->vaddr - phdr->offset) % 4096 != 0)
                 object->page_incongruent = true;
             break;
-        case PT_INTERP:
-            if (phdr->filesz == 0 || phdr->filesz > 4096)
-                return em_fail_at(error, EM_BAD_ELF, image->name, phdr->offset, "has an interpreter name of %llu bytes",
-                                  (unsigned long long)phdr->filesz);
-            {
-                const uint8_t *at;
-
-                r = em_image_peek(image, phdr->offset, (size_t)phdr->filesz, "its interpreter's name", &at, error);
-                if (r == EM_OK) {
-                    object->interpreter = em_arena_strndup(image->arena, (const char *)at,
-                                                           strnlen((const char *)at, (size_t)phdr->filesz));
-                    r = object->interpreter ? EM_OK : EM_NO_MEMORY;
-                }
-            }
-            break;
+        case PT_INTERP: r = read_interpreter(object, image, phdr, error); break;
         case PT_GNU_STACK: object->stack = phdr->flags & PF_X ? EM_STACK_EXECUTABLE : EM_STACK_PLAIN; break;
         case PT_DYNAMIC: object->dynamic_away = !object->has_dynamic; break;
         case PT_NOTE:

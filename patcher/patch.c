@@ -69,21 +69,49 @@ static int refuse(const struct attempt *attempt, struct em_error *error)
                    "has no room for the edit: no padding behind .dynstr, no table that could move, no program header to spare");
 }
 
+/* What our own reader refuses is not edited either. */
+static int open_image(struct em_image *image, struct em_arena *arena, struct em_reader *reader, struct em_error *error)
+{
+    struct em_object object;
+    int r = em_object_read(&object, arena, reader, error);
+
+    if (r == EM_OK)
+        r = em_image_open(image, arena, reader, error);
+    if (r == EM_OK)
+        r = em_image_read_sections(image, error);
+    if (r == EM_OK && image->sections_beyond_end)
+        r = em_fail_at(error, EM_BAD_ELF, image->name, image->shoff, "is cut off: its section headers lie beyond its end");
+    return r == EM_OK ? em_image_check_sections(image, error) : r;
+}
+
+/* Who edits it by its name later will not find it: worth telling, and no reason against an edit. */
+static bool has_unnamed(const struct em_image *image)
+{
+    for (uint32_t i = 1; image->shdrs && image->shstrndx != SHN_UNDEF && i < image->shnum; i++)
+        if (image->shdrs[i].name == 0 && image->shdrs[i].type != SHT_NULL && (image->shdrs[i].flags & SHF_ALLOC))
+            return true;
+    return false;
+}
+
 int em_patch_make(struct em_patch *patch, struct em_arena *arena, struct em_reader *reader, const struct em_edit *edits,
                   size_t count, const struct em_patch_options *options, struct em_error *error)
 {
     struct attempt attempt = { .patch = patch, .reason = EM_ERROR_INIT };
     struct em_image image;
     struct em_goal goal;
-    int r = em_image_open(&image, arena, reader, error);
+    int r = open_image(&image, arena, reader, error);
+    bool adopts = r == EM_OK && options && options->unannounced && !image.dynamic;
 
     *patch = (struct em_patch){ .old_size = reader->size, .new_size = reader->size, .rung = EM_RUNG_NONE };
-    if (r == EM_OK)
-        r = em_image_read_sections(&image, error);
-    if (r == EM_OK && image.sections_beyond_end)
-        r = em_fail_at(error, EM_BAD_ELF, image.name, image.shoff, "is cut off: its section headers lie beyond its end");
+    if (adopts)
+        r = em_image_adopt_dynamic(&image, error);
     if (r == EM_OK)
         r = em_goal_start(&goal, &image, error);
+    if (r == EM_OK && has_unnamed(&image))
+        goal.warning = "a section header refers to an unnamed section; it is known by its place alone";
+    goal.adopted = adopts && image.dynamic;
+    if (r == EM_OK && goal.adopted)
+        goal.warning = "no PT_DYNAMIC announces the dynamic section: no loader will see what is in it";
     for (size_t i = 0; r == EM_OK && i < count; i++)
         r = em_goal_apply(&goal, &edits[i], error);
     if (r == EM_OK)

@@ -64,12 +64,13 @@ struct em_object {
     uint8_t osabi, abi_version;
     uint32_t flags; /* e_flags */
 
-    bool has_dynamic;  /* a PT_DYNAMIC with content */
-    bool dynamic_away; /* a PT_DYNAMIC without bytes in this file: a file of debug information, split off */
+    bool has_dynamic;      /* a PT_DYNAMIC with content */
+    bool dynamic_away;     /* a PT_DYNAMIC without bytes in this file: a file of debug information, split off */
+    bool interpreter_away; /* the same of PT_INTERP */
     bool has_load;
     bool has_sections;
     bool sections_beyond_end; /* section headers are promised and lie beyond the end: the file was cut off */
-    const char *interpreter;
+    const char *interpreter;  /* NULL if there is none, or not in this file */
     const char *soname;
     const char *rpath, *runpath;
     struct em_strings needed;      /* DT_NEEDED, in order */
@@ -162,9 +163,10 @@ int em_path_shrink(const char **shrunk, struct em_arena *arena, const struct em_
                    const struct em_strings *prefixes, struct em_error *error);
 
 struct em_patch_options {
-    uint32_t rungs;  /* bit i set: rung i may be used; 0 means all. For tests */
-    bool wipe_paths; /* a search path that is replaced or removed leaves no trace: X where nobody else uses its bytes */
-    bool in_place;   /* only a patch that can be written into the file itself, in turns: EM_REFUSED if there is none */
+    uint32_t rungs;   /* bit i set: rung i may be used; 0 means all. For tests */
+    bool wipe_paths;  /* a search path that is replaced or removed leaves no trace: X where nobody else uses its bytes */
+    bool in_place;    /* only a patch that can be written into the file itself, in turns: EM_REFUSED if there is none */
+    bool unannounced; /* a dynamic section that only section headers know, which no loader sees, is edited all the same */
 };
 
 /* The rungs of the ladder, in the order in which they are tried; ARCHITECTURE.md has the list with reasons. */
