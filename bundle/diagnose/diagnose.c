@@ -1,5 +1,6 @@
 #include "bundle/diagnose/diagnose.h"
 
+#include "bundle/diagnose/families.h"
 #include "bundle/diagnose/gpu.h"
 #include "bundle/diagnose/integrity.h"
 #include "bundle/diagnose/judge.h"
@@ -54,6 +55,8 @@ static int judge_files(struct em_diagnosis *diagnosis, const struct em_advisor *
     const char *module = strcmp(world->kind, "system") == 0 ? em_machine_module(arena, world->tree) : NULL;
     int r = em_judge_integrity(findings, arena, env, error);
 
+    if (r == EM_OK)
+        r = em_judge_families(findings, advisor);
     if (r == EM_OK)
         r = em_judge_paths(findings, arena, env, world, advisor->loading);
     if (r == EM_OK)

@@ -92,6 +92,30 @@ static int add_shared(struct em_findings *findings, struct em_arena *arena, cons
     return r == EM_OK ? em_vec_push(arena, findings, finding) : r;
 }
 
+/* Files that are somebody else's too, mostly of a package manager's cache. What writes into them in place changes both. */
+static int judge_links(struct em_findings *findings, struct em_arena *arena, const struct em_env *env)
+{
+    struct em_finding finding = { .id = "EM604", .severity = EM_SEVERITY_NOTE };
+    size_t linked = 0;
+    char *line;
+
+    em_vec_each (struct em_env_object, object, &env->objects) {
+        if (object->node.links < 2)
+            continue;
+        linked++;
+        if (!finding.object)
+            finding.object = object->path;
+    }
+    if (linked == 0)
+        return EM_OK;
+    finding.message = "is a hard link: the same file has another name, as a rule in a package manager's cache";
+    line = em_arena_printf(arena, "%-10s %zu of %zu objects", "so are", linked, env->objects.count);
+    finding.help = "nothing, for elfmend never writes into a file that is there; a tool that does changes the cache with it";
+    if (!line || em_vec_push(arena, &finding.evidence, line) < 0)
+        return EM_NO_MEMORY;
+    return em_vec_push(arena, findings, finding);
+}
+
 int em_judge_integrity(struct em_findings *findings, struct em_arena *arena, struct em_env *env, struct em_error *error)
 {
     static const struct em_verify_options presence = { .jobs = 1 };
@@ -117,5 +141,5 @@ int em_judge_integrity(struct em_findings *findings, struct em_arena *arena, str
         if (r < 0)
             return r;
     }
-    return EM_OK;
+    return judge_links(findings, arena, env);
 }

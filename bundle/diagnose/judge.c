@@ -72,6 +72,36 @@ static const char *help_for(const struct em_advisor *advisor, const struct em_ca
     return first ? first : cure;
 }
 
+/* The object finds its companions from its own directory, and was found through a link from another one: no path mends that, since
+ * what has to go is the link. NULL: it was not, or would not find them there either. */
+static const char *link_of(const struct em_advisor *advisor, const struct em_case *item, const struct em_env_object *provider)
+{
+    const struct em_loaded *from = item->request->from;
+    char *normal = from && provider ? em_path_normal(advisor->arena, from->name) : NULL;
+
+    return normal && em_loading_is_link(advisor->arena, advisor->env->tree, normal, item->object) ? normal : NULL;
+}
+
+static int tell_link(const struct em_advisor *advisor, struct em_finding *finding, const char *verb, const char *link)
+{
+    const struct em_distribution *lister = em_env_owner(advisor->env, link);
+    const char *row = lister ? em_env_row_spelling(advisor->env, lister, link) : NULL;
+
+    /* Whose the file is that it leads to does not make the link theirs. */
+    if (lister && (!row || !em_record_find(&lister->record, row)))
+        lister = NULL;
+    finding->id = "EM604";
+    finding->requester = NULL;
+    finding->message = em_arena_printf(advisor->arena, "%s %s and will not find it: $ORIGIN is the directory of the link %s",
+                                       verb, finding->request, em_env_show(advisor->env, link));
+    if (lister)
+        finding->help = em_arena_printf(advisor->arena, "pip install --force-reinstall --no-deps '%s==%s', then elfmend fix %s",
+                                        lister->name, lister->version, advisor->env->given);
+    else
+        finding->help = em_arena_printf(advisor->arena, "rm %s, then elfmend fix %s", link, advisor->env->given);
+    return finding->message && finding->help ? EM_OK : EM_NO_MEMORY;
+}
+
 static int add_missing(struct em_findings *findings, const struct em_standing *standing, const struct em_case *item)
 {
     const struct em_advisor *advisor = standing->advisor;
@@ -79,6 +109,7 @@ static int add_missing(struct em_findings *findings, const struct em_standing *s
     const char *verb = item->opening ? "opens" : "needs";
     const struct em_env_object *other = NULL, *stranger = NULL;
     const struct em_distribution *preloader;
+    const char *link;
     struct em_finding finding = { .object = item->object->path,
                                   .owner = item->object->owner,
                                   .request = name,
@@ -93,7 +124,11 @@ static int add_missing(struct em_findings *findings, const struct em_standing *s
     finding.provider = em_advise_provider(advisor, item->object, &finding.names);
     finding.severity = em_standing_severity(standing, item, finding.provider);
     preloader = em_standing_preloader(standing, item, finding.provider);
-    if (preloader) {
+    link = link_of(advisor, item, finding.provider);
+    if (link) {
+        if (tell_link(advisor, &finding, verb, link) < 0)
+            return EM_NO_MEMORY;
+    } else if (preloader) {
         finding.id = "EM202";
         finding.message = em_arena_printf(advisor->arena, "%s %s, which is there once %s has been imported", verb, name,
                                           preloader->name);
@@ -119,9 +154,12 @@ static int add_missing(struct em_findings *findings, const struct em_standing *s
     r = explain(advisor, item, &finding, other ? other : stranger);
     if (r < 0)
         return r;
-    finding.help = help_for(advisor, item, &finding);
+    if (link)
+        finding.provider = NULL;
+    else
+        finding.help = help_for(advisor, item, &finding);
     /* Its package sees to the order: nothing that a path would have to mend. */
-    if (preloader) {
+    if (preloader && !link) {
         finding.requester = NULL;
         finding.provider = NULL;
         finding.help = NULL;

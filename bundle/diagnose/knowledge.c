@@ -172,6 +172,20 @@ static int read_cure(struct reading *reading, json_t *object)
     return em_vec_push(reading->arena, &reading->knowledge->cures, cure);
 }
 
+static int read_copied(struct reading *reading, json_t *object)
+{
+    struct em_copied copied = { 0 };
+    int r;
+
+    if ((r = get_string(reading, object, "what", &copied.what)) < 0 ||
+        (r = get_string(reading, object, "costs", &copied.costs)) < 0 ||
+        (r = get_strings(reading, object, "libraries", &copied.libraries)) < 0)
+        return r;
+    if (!copied.what || !copied.costs || copied.libraries.count == 0)
+        return bad(reading, "an entry of \"copies\" lacks one of what, costs, libraries");
+    return em_vec_push(reading->arena, &reading->knowledge->copies, copied);
+}
+
 /* A number that has to be there. */
 static int get_number(struct reading *reading, json_t *object, const char *key, json_int_t *value)
 {
@@ -274,8 +288,8 @@ static int read_document(struct reading *reading, const void *bytes, size_t size
     }
     if ((r = read_each(reading, root, "opens", read_opens)) < 0 ||
         (r = read_each(reading, root, "packages", read_package)) < 0 ||
-        (r = read_each(reading, root, "cures", read_cure)) < 0 || (r = read_each(reading, root, "gpus", read_gpu)) < 0 ||
-        (r = read_each(reading, root, "builds", read_build)) < 0 ||
+        (r = read_each(reading, root, "cures", read_cure)) < 0 || (r = read_each(reading, root, "copies", read_copied)) < 0 ||
+        (r = read_each(reading, root, "gpus", read_gpu)) < 0 || (r = read_each(reading, root, "builds", read_build)) < 0 ||
         (r = read_each(reading, root, "runtimes", read_runtime)) < 0 ||
         (r = read_each(reading, root, "cuda_errors", read_cuda_error)) < 0 ||
         (r = get_strings(reading, root, "vendors", &reading->knowledge->vendors)) < 0)
@@ -404,6 +418,14 @@ const struct em_cure *em_knowledge_cure(const struct em_knowledge *knowledge, co
         if (strcmp(cure->package, package) == 0 && fnmatch(cure->request, request, 0) == 0 &&
             em_version_compare(version, cure->from) >= 0 && em_version_compare(version, cure->below) < 0)
             return cure;
+    return NULL;
+}
+
+const struct em_copied *em_knowledge_copied(const struct em_knowledge *knowledge, const char *stem)
+{
+    em_vec_each (struct em_copied, copied, &knowledge->copies)
+        if (matches_any(&copied->libraries, stem))
+            return copied;
     return NULL;
 }
 

@@ -8,6 +8,7 @@
  *     packages  which package brings a soname, by CUDA major; which packages are one vendor's; which names are the driver's
  *     cures     which newer version of a package does without the library
  *     gpus      which architecture a product is; builds: which version of a package has code for it
+ *     copies    which libraries have state of their own, so that a second copy in one process costs something
  *     runtimes  which driver a CUDA major asks for; cuda_errors: what a code of the driver's means
  *
  * Patterns are fnmatch(3)'s. In soname patterns {major} stands for the number behind ".so."; in names composed by an object
@@ -66,6 +67,12 @@ struct em_cure {
     const char *cure, *why;
 };
 
+/* A library that a process should have once. */
+struct em_copied {
+    const char *what, *costs;
+    struct em_strings libraries; /* patterns of file names as far as ".so", without a graft's hash */
+};
+
 struct em_gpu_model {
     uint32_t arch;           /* 120 */
     const char *driver;      /* the first that knows it; NULL: every driver that is around */
@@ -103,6 +110,9 @@ struct em_knowledge {
         EM_VEC(struct em_cure);
     } cures;
     struct {
+        EM_VEC(struct em_copied);
+    } copies;
+    struct {
         EM_VEC(struct em_gpu_model);
     } gpus;
     struct {
@@ -134,6 +144,9 @@ bool em_knowledge_is_vendor(const struct em_knowledge *knowledge, const char *no
 bool em_knowledge_is_driver(const struct em_knowledge *knowledge, const char *soname);
 const struct em_cure *em_knowledge_cure(const struct em_knowledge *knowledge, const char *package, const char *version,
                                         const char *request);
+
+/* The entry for a library by its stem, "libgomp"; NULL: a second copy of it costs nothing that the tables know. */
+const struct em_copied *em_knowledge_copied(const struct em_knowledge *knowledge, const char *stem);
 
 /* The architecture of a product: "GeForce RTX 5070", "nvidia h100"; 0: unknown. */
 uint32_t em_knowledge_gpu(const struct em_knowledge *knowledge, const char *name);

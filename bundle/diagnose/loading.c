@@ -62,6 +62,19 @@ bool em_case_is_by_luck(const struct em_case *item, const struct em_loading *loa
     return em_knowledge_package(knowledge, em_case_name(item), NULL) != NULL;
 }
 
+bool em_loading_is_link(struct em_arena *arena, struct em_tree *tree, const char *path, const struct em_env_object *object)
+{
+    char *here = em_path_dirname(arena, path), *real_here, *real;
+    struct em_node node;
+
+    if (strcmp(path, object->path) == 0 || em_tree_stat_link(tree, path, &node) < 0 || node.kind != EM_NODE_LINK)
+        return false;
+    if (!here || em_tree_real_path(tree, arena, here, &real_here) < 0 || em_tree_real_path(tree, arena, path, &real) < 0)
+        return false;
+    real = em_path_dirname(arena, real);
+    return real && strcmp(real, real_here) != 0;
+}
+
 static char *import_key(struct em_arena *arena, const struct em_env_object *object, const struct em_distribution *distribution)
 {
     return em_arena_printf(arena, "%s\n%s", object->path, distribution ? distribution->normalized : "");
@@ -195,6 +208,56 @@ static bool through_is_missing(const struct em_openings *openings, const bool *m
     return false;
 }
 
+/* DT_RPATH of an object that loaded this one, or of the main program, found something for it. */
+static bool inherits(const struct em_process *process, const struct em_loaded *loaded)
+{
+    em_vec_each (struct em_request *, request, &process->requests)
+        if ((*request)->from == loaded && (*request)->rule == EM_RULE_RPATH && (*request)->owner && (*request)->owner != loaded)
+            return true;
+    return false;
+}
+
+/* Writes down what objects of the environment asked for since the open began. */
+static int keep_requests(struct run *run, const struct em_process *process, const struct em_open *open, struct em_case base)
+{
+    for (size_t i = open->first_request; i < process->requests.count; i++) {
+        struct em_case item = base;
+        int r;
+
+        item.request = process->requests.items[i];
+        item.object = item.request->from && item.request->from->file
+                          ? em_loading_object(run->loading, &item.request->from->file->node)
+                          : NULL;
+        if (!item.object)
+            continue;
+        item.inherited = inherits(process, item.request->from);
+        r = keep_case(run, item);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+/* What answers an opening is opened as a root of its own elsewhere, under its own path. Found through a link it has another $ORIGIN,
+ * so that path is tried here. */
+static int open_through_link(struct run *run, struct em_process *process, const struct em_loaded *caller,
+                             const struct em_request *answer, struct em_case base)
+{
+    const struct em_env_object *object = answer->file ? em_loading_object(run->loading, &answer->file->node) : NULL;
+    struct em_process *fork;
+    struct em_open open;
+    int r;
+
+    if (!object || !em_loading_is_link(run->arena, run->env->tree, answer->path, object))
+        return EM_OK;
+    r = em_process_fork(&fork, process);
+    if (r < 0)
+        return r;
+    fork->keep_going = true;
+    r = em_process_open(fork, answer->name, fork->objects.items[caller->index], &open);
+    return r < 0 ? r : keep_requests(run, fork, &open, base);
+}
+
 static int ask_openings(struct run *run, struct em_process *process, const struct em_loaded *loaded, struct em_case base)
 {
     int r;
@@ -222,41 +285,22 @@ static int ask_openings(struct run *run, struct em_process *process, const struc
         item.request = answer;
         missing[i] = em_case_is_missing(&item) || em_case_is_by_luck(&item, run->loading, run->knowledge);
         r = keep_case(run, item);
+        if (r == EM_OK && !missing[i])
+            r = open_through_link(run, process, loaded, answer, base);
         if (r < 0)
             return r;
     }
     return EM_OK;
 }
 
-/* DT_RPATH of an object that loaded this one, or of the main program, found something for it. */
-static bool inherits(const struct em_process *process, const struct em_loaded *loaded)
-{
-    em_vec_each (struct em_request *, request, &process->requests)
-        if ((*request)->from == loaded && (*request)->rule == EM_RULE_RPATH && (*request)->owner && (*request)->owner != loaded)
-            return true;
-    return false;
-}
-
 /* Writes down what the objects of the environment asked for while root was opened. */
 static int gather(struct run *run, struct em_process *process, const struct em_open *open, const struct em_env_object *root,
                   bool by_import)
 {
-    int r;
+    int r = keep_requests(run, process, open, (struct em_case){ .root = root, .by_import = by_import });
 
-    for (size_t i = open->first_request; i < process->requests.count; i++) {
-        const struct em_request *request = process->requests.items[i];
-        struct em_case item = { .request = request, .root = root, .by_import = by_import };
-
-        if (!request->from || !request->from->file)
-            continue;
-        item.object = em_loading_object(run->loading, &request->from->file->node);
-        if (!item.object)
-            continue;
-        item.inherited = inherits(process, request->from);
-        r = keep_case(run, item);
-        if (r < 0)
-            return r;
-    }
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < process->objects.count; i++) {
         const struct em_loaded *loaded = process->objects.items[i];
         struct em_case item = { .root = root, .by_import = by_import };
@@ -271,6 +315,8 @@ static int gather(struct run *run, struct em_process *process, const struct em_o
         key = by_import ? import_key(run->arena, item.object, root->owner) : NULL;
         if (by_import && (!key || em_map_put(&run->loading->imported, key, run) < 0))
             return EM_NO_MEMORY;
+        if (by_import)
+            run->loading->reached[item.object - run->env->objects.items] = true;
         r = ask_openings(run, process, loaded, item);
         if (r < 0)
             return r;
@@ -400,6 +446,27 @@ static int open_roots(struct run *run)
     return r;
 }
 
+/* What is opened by what an import loads can be in its process too, and what that needs. */
+static void spread_reach(struct run *run)
+{
+    const struct em_env_object *first = run->env->objects.items;
+    bool *reached = run->loading->reached;
+    bool more = true;
+
+    while (more) {
+        more = false;
+        em_vec_each (struct em_case, item, &run->loading->cases) {
+            const struct em_env_object *object;
+
+            if (!reached[item->object - first] || em_case_is_missing(item) || !item->request->file)
+                continue;
+            object = em_loading_object(run->loading, &item->request->file->node);
+            if (object && !reached[object - first])
+                more = reached[object - first] = true;
+        }
+    }
+}
+
 int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em_env *env, const struct em_world *world,
                    const struct em_knowledge *knowledge, struct em_diagnose_cache *cache, struct em_error *error)
 {
@@ -418,13 +485,16 @@ int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em
     *loading = (struct em_loading){ .imported = { .arena = arena } };
     loading->loader = em_loader_new(world, arena);
     loading->files = em_arena_array(arena, env->objects.count + 1, sizeof(struct em_loadable *));
-    if (!loading->loader || !loading->files)
+    loading->reached = em_arena_array(arena, env->objects.count + 1, sizeof(bool));
+    if (!loading->loader || !loading->files || !loading->reached)
         return EM_NO_MEMORY;
     r = index_objects(&run);
     if (r == EM_OK)
         r = em_process_new(&run.fresh, loading->loader, env->python, error);
     if (r == EM_OK)
         r = open_roots(&run);
+    if (r == EM_OK)
+        spread_reach(&run);
     loading->bytes_read += em_loader_bytes_read(loading->loader);
     return r;
 }

@@ -69,6 +69,7 @@ struct em_loading {
     struct em_map imported; /* "path\ndistribution": an import of one of the distribution's modules loads the object at path */
     struct em_map objects;  /* "device:inode" -> struct em_env_object *: the environment's, by identity */
     struct em_loadable **files; /* what each of the environment's objects is, by its index there */
+    bool *reached;              /* by the same index: some import loads it, or may open it */
     uint64_t bytes_read;        /* of strings; headers are counted by the loader */
 };
 
@@ -90,6 +91,9 @@ const char *em_case_name(const struct em_case *item);
 /* Some import of a module of that distribution (NULL: of nobody's) loads the object. */
 bool em_loading_is_imported(const struct em_loading *loading, const struct em_env_object *object,
                             const struct em_distribution *distribution);
+
+/* Whether a path by which the loader has the object is a link from another directory: then $ORIGIN is that one. */
+bool em_loading_is_link(struct em_arena *arena, struct em_tree *tree, const char *path, const struct em_env_object *object);
 
 /* The environment's object that a loaded file is, by identity; NULL: it lies elsewhere. */
 const struct em_env_object *em_loading_object(const struct em_loading *loading, const struct em_node *node);
