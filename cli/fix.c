@@ -1,5 +1,6 @@
 #include "bundle/plan/planner.h"
 #include "bundle/plan/transaction.h"
+#include "cli/steps.h"
 #include "cli/survey.h"
 
 #include <string.h>
@@ -57,8 +58,7 @@ static int make_plan(struct fix *fix)
 
     if (r < 0)
         return r;
-    if (options->strategy)
-        fix->wish.strategy = strcmp(options->strategy, "copy") == 0 ? EM_STRATEGY_COPY : EM_STRATEGY_PATH;
+    fix->wish.strategy = em_strategy_named(options->strategy);
     fix->wish.tag = options->runpath ? EM_TAG_RUNPATH : EM_TAG_KEEP;
     fix->wish.allow_unverified = options->allow_unverified;
     fix->wish.prefix = options->root;
@@ -88,28 +88,6 @@ static int recover(struct fix *fix, const char *target)
     return r;
 }
 
-static void print_step(const struct em_step *step)
-{
-    switch (step->kind) {
-    case EM_STEP_SET_PATH:
-        printf("  set-path  %s\n            %s %s\n", step->path, step->tag == EM_TAG_RUNPATH ? "DT_RUNPATH" : "DT_RPATH",
-               step->value);
-        if (step->old_value)
-            printf("            was %s\n", step->old_value);
-        break;
-    case EM_STEP_CLEAR_STACK: printf("  clear-execstack  %s\n", step->path); break;
-    case EM_STEP_COPY:
-        printf("  copy      %s\n            from %s\n", step->path, step->from);
-        printf("            verified by %s\n", step->voucher ? step->voucher : "nothing (--allow-unverified)");
-        if (step->value)
-            printf("            %s %s\n", step->tag == EM_TAG_RUNPATH ? "DT_RUNPATH" : "DT_RPATH", step->value);
-        break;
-    case EM_STEP_RECORD:
-        printf("  record    %s   (%zu file%s)\n", step->path, step->files.count, step->files.count == 1 ? "" : "s");
-        break;
-    }
-}
-
 static void print_plan(const struct em_plan *plan)
 {
     if (plan->steps.count == 0)
@@ -117,7 +95,7 @@ static void print_plan(const struct em_plan *plan)
     else
         printf("plan for %s:\n", plan->target);
     em_vec_each (struct em_step, step, &plan->steps)
-        print_step(step);
+        em_print_step(step, false);
     em_vec_each (struct em_refusal, refusal, &plan->refused)
         printf("  refused   %s\n            %s\n", refusal->finding, refusal->why);
     em_vec_each (struct em_not_taken, not_taken, &plan->not_taken)

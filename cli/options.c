@@ -31,8 +31,8 @@ static const struct option_spec {
       offsetof(struct em_options, require_hashes), EM_TAKES_SOURCE },
     { "allow-unverified", NULL, "copy also what neither a RECORD nor a pin vouches for", FLAG,
       offsetof(struct em_options, allow_unverified), EM_TAKES_SOURCE },
-    { "strategy", "path|copy", "how a library is brought in reach (default: path, else copy where there is a source)", VALUE,
-      offsetof(struct em_options, strategy), EM_TAKES_STRATEGY },
+    { "strategy", "path|copy|degraft", "how a library is brought in reach (default: path, else copy where there is a source)",
+      VALUE, offsetof(struct em_options, strategy), EM_TAKES_STRATEGY },
     { "rpath", NULL, "write DT_RPATH on an object that has neither tag (default)", FLAG, offsetof(struct em_options, rpath),
       EM_TAKES_STRATEGY },
     { "runpath", NULL, "write DT_RUNPATH on an object that has neither tag", FLAG, offsetof(struct em_options, runpath),
@@ -204,8 +204,6 @@ static int check_words(const struct em_options *options, const struct em_command
         return usage(command, "--libc %s: it is glibc or musl", options->libc);
     if (options->strategy && !is_one_of(options->strategy, "path|copy|degraft"))
         return usage(command, "--strategy %s: it is path, copy or degraft", options->strategy);
-    if (options->strategy && strcmp(options->strategy, "degraft") == 0)
-        return usage(command, "--strategy degraft: not built yet");
     if (options->plan && !options->dry_run)
         return usage(command, "--plan goes with --dry-run: the plan is written, and `elfmend apply` executes it");
     if (options->rpath && options->runpath)

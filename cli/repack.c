@@ -1,6 +1,7 @@
 #include "bundle/wheel/repack.h"
 #include "bundle/wheel/index.h"
 #include "bundle/wheel/metadata.h"
+#include "cli/steps.h"
 #include "cli/survey.h"
 
 #include <string.h>
@@ -136,35 +137,13 @@ static int prepare(struct command *command, struct em_error *error)
     wish->jobs = options->jobs;
     wish->epoch = source_date();
     wish->dry_run = options->dry_run;
-    if (options->strategy)
-        wish->plan.strategy = strcmp(options->strategy, "copy") == 0 ? EM_STRATEGY_COPY : EM_STRATEGY_PATH;
+    wish->plan.strategy = em_strategy_named(options->strategy);
     wish->plan.tag = options->runpath ? EM_TAG_RUNPATH : EM_TAG_KEEP;
     wish->plan.allow_unverified = options->allow_unverified;
     return options->output && !options->dry_run ? make_directories(options->output, error) : EM_OK;
 }
 
 /* ---- what came of it ---- */
-
-static void print_step(const struct em_step *step)
-{
-    const char *tag = step->tag == EM_TAG_RUNPATH ? "DT_RUNPATH" : "DT_RPATH";
-
-    switch (step->kind) {
-    case EM_STEP_SET_PATH:
-        printf("  set-path  %s\n            %s %s\n", step->path, tag, step->value);
-        if (step->old_value)
-            printf("            was %s\n", step->old_value);
-        break;
-    case EM_STEP_CLEAR_STACK: printf("  clear-execstack  %s\n", step->path); break;
-    case EM_STEP_COPY:
-        printf("  copy      %s\n            from %s\n", step->path, step->from);
-        printf("            verified by %s\n", step->voucher ? step->voucher : "nothing (--allow-unverified)");
-        if (step->value)
-            printf("            %s %s\n", tag, step->value);
-        break;
-    case EM_STEP_RECORD: break; /* a new wheel has a new RECORD */
-    }
-}
 
 static void print_result(const struct command *command, const struct em_repack *result, const struct em_findings *left,
                          const struct em_env *env)
@@ -173,7 +152,7 @@ static void print_result(const struct command *command, const struct em_repack *
 
     printf("%s:\n", result->wheel->given);
     em_vec_each (const struct em_step, step, &result->plan.steps)
-        print_step(step);
+        em_print_step(step, true);
     em_vec_each (const char *, requirement, &result->requirements)
         printf("  require   %s\n", *requirement);
     em_vec_each (const char *, name, &result->dropped)

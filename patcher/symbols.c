@@ -276,3 +276,40 @@ int em_object_imports(bool *imports, struct em_arena *arena, struct em_reader *r
     *imports = r == EM_OK && wanted.found;
     return r;
 }
+
+struct names {
+    struct em_image *image;
+    struct em_strings *defined, *undefined;
+    struct em_error *error;
+};
+
+static int visit_name(void *context, uint64_t index, const struct em_symbol *symbol)
+{
+    struct names *names = context;
+    const unsigned binding = ELF32_ST_BIND(symbol->info); /* the same for both classes */
+    const char *name;
+    int r;
+
+    if (index == 0 || symbol->name == 0 || binding == STB_LOCAL || (symbol->shndx == SHN_UNDEF && binding == STB_WEAK))
+        return 0;
+    r = em_image_string(names->image, symbol->name, &name, names->error);
+    if (r < 0)
+        return r;
+    return em_vec_push(names->image->arena, symbol->shndx == SHN_UNDEF ? names->undefined : names->defined, name);
+}
+
+int em_object_symbols(struct em_strings *defined, struct em_strings *undefined, struct em_arena *arena,
+                      struct em_reader *reader, struct em_error *error)
+{
+    struct names names = { .defined = defined, .undefined = undefined, .error = error };
+    struct em_symbols symbols;
+    struct em_image image;
+    int r = em_image_open(&image, arena, reader, error);
+
+    names.image = &image;
+    *defined = *undefined = (struct em_strings){ 0 };
+    if (r < 0 || !image.has_strtab)
+        return r;
+    r = em_symbols_locate(&symbols, &image, error);
+    return r == EM_OK && symbols.there ? em_symbols_each(&image, &symbols, visit_name, &names, error) : r;
+}

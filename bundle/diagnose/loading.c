@@ -389,6 +389,12 @@ static int note_unreadable(struct run *run, const struct em_env_object *object, 
     return em_vec_push(run->arena, &run->loading->unreadable, unreadable);
 }
 
+/* The name as one that objects of the same distribution need. */
+static const char *names_owner(struct run *run, const struct em_env_object *object, const char *name)
+{
+    return em_arena_printf(run->arena, "%s\n%s", object->owner ? object->owner->normalized : "", name);
+}
+
 /* Every name that an object of the environment needs: whoever has one of them is loaded by its consumers. */
 static int needed_names(struct run *run, struct em_map *needed)
 {
@@ -406,9 +412,12 @@ static int needed_names(struct run *run, struct em_map *needed)
                 return r;
             continue;
         }
-        for (size_t i = 0; i < file->object.needed.count; i++)
-            if (em_map_put(needed, file->object.needed.items[i], run) < 0)
+        for (size_t i = 0; i < file->object.needed.count; i++) {
+            const char *name = file->object.needed.items[i], *key = names_owner(run, object, name);
+
+            if (!key || em_map_put(needed, name, run) < 0 || em_map_put(needed, key, run) < 0)
                 return EM_NO_MEMORY;
+        }
     }
     return EM_OK;
 }
@@ -421,6 +430,27 @@ static bool is_needed(struct run *run, const struct em_map *needed, const struct
            (file && file->object.soname && em_map_get(needed, file->object.soname));
 }
 
+/* A private copy under a name that nobody but its own package ever knew, and that package asks for the public one by now: nothing can
+ * load it. */
+static bool is_retired(struct run *run, const struct em_map *needed, const struct em_env_object *object, bool *retired)
+{
+    struct em_strings names;
+
+    *retired = false;
+    if (is_needed(run, needed, object))
+        return true;
+    if (em_env_public_names(&names, run->arena, em_path_basename(object->path)) < 0)
+        return false;
+    em_vec_each (const char *, name, &names) {
+        const char *key = names_owner(run, object, *name);
+
+        if (!key)
+            return false;
+        *retired = *retired || em_map_get(needed, key);
+    }
+    return true;
+}
+
 /* Imports first; then what no import loads, consumers before what they need; then the rest. An object met on the way is not
  * opened again. */
 static int open_roots(struct run *run)
@@ -431,12 +461,16 @@ static int open_roots(struct run *run)
     for (int pass = 0; pass < 3 && r == EM_OK; pass++) {
         for (size_t i = 0; i < run->env->objects.count; i++) {
             const struct em_env_object *object = &run->env->objects.items[i];
-            bool extension = em_env_is_extension(object->path);
+            bool extension = em_env_is_extension(object->path), retired = false;
 
             if ((pass == 0 && !extension) || (pass > 0 && em_map_get(&run->met, object->path)) ||
                 !em_loading_is_library(run->world, run->loading->files[i]))
                 continue;
             if (pass == 1 && is_needed(run, &needed, object))
+                continue;
+            if (pass > 0 && !is_retired(run, &needed, object, &retired))
+                return EM_NO_MEMORY;
+            if (retired)
                 continue;
             r = open_root(run, object, extension);
             if (r < 0)

@@ -105,6 +105,10 @@ bool em_env_is_extension(const char *path);
 /* A name that a library may have: ".so" at its end or before a dot. */
 bool em_is_library_name(const char *name);
 
+/* Under which names others know a library that was given a private one: auditwheel puts eight digits of a hash behind the stem
+ * (libcudnn-74a4c495.so.9.1.0 for libcudnn.so.9.1.0, libcudnn.so.9.1, libcudnn.so.9). Longest first; none if the name is no such one. */
+int em_env_public_names(struct em_strings *names, struct em_arena *arena, const char *name);
+
 char *em_normalize_name(struct em_arena *arena, const char *name); /* PEP 503 */
 
 /* ---- verify: RECORD against disk, both ways ---- */

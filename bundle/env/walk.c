@@ -15,6 +15,29 @@ bool em_is_library_name(const char *name)
     return false;
 }
 
+int em_env_public_names(struct em_strings *names, struct em_arena *arena, const char *name)
+{
+    const char *so = strstr(name, ".so."), *hash = so && so - name > 9 ? so - 9 : NULL;
+    const char *whole, *end;
+
+    *names = (struct em_strings){ 0 };
+    if (!hash || *hash != '-' || strspn(hash + 1, "0123456789abcdef") != 8 || !isdigit((unsigned char)so[4]))
+        return EM_OK;
+    whole = em_arena_printf(arena, "%.*s%s", (int)(hash - name), name, so);
+    if (!whole)
+        return EM_NO_MEMORY;
+    for (end = whole + strlen(whole); end > whole + (hash - name) + strlen(".so");) {
+        const char *shorter = em_arena_strndup(arena, whole, (size_t)(end - whole));
+
+        if (!shorter || em_vec_push(arena, names, shorter) < 0)
+            return EM_NO_MEMORY;
+        do
+            end--;
+        while (*end != '.');
+    }
+    return EM_OK;
+}
+
 bool em_is_never_entered(const char *name)
 {
     static const char *const names[] = { ".elfmend", ".git", ".hg", ".svn" };

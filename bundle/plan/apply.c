@@ -374,6 +374,7 @@ static int stage(struct run *run, struct item *item)
     item->change = (struct em_change){ .path = step->path, .context = item };
     switch (step->kind) {
     case EM_STEP_SET_PATH:
+    case EM_STEP_REPLACE_NEEDED:
     case EM_STEP_CLEAR_STACK: item->change.fill = fill_edited; break;
     case EM_STEP_COPY:
         item->change.fill = fill_copy;

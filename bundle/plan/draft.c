@@ -56,36 +56,40 @@ static int keep_patch(struct em_arena *arena, struct em_patch *kept, const struc
     return EM_OK;
 }
 
-static size_t edits_of(const struct em_draft_change *change, struct em_edit edits[2])
+static int edits_of(const struct em_draft_change *change, struct em_arena *arena, struct em_edits *edits)
 {
-    size_t count = 0;
+    const struct em_edit path = { .kind = EM_EDIT_SET_RPATH, .value = change->value, .tag = change->tag };
+    const struct em_edit stack = { .kind = EM_EDIT_CLEAR_EXECSTACK };
+    int r = EM_OK;
 
+    *edits = (struct em_edits){ 0 };
     if (change->value)
-        edits[count++] = (struct em_edit){ .kind = EM_EDIT_SET_RPATH, .value = change->value, .tag = change->tag };
-    if (change->clear_stack)
-        edits[count++] = (struct em_edit){ .kind = EM_EDIT_CLEAR_EXECSTACK };
-    return count;
+        r = em_vec_push(arena, edits, path);
+    em_vec_each (const struct em_rename, rename, &change->renames) {
+        const struct em_edit needed = { .kind = EM_EDIT_REPLACE_NEEDED, .value = rename->from, .replacement = rename->to };
+
+        if (r == EM_OK)
+            r = em_vec_push(arena, edits, needed);
+    }
+    return r == EM_OK && change->clear_stack ? em_vec_push(arena, edits, stack) : r;
 }
 
 int em_draft_patch(struct em_draft *draft, struct em_draft_change *change, struct em_error *error)
 {
-    struct em_edit edits[2];
-    size_t count = edits_of(change, edits);
     em_cleanup_arena struct em_arena *scratch = em_arena_new();
     em_cleanup_file struct em_file *file = NULL;
+    struct em_edits edits;
     struct em_patch made;
-    int r;
+    int r = scratch ? edits_of(change, scratch, &edits) : EM_NO_MEMORY;
 
-    if (count == 0)
-        return EM_OK;
-    if (!scratch)
-        return EM_NO_MEMORY;
+    if (r < 0 || edits.count == 0)
+        return r;
     r = em_tree_open(tree_of(draft, change), file_of(change), &file);
     if (r < 0) {
         errno = -r;
         return em_fail_errno(error, file_of(change), "cannot be opened");
     }
-    r = em_patch_make(&made, scratch, &file->reader, edits, count, NULL, error);
+    r = em_patch_make(&made, scratch, &file->reader, edits.items, edits.count, NULL, error);
     return r < 0 ? r : keep_patch(draft->arena, &change->patch, &made);
 }
 

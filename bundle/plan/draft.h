@@ -4,6 +4,16 @@
 
 #include "bundle/plan/planner.h"
 
+/* A NEEDED entry that becomes another. */
+struct em_rename {
+    const char *from, *to;
+    const char *reason;
+};
+
+struct em_renames {
+    EM_VEC(struct em_rename);
+};
+
 /* What happens to one file of the environment. */
 struct em_draft_change {
     const char *path;               /* absolute, in the environment's terms */
@@ -12,7 +22,8 @@ struct em_draft_change {
     const char *value;              /* the path list it gets; NULL: a copy as it is */
     const char *old_value;
     enum em_path_tag tag;
-    bool clear_stack; /* it asks for an executable stack no longer */
+    struct em_renames renames; /* of what it needs */
+    bool clear_stack;          /* it asks for an executable stack no longer */
     struct em_strings resolves;
     const char *reason;
     int round;             /* of the planner, in which value was last changed */
@@ -28,6 +39,8 @@ struct em_draft {
     const struct em_env *env;        /* as it is */
     struct em_draft_changes changes; /* in order of decision */
     struct em_map by_path;
+
+    struct em_map retired; /* path of a private copy that nobody will need -> the change by which its last consumer does not */
 
     struct em_map positions; /* path -> index in env->objects plus 1 */
 

@@ -52,8 +52,22 @@ static int find_after(struct em_arena *arena, const struct em_map *known, const 
     return EM_OK;
 }
 
+/* The draft says so itself. */
+static bool is_given_up(const struct em_draft *draft, const struct em_edge *edge)
+{
+    const struct em_draft_change *change = em_draft_find(draft, edge->object);
+
+    if (em_map_get(&draft->retired, edge->object))
+        return true;
+    if (change)
+        em_vec_each (const struct em_rename, rename, &change->renames)
+            if (strcmp(rename->from, edge->name) == 0)
+                return true;
+    return false;
+}
+
 int em_edges_lost(struct em_losts *losts, struct em_arena *arena, const struct em_diagnosis *before,
-                  const struct em_diagnosis *after)
+                  const struct em_diagnosis *after, const struct em_draft *draft)
 {
     struct em_map known = { .arena = arena };
 
@@ -64,7 +78,7 @@ int em_edges_lost(struct em_losts *losts, struct em_arena *arena, const struct e
         struct em_lost lost = { .before = edge };
         int same;
 
-        if (!edge->path || may_change(before, edge))
+        if (!edge->path || may_change(before, edge) || is_given_up(draft, edge))
             continue;
         if (find_after(arena, &known, edge, &then) < 0)
             return EM_NO_MEMORY;

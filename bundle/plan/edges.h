@@ -2,7 +2,7 @@
 #ifndef EM_BUNDLE_PLAN_EDGES_H
 #define EM_BUNDLE_PLAN_EDGES_H
 
-#include "bundle/diagnose/diagnose.h"
+#include "bundle/plan/draft.h"
 
 /* A request that resolved before, and would resolve to another file, or to none. */
 struct em_lost {
@@ -15,8 +15,8 @@ struct em_losts {
 };
 
 /* All that the second tree would lose. What only the machine answered for a library that the tables give a package may change:
- * that is what was asked for. */
+ * that is what was asked for; and so is what the draft renames, and all that a private copy asked for which it gives up. */
 int em_edges_lost(struct em_losts *losts, struct em_arena *arena, const struct em_diagnosis *before,
-                  const struct em_diagnosis *after);
+                  const struct em_diagnosis *after, const struct em_draft *draft);
 
 #endif

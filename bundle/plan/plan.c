@@ -11,6 +11,7 @@
 
 static const char *const step_names[] = {
     [EM_STEP_SET_PATH] = "set-path",
+    [EM_STEP_REPLACE_NEEDED] = "replace-needed",
     [EM_STEP_CLEAR_STACK] = "clear-execstack",
     [EM_STEP_COPY] = "copy",
     [EM_STEP_RECORD] = "record",
@@ -29,6 +30,9 @@ static bool edit_of(const struct em_step *step, struct em_edit *edit)
     case EM_STEP_COPY:
         *edit = (struct em_edit){ .kind = EM_EDIT_SET_RPATH, .value = step->value, .tag = step->tag };
         return step->value != NULL;
+    case EM_STEP_REPLACE_NEEDED:
+        *edit = (struct em_edit){ .kind = EM_EDIT_REPLACE_NEEDED, .value = step->needed, .replacement = step->by };
+        return true;
     case EM_STEP_CLEAR_STACK: edit->kind = EM_EDIT_CLEAR_EXECSTACK; return true;
     case EM_STEP_RECORD: break;
     }
@@ -112,6 +116,13 @@ static int put_path_list(json_t *object, const struct em_step *step)
     return r < 0 ? r : put(object, "old_value", step->old_value);
 }
 
+static int put_needed(json_t *object, const struct em_step *step)
+{
+    int r = put(object, "needed", step->needed);
+
+    return r < 0 ? r : put(object, "by", step->by);
+}
+
 static int put_copy(json_t *object, const struct em_step *step)
 {
     char mode[16];
@@ -147,6 +158,7 @@ static int put_step(json_t *object, const struct em_step *step)
         return r;
     switch (step->kind) {
     case EM_STEP_SET_PATH: r = put_path_list(object, step); break;
+    case EM_STEP_REPLACE_NEEDED: r = put_needed(object, step); break;
     case EM_STEP_CLEAR_STACK: break;
     case EM_STEP_COPY: r = put_copy(object, step); break;
     case EM_STEP_RECORD: r = put_record(object, step); break;
@@ -351,6 +363,17 @@ static int read_path_list(const struct reading *in, json_t *object, const char *
     return EM_OK;
 }
 
+static int read_needed(const struct reading *in, json_t *object, const char *what, struct em_step *step)
+{
+    int r = get(in, object, what, "needed", false, &step->needed);
+
+    if (r == EM_OK)
+        r = get(in, object, what, "by", false, &step->by);
+    if (r == EM_OK && (*step->needed == '\0' || *step->by == '\0'))
+        r = bad(in, "%s replaces a name by another, and one of them is empty", what);
+    return r;
+}
+
 static int read_copy(const struct reading *in, json_t *object, const char *what, struct em_step *step)
 {
     const char *mode;
@@ -394,13 +417,14 @@ static int read_bare(const struct reading *in, json_t *object, const char *what,
 static int read_step(const struct reading *in, json_t *object, const char *what, struct em_step *step)
 {
     static const char *const set_path[] = { "do", "path", "tag", "value", "old_value", "resolves", "reason", NULL };
+    static const char *const needed[] = { "do", "path", "needed", "by", "resolves", "reason", NULL };
     static const char *const clear_stack[] = { "do", "path", "resolves", "reason", NULL };
     static const char *const copy[] = { "do",  "path",  "from",      "sha256",   "voucher", "provenance", "mode",
                                         "tag", "value", "old_value", "resolves", "reason",  NULL };
     static const char *const record[] = { "do", "path", "site", "files", "resolves", "reason", NULL };
-    static const char *const *const members[] = { set_path, clear_stack, copy, record };
+    static const char *const *const members[] = { set_path, needed, clear_stack, copy, record };
     static int (*const readers[])(const struct reading *, json_t *, const char *,
-                                  struct em_step *) = { read_path_list, read_bare, read_copy, read_record };
+                                  struct em_step *) = { read_path_list, read_needed, read_bare, read_copy, read_record };
     const char *kind;
     size_t i = 0;
     int r;
@@ -484,7 +508,7 @@ static int check_stated(const struct reading *in, const struct em_plan *plan, co
  * would mean, nobody could say. */
 static bool is_further_edit(const struct em_step *first, const struct em_step *step)
 {
-    return first->kind != EM_STEP_RECORD && step->kind == EM_STEP_CLEAR_STACK;
+    return first->kind != EM_STEP_RECORD && (step->kind == EM_STEP_CLEAR_STACK || step->kind == EM_STEP_REPLACE_NEEDED);
 }
 
 /* A file is made by one action and what edits it further, and a RECORD speaks of files that other steps of this plan make: their

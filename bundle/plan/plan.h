@@ -21,12 +21,16 @@
 #include "patcher/patcher.h"
 
 enum em_step_kind {
-    EM_STEP_SET_PATH,    /* path gets the path list value under tag */
-    EM_STEP_CLEAR_STACK, /* path asks for an executable stack no longer */
-    EM_STEP_COPY,        /* path is a new file: from, with the path list value if that is not NULL */
-    EM_STEP_RECORD,      /* path is a RECORD: its rows for files follow what the other steps made of them */
+    EM_STEP_SET_PATH,       /* path gets the path list value under tag */
+    EM_STEP_REPLACE_NEEDED, /* path needs by where it needed needed, and asks of it what it asked of that */
+    EM_STEP_CLEAR_STACK,    /* path asks for an executable stack no longer */
+    EM_STEP_COPY,           /* path is a new file: from, with the path list value if that is not NULL */
+    EM_STEP_RECORD,         /* path is a RECORD: its rows for files follow what the other steps made of them */
 };
-const char *em_step_kind_name(enum em_step_kind kind); /* "set-path", "clear-execstack", "copy", "record" */
+const char *em_step_kind_name(enum em_step_kind kind); /* "set-path", "replace-needed", "clear-execstack", "copy", "record" */
+
+/* Of most set-path steps: worth no line. */
+#define EM_REASON_USUAL "the object that asks gets the path"
 
 struct em_step {
     enum em_step_kind kind;
@@ -38,6 +42,8 @@ struct em_step {
     const char *value;     /* the whole path list */
     const char *old_value; /* NULL: had none */
     enum em_path_tag tag;  /* RPATH or RUNPATH: what the result has; KEEP is never in a plan */
+
+    const char *needed, *by; /* replace-needed */
 
     /* copy */
     const char *from;        /* absolute */

@@ -1,5 +1,6 @@
 #include "bundle/plan/planner.h"
 
+#include "bundle/plan/degraft.h"
 #include "bundle/plan/draft.h"
 #include "bundle/plan/edges.h"
 #include "bundle/plan/pathlist.h"
@@ -142,22 +143,32 @@ static int lay_out(struct planner *planner, struct em_draft_change *change, bool
     return EM_OK;
 }
 
-/* The requester's path list gets the provider's directory. */
-static int set_path(struct planner *planner, const struct em_finding *finding, bool *progress)
+/* How a path list of the object names a directory; NULL in *entry: it cannot, and the finding is given up. */
+static int entry_to(struct planner *planner, const struct em_finding *finding, const struct em_env_object *object,
+                    const char *directory, const char **entry)
 {
-    const char *from = directory_of(planner, finding->requester->path);
-    const char *to = directory_of(planner, finding->provider->path);
-    const char *entry = from && to ? em_pathlist_entry(planner->arena, from, to) : NULL;
-    struct em_draft_change *change;
-    enum em_path_tag tag = EM_TAG_KEEP;
-    const char *list = NULL;
-    int r;
+    const char *from = directory_of(planner, object->path);
 
-    if (!entry)
+    *entry = from && directory ? em_pathlist_entry(planner->arena, from, directory) : NULL;
+    if (!*entry)
         return EM_NO_MEMORY;
     /* A colon would end the entry, a dollar might begin a token: such a directory cannot be named in a path list. */
-    if (strpbrk(entry + strlen("$ORIGIN"), ":$"))
-        return give_up(planner, finding, em_arena_printf(planner->arena, "%s cannot be spelled in a path list", to));
+    if (!strpbrk(*entry + strlen("$ORIGIN"), ":$"))
+        return EM_OK;
+    *entry = NULL;
+    return give_up(planner, finding, em_arena_printf(planner->arena, "%s cannot be spelled in a path list", directory));
+}
+
+/* The requester's path list gets a directory. */
+static int lead_to(struct planner *planner, const struct em_finding *finding, const char *directory, bool *progress)
+{
+    struct em_draft_change *change;
+    enum em_path_tag tag = EM_TAG_KEEP;
+    const char *list = NULL, *entry;
+    int r = entry_to(planner, finding, finding->requester, directory, &entry);
+
+    if (r < 0 || !entry)
+        return r;
     r = list_of(planner, finding->requester, &list, &tag);
     if (r < 0)
         return r;
@@ -172,6 +183,102 @@ static int set_path(struct planner *planner, const struct em_finding *finding, b
     if (!change->value)
         return EM_NO_MEMORY;
     r = lay_out(planner, change, progress);
+    return r < 0 ? r : add_resolved(planner, change, finding);
+}
+
+/* reason: why this and not another way; NULL: it is the usual one. */
+static int set_path(struct planner *planner, const struct em_finding *finding, const char *reason, bool *progress)
+{
+    int r = lead_to(planner, finding, directory_of(planner, finding->provider->path), progress);
+    struct em_draft_change *change = em_draft_find(&planner->draft, finding->requester->path);
+
+    if (change && reason)
+        change->reason = reason;
+    return r;
+}
+
+/* ---- degraft ---- */
+
+/* Why the object must not be replaced, though it is below the target; NULL: it may be. */
+static const char *untouchable(struct planner *planner, const struct em_env_object *object)
+{
+    struct em_node node;
+    char *target;
+
+    if (em_tree_stat_link(planner->before->env->tree, object->path, &node) < 0 || node.kind != EM_NODE_LINK)
+        return NULL;
+    if (em_tree_read_link(planner->before->env->tree, planner->arena, object->path, &target) < 0)
+        target = NULL;
+    return em_arena_printf(planner->arena,
+                           "is a link to %s, and nothing is changed through links: install with copies (uv: --link-mode=copy)",
+                           target ? target : "elsewhere");
+}
+
+/* Why an object that is to be changed must not be; NULL: it may be. */
+static const char *immovable(struct planner *planner, const struct em_env_object *object)
+{
+    const char *barred = em_map_get(&planner->barred, object->path);
+
+    if (barred)
+        return barred;
+    if (!em_path_is_below(object->path, planner->before->env->path))
+        return "the object lies outside of the target";
+    return em_draft_find(&planner->draft, object->path) ? NULL : untouchable(planner, object);
+}
+
+/* A consumer of the private copy needs the public library, and has the path to it. */
+static int rewire(struct planner *planner, const struct em_finding *finding, const struct em_degraft *degraft,
+                  const struct em_env_object *consumer, const char *reason, struct em_draft_change **change, bool *progress)
+{
+    const struct em_rename rename = { degraft->from, degraft->to, reason };
+    enum em_path_tag tag = EM_TAG_KEEP;
+    const char *list = NULL, *entry;
+    int r = entry_to(planner, finding, consumer, directory_of(planner, degraft->provider->path), &entry);
+
+    if (r == EM_OK && entry)
+        r = list_of(planner, consumer, &list, &tag);
+    if (r == EM_OK && entry)
+        r = change_of(planner, consumer, list, tag, change);
+    if (r < 0 || !entry)
+        return r;
+    /* What else it finds by a path that it inherits it must go on finding: DT_RPATH, if it has neither. */
+    if ((*change)->tag == EM_TAG_KEEP)
+        (*change)->tag = EM_TAG_RPATH;
+    (*change)->value = em_pathlist_append(planner->arena, list, entry);
+    (*change)->round = planner->round;
+    if (!(*change)->value || em_vec_push(planner->arena, &(*change)->renames, rename) < 0)
+        return EM_NO_MEMORY;
+    return lay_out(planner, *change, progress);
+}
+
+/* The requester is a private copy of a library that is installed: whoever needs it needs that one instead. because: why a path is not
+ * what is wanted. found->why: why that cannot be either. */
+static int degraft(struct planner *planner, const struct em_finding *finding, const char *because, struct em_degraft *found,
+                   bool *progress)
+{
+    struct em_draft_change *change = em_map_get(&planner->draft.retired, finding->requester->path);
+    const char *reason;
+    int r;
+
+    *found = (struct em_degraft){ 0 };
+    if (change)
+        return add_resolved(planner, change, finding);
+    r = em_degraft_find(found, planner->arena, planner->before->env, finding->requester, finding->provider, planner->error);
+    for (size_t i = 0; r == EM_OK && !found->why && i < found->consumers.count; i++)
+        found->why = immovable(planner, found->consumers.items[i]);
+    if (r < 0 || found->why)
+        return r;
+    reason = em_arena_printf(planner->arena, "%s of %s instead of the private copy of it: %s", found->to,
+                             found->provider->owner ? found->provider->owner->name : "this environment", because);
+    if (!reason)
+        return EM_NO_MEMORY;
+    em_vec_each (const struct em_env_object *, consumer, &found->consumers) {
+        change = NULL;
+        r = rewire(planner, finding, found, *consumer, reason, &change, progress);
+        if (r < 0 || !change || planner->restart)
+            return r;
+    }
+    r = em_map_put(&planner->draft.retired, finding->requester->path, change);
     return r < 0 ? r : add_resolved(planner, change, finding);
 }
 
@@ -216,6 +323,7 @@ static bool is_wanted(const struct planner *planner, const struct em_finding *fi
 static bool wants_copy(const struct planner *planner, const struct em_finding *finding)
 {
     return finding->mend == EM_MEND_REACH && planner->wish->strategy != EM_STRATEGY_PATH &&
+           planner->wish->strategy != EM_STRATEGY_DEGRAFT &&
            (finding->wants_copy || (planner->wish->strategy == EM_STRATEGY_COPY && planner->wish->sources.count > 0));
 }
 
@@ -260,7 +368,7 @@ static int copy(struct planner *planner, const struct em_finding *finding, bool 
         return r;
     /* Not in the sources, but in the environment: then a path to it does what the copy would have done. */
     if (!candidate && finding->provider)
-        return set_path(planner, finding, progress);
+        return set_path(planner, finding, NULL, progress);
     if (!candidate)
         return give_up(planner, finding,
                        planner->wish->sources.count == 0
@@ -278,21 +386,6 @@ static int copy(struct planner *planner, const struct em_finding *finding, bool 
     *progress = true;
     r = move_paths(planner, change, finding);
     return r < 0 ? r : add_resolved(planner, change, finding);
-}
-
-/* Why the object must not be replaced, though it is below the target; NULL: it may be. */
-static const char *untouchable(struct planner *planner, const struct em_env_object *object)
-{
-    struct em_node node;
-    char *target;
-
-    if (em_tree_stat_link(planner->before->env->tree, object->path, &node) < 0 || node.kind != EM_NODE_LINK)
-        return NULL;
-    if (em_tree_read_link(planner->before->env->tree, planner->arena, object->path, &target) < 0)
-        target = NULL;
-    return em_arena_printf(planner->arena,
-                           "is a link to %s, and nothing is changed through links: install with copies (uv: --link-mode=copy)",
-                           target ? target : "elsewhere");
 }
 
 /* The object asks for an executable stack no longer, whatever else is changed of it. */
@@ -314,28 +407,36 @@ static int clear_stack(struct planner *planner, const struct em_finding *finding
 /* What one finding calls for. */
 static int act_on(struct planner *planner, const struct em_finding *finding, bool *progress)
 {
-    const char *barred = finding->requester ? em_map_get(&planner->barred, finding->requester->path) : NULL;
-    const char *link;
+    const enum em_strategy strategy = planner->wish->strategy;
+    struct em_degraft found = { 0 };
+    const char *why;
+    int r;
 
     if (finding->requester && strcmp(finding->id, "EM104") == 0 && is_wanted(planner, finding))
         return give_up(planner, finding, "another major is never bridged: install the package that the help names");
     if (!is_actionable(planner, finding))
         return EM_OK;
-    if (barred)
-        return give_up(planner, finding, barred);
-    if (!em_path_is_below(finding->requester->path, planner->before->env->path))
-        return give_up(planner, finding, "the object lies outside of the target");
-    link = em_draft_find(&planner->draft, finding->requester->path) ? NULL : untouchable(planner, finding->requester);
-    if (link)
-        return give_up(planner, finding, link);
+    why = immovable(planner, finding->requester);
+    /* Where no path can be written, or where it is asked for; what is no private copy, or cannot be given up, is as any other. */
+    if (finding->mend == EM_MEND_REACH && finding->provider &&
+        (strategy == EM_STRATEGY_DEGRAFT || (why && strategy == EM_STRATEGY_AUTO))) {
+        r = degraft(planner, finding, why ? why : "as --strategy degraft asks", &found, progress);
+        if (r < 0 || !found.why)
+            return r;
+    }
+    if (why)
+        return give_up(planner, finding, why);
     if (finding->mend == EM_MEND_STACK)
         return clear_stack(planner, finding, progress);
     /* A copy that was made in this draft is a provider beside its requester: from then on the path is what is missing. */
     if (finding->provider && (!wants_copy(planner, finding) || em_draft_find(&planner->draft, finding->provider->path)))
-        return set_path(planner, finding, progress);
+        return set_path(planner, finding, found.provider ? found.why : NULL, progress);
     if (wants_copy(planner, finding))
         return copy(planner, finding, progress);
-    return give_up(planner, finding, "it is nowhere in this environment, and strategy path copies nothing");
+    return give_up(planner, finding,
+                   planner->wish->strategy == EM_STRATEGY_DEGRAFT
+                       ? "it is nowhere in this environment, and strategy degraft copies nothing"
+                       : "it is nowhere in this environment, and strategy path copies nothing");
 }
 
 /* Each round's diagnosis has an arena of its own: what lasts is in the draft and in the planner. */
@@ -361,6 +462,7 @@ static int draft(struct planner *planner)
     planner->draft.changes.count = 0;
     em_provision_init(&planner->provision, planner->arena, planner->before, planner->wish);
     planner->draft.by_path = (struct em_map){ .arena = planner->arena };
+    planner->draft.retired = (struct em_map){ .arena = planner->arena };
     planner->gave_up = (struct em_map){ .arena = planner->arena };
     planner->now = *planner->before;
     for (planner->round = 1; planner->round <= MOST_ROUNDS; planner->round++) {
@@ -435,7 +537,7 @@ static int keep_edges(struct planner *planner)
 
     if (planner->draft.changes.count == 0)
         return EM_OK;
-    r = em_edges_lost(&losts, planner->arena, planner->before, &planner->now);
+    r = em_edges_lost(&losts, planner->arena, planner->before, &planner->now, &planner->draft);
     em_vec_each (struct em_lost, lost, &losts) {
         struct em_draft_change *change = blame(planner, lost);
 

@@ -18,9 +18,10 @@
 #include "bundle/source/source.h"
 
 enum em_strategy {
-    EM_STRATEGY_AUTO, /* path where a provider is in the environment, copy where a source has it */
+    EM_STRATEGY_AUTO, /* path where a provider is in the environment, copy where a source has it; degraft where no path can be written */
     EM_STRATEGY_PATH,
     EM_STRATEGY_COPY,
+    EM_STRATEGY_DEGRAFT, /* who needs a private copy needs the provider itself; path for all else */
 };
 
 struct em_plan_wish {

@@ -86,10 +86,23 @@ static int add_path_step(struct writer *writer, const struct em_draft_change *ch
     struct em_step step = { .kind = EM_STEP_SET_PATH,
                             .path = in_root(writer, change->path),
                             .resolves = change->resolves,
-                            .reason = change->reason ? change->reason : "the object that asks gets the path",
+                            .reason = change->reason ? change->reason : EM_REASON_USUAL,
                             .value = change->value,
                             .old_value = change->old_value,
                             .tag = change->tag };
+    int r = add_input(writer, step.path, false);
+
+    return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
+}
+
+static int add_needed_step(struct writer *writer, const struct em_draft_change *change, const struct em_rename *rename)
+{
+    struct em_step step = { .kind = EM_STEP_REPLACE_NEEDED,
+                            .path = in_root(writer, change->path),
+                            .resolves = change->resolves,
+                            .reason = rename->reason,
+                            .needed = rename->from,
+                            .by = rename->to };
     int r = add_input(writer, step.path, false);
 
     return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
@@ -161,6 +174,9 @@ static int write_steps(struct writer *writer)
             r = add_copy_step(writer, *change);
         else if ((*change)->value)
             r = add_path_step(writer, *change);
+        em_vec_each (const struct em_rename, rename, &(*change)->renames)
+            if (r == EM_OK)
+                r = add_needed_step(writer, *change, rename);
         if (r == EM_OK && (*change)->clear_stack)
             r = add_stack_step(writer, *change);
         if (r < 0)

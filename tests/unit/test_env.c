@@ -436,6 +436,27 @@ static void hashes_that_cannot_be_read(void **state)
                                               "changed b foo sha512 differs\n");
 }
 
+static void public_names(void **state)
+{
+    struct fixture *f = *state;
+    struct em_strings names;
+
+    assert_int_equal(em_env_public_names(&names, f->arena, "libcudnn-74a4c495.so.9.1.0"), EM_OK);
+    assert_int_equal(names.count, 3);
+    assert_string_equal(names.items[0], "libcudnn.so.9.1.0");
+    assert_string_equal(names.items[1], "libcudnn.so.9.1");
+    assert_string_equal(names.items[2], "libcudnn.so.9");
+    assert_int_equal(em_env_public_names(&names, f->arena, "libgomp-a34b3233.so.1"), EM_OK);
+    assert_int_equal(names.count, 1);
+    for (const char *const *no =
+             (const char *const[]){ "libcudnn.so.9", "-74a4c495.so.9", "libx-74a4c49.so.9", "libx-74a4c49g.so.9",
+                                    "libx-74a4c495.so", "libx-74a4c495.so.", "", NULL };
+         *no; no++) {
+        assert_int_equal(em_env_public_names(&names, f->arena, *no), EM_OK);
+        assert_int_equal(names.count, 0);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -443,6 +464,7 @@ int main(void)
         TEST(a_venv_is_read),   TEST(paths_and_rows),    TEST(odd_rows_have_owners), TEST(links_to_a_cache),
         TEST(other_kinds),      TEST(what_is_no_target), TEST(extensions_by_name),   TEST(names_are_normalized),
         TEST(verify_both_ways), TEST(shared_files),      TEST(rows_out_of_a_target), TEST(hashes_that_cannot_be_read),
+        TEST(public_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,61 @@
+#include "cli/steps.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void print_path_list(const struct em_step *step)
+{
+    if (step->value)
+        printf("            %s %s\n", step->tag == EM_TAG_RUNPATH ? "DT_RUNPATH" : "DT_RPATH", step->value);
+}
+
+static void print_reason(const struct em_step *step)
+{
+    if (step->reason && strcmp(step->reason, EM_REASON_USUAL) != 0)
+        printf("            reason: %s\n", step->reason);
+}
+
+static void print_rest(const struct em_step *step)
+{
+    print_path_list(step);
+    if (step->old_value)
+        printf("            was %s\n", step->old_value);
+    print_reason(step);
+}
+
+void em_print_step(const struct em_step *step, bool in_wheel)
+{
+    switch (step->kind) {
+    case EM_STEP_SET_PATH:
+        printf("  set-path  %s\n", step->path);
+        print_rest(step);
+        break;
+    case EM_STEP_REPLACE_NEEDED:
+        printf("  replace-needed  %s\n            needs %s\n            was %s\n", step->path, step->by, step->needed);
+        print_reason(step);
+        break;
+    case EM_STEP_CLEAR_STACK: printf("  clear-execstack  %s\n", step->path); break;
+    case EM_STEP_COPY:
+        printf("  copy      %s\n            from %s\n", step->path, step->from);
+        printf("            verified by %s\n", step->voucher ? step->voucher : "nothing (--allow-unverified)");
+        print_path_list(step);
+        break;
+    case EM_STEP_RECORD:
+        if (!in_wheel)
+            printf("  record    %s   (%zu file%s)\n", step->path, step->files.count, step->files.count == 1 ? "" : "s");
+        break;
+    }
+}
+
+enum em_strategy em_strategy_named(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum em_strategy strategy;
+    } strategies[] = { { "path", EM_STRATEGY_PATH }, { "copy", EM_STRATEGY_COPY }, { "degraft", EM_STRATEGY_DEGRAFT } };
+
+    for (size_t i = 0; name && i < sizeof strategies / sizeof *strategies; i++)
+        if (strcmp(strategies[i].name, name) == 0)
+            return strategies[i].strategy;
+    return EM_STRATEGY_AUTO;
+}

@@ -1,0 +1,13 @@
+/* steps.h: what a plan does, in words; fix and repack print it. */
+#ifndef EM_CLI_STEPS_H
+#define EM_CLI_STEPS_H
+
+#include "bundle/plan/planner.h"
+
+/* A few lines, indented. A wheel has a new RECORD in any case: where in_wheel is set nothing is said of it. */
+void em_print_step(const struct em_step *step, bool in_wheel);
+
+/* What --strategy says; NULL: the planner decides. */
+enum em_strategy em_strategy_named(const char *name);
+
+#endif
