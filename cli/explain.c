@@ -1,3 +1,4 @@
+#include "bundle/diagnose/attempts.h"
 #include "bundle/diagnose/knowledge.h"
 #include "bundle/diagnose/opens.h"
 #include "bundle/env/env.h"
@@ -10,10 +11,12 @@ const struct em_command em_explain_command = {
     .arguments = "TARGET NAME",
     .summary = "Why NAME, a soname or a file, resolves to what it does for those in TARGET who ask for it",
     .example = "elfmend explain .venv libcudnn_cnn.so.9",
-    .details = "Each object in TARGET that needs or opens NAME is shown with the directories that the loader tries for it, in "
-               "order, the\n"
-               "rule that leads there, and the one change that would alter the outcome.\n"
-               "Exit status: 0 all who ask find it, 1 somebody does not, 2 bad input.\n",
+    .details =
+        "Each object in TARGET that needs or opens NAME is shown with the directories that the loader tries for it, in "
+        "order, the\n"
+        "rule that leads there, and the one change that would alter the outcome. For a library that is opened and not found\n"
+        "what people try is tried: LD_LIBRARY_PATH, a copy or a link, a preload; which of them helps, and why.\n"
+        "Exit status: 0 all who ask find it, 1 somebody does not, 2 bad input.\n",
     .accepts = EM_TAKES_WORLD | EM_TAKES_KNOWLEDGE,
     .run = em_cmd_explain,
 };
@@ -23,10 +26,13 @@ struct edge {
     const struct em_env_object *object; /* who asks; NULL: nobody in the target, asked as the program */
     const char *name;                   /* as it asks */
     bool dlopens;
+    struct em_strings names; /* with dlopens: by which it asks, most wanted first */
     struct {
         EM_VEC(const struct em_request *);
-    } answers;             /* of different processes; the first is what is shown */
-    const char *alone_why; /* it cannot be opened alone */
+    } answers;                        /* of different processes; the first is what is shown */
+    const struct em_env_object *root; /* what was opened in the first of them; NULL: nothing */
+    const char *alone_why;            /* it cannot be opened alone */
+    struct em_attempts attempts;
 };
 
 struct explain {
@@ -75,8 +81,10 @@ static int find_name(struct explain *explain, const char *given, struct em_error
     return EM_OK;
 }
 
-/* By the tables and the strings they point at, or by its own strings if it calls dlopen itself. */
-static int opens(struct explain *explain, const struct em_env_object *object, const struct em_loadable *file, bool *does)
+/* By the tables and the strings they point at, or by its own strings if it calls dlopen itself. asked: the names by which it does, the
+ * one that is explained among them; empty if it does not. */
+static int opens(struct explain *explain, const struct em_env_object *object, const struct em_loadable *file,
+                 struct em_strings *asked)
 {
     struct em_arena *arena = explain->options.arena;
     em_cleanup_file struct em_file *opened = NULL;
@@ -87,23 +95,27 @@ static int opens(struct explain *explain, const struct em_env_object *object, co
     int r = em_openings_of(&openings, arena, &explain->knowledge, explain->tree, object->path, &file->object, NULL, &bytes,
                            NULL);
 
-    *does = false;
+    *asked = (struct em_strings){ 0 };
     for (size_t i = 0; r == EM_OK && i < openings.count; i++)
-        *does |= has(&openings.items[i].names, explain->name);
-    if (*does || r == EM_NO_MEMORY || em_tree_open(explain->tree, object->path, &opened) < 0)
+        if (has(&openings.items[i].names, explain->name))
+            *asked = openings.items[i].names;
+    if (asked->count > 0 || r == EM_NO_MEMORY || em_tree_open(explain->tree, object->path, &opened) < 0)
         return r == EM_NO_MEMORY ? r : EM_OK;
     if (em_object_imports(&imports, arena, &opened->reader, "dlopen", NULL) < 0 || !imports)
         return EM_OK;
     if (em_names_scan(&names, arena, &opened->reader, NULL) < 0)
         return EM_OK;
-    *does = has(&names, explain->name);
-    return EM_OK;
+    return has(&names, explain->name) ? em_vec_push(arena, asked, explain->name) : EM_OK;
 }
 
-static int add_edge(struct explain *explain, const struct em_env_object *object, const char *name, bool dlopens)
+static int add_edge(struct explain *explain, const struct em_env_object *object, const char *name,
+                    const struct em_strings *asked)
 {
-    return em_vec_push(explain->options.arena, &explain->edges,
-                       (struct edge){ .object = object, .name = name, .dlopens = dlopens });
+    struct edge edge = { .object = object, .name = name, .dlopens = asked != NULL };
+
+    if (asked)
+        edge.names = *asked;
+    return em_vec_push(explain->options.arena, &explain->edges, edge);
 }
 
 static int find_askers(struct explain *explain)
@@ -113,7 +125,7 @@ static int find_askers(struct explain *explain)
     for (size_t i = 0; r == EM_OK && i < explain->env.objects.count; i++) {
         const struct em_env_object *object = &explain->env.objects.items[i];
         const struct em_loadable *file = em_loader_look(explain->loader, object->path);
-        bool does = false;
+        struct em_strings asked = { 0 };
 
         if (!file)
             return EM_NO_MEMORY;
@@ -123,15 +135,15 @@ static int find_askers(struct explain *explain)
             if (strcmp(file->object.needed.items[j], explain->name) == 0 ||
                 (strchr(file->object.needed.items[j], '/') &&
                  strcmp(em_path_basename(file->object.needed.items[j]), explain->name) == 0))
-                r = add_edge(explain, object, file->object.needed.items[j], false);
+                r = add_edge(explain, object, file->object.needed.items[j], NULL);
         }
         if (r == EM_OK)
-            r = opens(explain, object, file, &does);
-        if (r == EM_OK && does)
-            r = add_edge(explain, object, explain->name, true);
+            r = opens(explain, object, file, &asked);
+        if (r == EM_OK && asked.count > 0)
+            r = add_edge(explain, object, explain->name, &asked);
     }
     if (r == EM_OK && explain->edges.count == 0)
-        r = add_edge(explain, NULL, explain->name, true);
+        r = add_edge(explain, NULL, explain->name, &(struct em_strings){ 0 });
     return r;
 }
 
@@ -144,6 +156,24 @@ static const struct em_loaded *find_loaded(const struct em_process *process, con
             return process->objects.items[i];
     }
     return NULL;
+}
+
+static bool is_unanswered(const struct em_request *request)
+{
+    return request->result == EM_RESULT_MISSING || request->result == EM_RESULT_REFUSED;
+}
+
+/* The first of its names that is found, as the object asks for them in turn; else the one that is explained. */
+static int ask(struct edge *edge, struct em_process *process, const struct em_loaded *from, struct em_request **answer)
+{
+    int r = EM_OK;
+
+    em_vec_each (const char *, name, &edge->names) {
+        r = em_process_ask(process, *name, from, EM_VIA_DLOPEN, answer);
+        if (r < 0 || !is_unanswered(*answer))
+            return r;
+    }
+    return em_process_ask(process, edge->name, from, EM_VIA_DLOPEN, answer);
 }
 
 /* The edge's answer in a process where root was opened, if its object is there. */
@@ -164,24 +194,26 @@ static int answer(struct explain *explain, struct edge *edge, struct em_process 
     from = edge->dlopens && open->ok ? find_loaded(process, file) : NULL;
     if (!from)
         return EM_OK;
-    r = em_process_ask(process, edge->name, from, EM_VIA_DLOPEN, &request);
+    r = ask(edge, process, from, &request);
     return r < 0 ? r : em_vec_push(arena, &edge->answers, request);
 }
 
 /* One root in a fresh process; all edges that it leads to get an answer. */
-static int try_root(struct explain *explain, const char *path, struct edge *only)
+static int try_root(struct explain *explain, const struct em_env_object *root, struct edge *only)
 {
     struct em_process *process;
     struct em_open open;
     int r = em_process_fork(&process, explain->base);
 
     if (r == EM_OK)
-        r = em_process_open(process, path, NULL, &open);
+        r = em_process_open(process, root->path, NULL, &open);
     for (size_t i = 0; r == EM_OK && i < explain->edges.count; i++) {
         struct edge *edge = &explain->edges.items[i];
 
         if (edge->object && (!only || edge == only))
             r = answer(explain, edge, process, &open);
+        if (edge->answers.count > 0 && !edge->root)
+            edge->root = root;
         if (edge == only && !open.ok)
             edge->alone_why = open.why;
     }
@@ -195,7 +227,7 @@ static int find_answers(struct explain *explain)
     /* As the modules that Python imports lead there. */
     for (size_t i = 0; r == EM_OK && i < explain->env.objects.count; i++) {
         if (em_env_is_extension(explain->env.objects.items[i].path))
-            r = try_root(explain, explain->env.objects.items[i].path, NULL);
+            r = try_root(explain, &explain->env.objects.items[i], NULL);
     }
     for (size_t i = 0; r == EM_OK && i < explain->edges.count; i++) {
         struct edge *edge = &explain->edges.items[i];
@@ -204,7 +236,7 @@ static int find_answers(struct explain *explain)
         if (edge->answers.count > 0)
             continue;
         if (edge->object) {
-            r = try_root(explain, edge->object->path, edge);
+            r = try_root(explain, edge->object, edge);
             continue;
         }
         r = em_process_ask(explain->base, edge->name, NULL, EM_VIA_DLOPEN, &request);
@@ -230,6 +262,32 @@ static const struct em_env_object *find_provider(const struct explain *explain, 
             return object;
     }
     return NULL;
+}
+
+/* What people do where an opening does not come to the target's own file. */
+static int try_attempts(struct explain *explain, struct em_error *error)
+{
+    int r = EM_OK;
+
+    em_vec_each (struct edge, edge, &explain->edges) {
+        const struct em_request *request = edge->answers.count ? edge->answers.items[0] : NULL;
+        struct em_attempt_wish wish = { .env = &explain->env,
+                                        .world = &explain->world,
+                                        .knowledge = &explain->knowledge,
+                                        .root = edge->root,
+                                        .object = edge->object,
+                                        .names = edge->names };
+
+        for (size_t i = 0; i < edge->names.count && !wish.provider; i++)
+            wish.provider = find_provider(explain, edge->names.items[i]);
+        if (!request || !wish.root || !wish.object || !wish.provider || wish.provider == wish.object)
+            continue;
+        if (request->result == EM_RESULT_MISSING || request->rule == EM_RULE_CACHE || request->rule == EM_RULE_DEFAULT)
+            r = em_attempts_make(&edge->attempts, explain->options.arena, &wish, error);
+        if (r < 0)
+            break;
+    }
+    return r;
 }
 
 /* The path that would lead to the target's own; for an edge that finds nothing, or finds it outside. */
@@ -322,7 +380,7 @@ static bool is_bad(const struct edge *edge)
 {
     const struct em_request *first = edge->answers.count ? edge->answers.items[0] : NULL;
 
-    return !first || first->result == EM_RESULT_MISSING || first->result == EM_RESULT_REFUSED;
+    return !first || is_unanswered(first);
 }
 
 static const char *stability(const struct edge *edge)
@@ -357,13 +415,20 @@ static void print_edge(const struct explain *explain, const struct edge *edge)
         em_loading_print_name(advice);
         putchar('\n');
     }
+    if (edge->attempts.count > 0)
+        puts("      what people try:");
+    em_vec_each (struct em_attempt, attempt, &edge->attempts)
+        printf("        %-5s %s: %s\n", attempt->helps ? "yes" : "no", attempt->what, attempt->why);
 }
 
 static json_t *edge_json(const struct explain *explain, const struct edge *edge)
 {
     const struct em_request *request = edge->answers.count ? edge->answers.items[0] : NULL;
-    json_t *item = json_object(), *steps = json_array();
+    json_t *item = json_object(), *steps = json_array(), *attempts = json_array();
 
+    em_vec_each (struct em_attempt, attempt, &edge->attempts)
+        json_array_append_new(attempts, json_pack("{s:o, s:b, s:o}", "what", em_loading_string(attempt->what), "helps",
+                                                  attempt->helps, "why", em_loading_string(attempt->why)));
     for (size_t i = 0; request && i < request->tried.count; i++) {
         const struct em_try *try = &request->tried.items[i];
         json_t *step = json_object();
@@ -385,6 +450,7 @@ static json_t *edge_json(const struct explain *explain, const struct edge *edge)
     json_object_set_new(item, "stability", em_loading_string(stability(edge)));
     json_object_set_new(item, "processes", json_integer((json_int_t)edge->answers.count));
     json_object_set_new(item, "change", em_loading_string(request ? change(explain, edge, request) : NULL));
+    json_object_set_new(item, "attempts", attempts);
     json_object_set_new(item, "why", em_loading_string(request ? request->why : edge->alone_why));
     return item;
 }
@@ -449,6 +515,8 @@ int em_cmd_explain(int argc, char **argv)
         r = find_askers(&explain);
     if (r == EM_OK)
         r = find_answers(&explain);
+    if (r == EM_OK)
+        r = try_attempts(&explain, &error);
     if (r < 0) {
         error.code = r;
         status = em_report_error(&error);

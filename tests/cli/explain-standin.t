@@ -21,6 +21,15 @@ says "... then in the one of who loaded it" 'ctranslate2.libs   (DT_RPATH inheri
 says "... last in the system's directories" '(default directories)'
 says "... and the one change is a path" "\$ORIGIN/../nvidia/cudnn/lib in the DT_RPATH of lib/"
 says "... which leads to" 'nvidia/cudnn/lib/libcudnn_cnn.so.9: `elfmend fix` does that'
+# What people do about it, tried in the model; tests/scenarios/s1.t does the same with the real loader.
+tried() { # ANSWER WHAT WHY: a line of the attempts
+    check "... $2: $1" grep -E -e "^ +$1 +.*$2.*: .*$3" out
+}
+tried yes "pip install 'ctranslate2>=4.6.3'" 'needs no cuDNN'
+tried yes 'LD_LIBRARY_PATH=/.*/nvidia/cudnn/lib' 'set by the program itself it comes too late'
+tried no 'libcudnn_cnn.so.9 copied or linked to' 'its own libcudnn_ops.so.9'
+tried no 'a link instead of a copy' '.ORIGIN is the directory of the link'
+tried yes 'ctypes.CDLL' 'RTLD_GLOBAL has no part in it'
 says "cuDNN's own front end finds it by its DT_RUNPATH" '(DT_RUNPATH of the object itself, $ORIGIN)'
 says "... which LD_LIBRARY_PATH could win over" 'would win over the DT_RUNPATH of lib/'
 check "the directories stand in the loader's order" "$python" - <<'END'
@@ -39,7 +48,9 @@ assert shim["owner"] == "ctranslate2" and shim["stability"] == "missing" and shi
 assert [s["rule"] for s in shim["steps"]][:2] == ["rpath", "rpath"] and shim["steps"][-1]["rule"] == "default", shim
 assert [s["directory"] for s in shim["steps"]] == shim["request"]["tried"], shim
 assert shim["steps"][0]["entry"] == "$ORIGIN" and shim["steps"][0]["owner"].endswith("libcudnn-74a4c495.so.9.1.0"), shim
+assert [a["helps"] for a in shim["attempts"]] == [True, True, False, False, True], shim["attempts"]
 front = edges["libcudnn.so.9"]
+assert front["attempts"] == [], front
 assert front["request"]["rule"] == "runpath" and front["stability"] == "environment-dependent" and not front["steps"], front
 END
 exits 1 "a file stands for its SONAME" explain --json v v/lib/python3*/site-packages/nvidia/cudnn/lib/libcudnn_cnn.so.9
@@ -51,6 +62,13 @@ cp v/lib/python3*/site-packages/nvidia/cudnn/lib/*.so.9 outside
 exits 0 "with LD_LIBRARY_PATH all find it" explain --ld-library-path "$PWD/outside" v libcudnn_cnn.so.9
 says "... there" "=> $PWD/outside/libcudnn_cnn.so.9  (LD_LIBRARY_PATH"
 says "... and what would change it" 'without LD_LIBRARY_PATH the search would go on'
+
+# One file copied in by hand is what the shim gets, by the name that it asks for first.
+libs=$(echo v/lib/python3*/site-packages/ctranslate2.libs)
+cp "$libs/../nvidia/cudnn/lib/libcudnn_cnn.so.9" "$libs/libcudnn_cnn.so.9.1.0"
+exits 0 "a file under the first of the names that it tries" explain v libcudnn_cnn.so.9
+says "... is found by that name" 'libcudnn_cnn.so.9.1.0 => '
+rm "$libs/libcudnn_cnn.so.9.1.0"
 
 "$ELFMEND" fix --world manylinux --yes v > log 2>&1
 ok $? "the repair" log
