@@ -9,15 +9,28 @@ def mean(values):
     return sum(values) / len(values) if values else 0
 
 
+def row(name, cells):
+    count = collections.Counter(c.verdict for c in cells)
+    done = [c for c in cells if c.verdict in ("ok", "noisy")]
+    print(f"{name:18}{len(cells):8}{count['ok']:8}{count['noisy']:8}{count['refused']:9}{count['bad']:7}"
+          f"{mean(c.growth for c in done if c.aftermath == 'nothing'):10.0f}"
+          f"{mean(c.growth for c in done if c.aftermath == AFTERMATHS[-1]):11.0f}")
+
+
+def shared(cells, editors):
+    """Those cells that every editor has."""
+    places = collections.Counter((c.recipe, c.edit, c.aftermath) for c in cells)
+    return [c for c in cells if places[c.recipe, c.edit, c.aftermath] == len(editors)]
+
+
 def table(cells, editors):
     print(f"\n{'':18}{'cells':>8}{'ok':>8}{'noisy':>8}{'refused':>9}{'bad':>7}{'growth':>10}{'after 100':>11}")
-    for editor in editors:
-        mine = [c for c in cells if c.editor == editor.name and c.aftermath in AFTERMATHS]
-        count = collections.Counter(c.verdict for c in mine)
-        done = [c for c in mine if c.verdict in ("ok", "noisy")]
-        print(f"{editor.name:18}{len(mine):8}{count['ok']:8}{count['noisy']:8}{count['refused']:9}{count['bad']:7}"
-              f"{mean(c.growth for c in done if c.aftermath == 'nothing'):10.0f}"
-              f"{mean(c.growth for c in done if c.aftermath == AFTERMATHS[-1]):11.0f}")
+    row(editors[0].name, [c for c in cells if c.editor == editors[0].name])
+    if len(editors) > 1:
+        same = shared(cells, editors)
+        print("on the same cells:")
+        for editor in editors:
+            row(editor.name, [c for c in same if c.editor == editor.name])
     print("noisy: it runs, and eu-elflint says what it does not say of the unedited object; growth: mean bytes of one edit, and of a"
           " hundred")
 
@@ -46,12 +59,14 @@ def reasons(cells, editors, verdict, most=8):
 
 
 def outdone(cells, editors):
-    """Cells where a peer is better than ours."""
-    place = {(c.recipe, c.edit, c.aftermath, c.editor): c for c in cells}
-    for cell in cells:
-        ours = place.get((cell.recipe, cell.edit, cell.aftermath, editors[0].name))
-        if ours and RANK[cell.verdict] > RANK[ours.verdict]:
-            yield cell, ours
+    """Cells where a peer is better than ours, each with ours."""
+    place = {(c.recipe, c.edit, c.aftermath): c for c in cells if c.editor == editors[0].name}
+    pairs = ((cell, place.get((cell.recipe, cell.edit, cell.aftermath))) for cell in cells)
+    return [(cell, ours) for cell, ours in pairs if ours and RANK[cell.verdict] > RANK[ours.verdict]]
+
+
+def wrong(cells, editors):
+    return [c for c in cells if c.editor == editors[0].name and c.verdict in ("bad", "noisy")]
 
 
 def show(lines, most=200, width=240):
@@ -65,13 +80,12 @@ def report(cells, editors):
     """Whether all is well."""
     table(cells, editors)
     if len(editors) > 1:
-        dimensions(cells, editors)
+        dimensions(shared(cells, editors), editors)
         for verdict in ("bad", "refused"):
-            reasons(cells, editors, verdict)
-    wrong = [c for c in cells if c.editor == editors[0].name and c.verdict in ("bad", "noisy")]
-    better = list(outdone(cells, editors))
-    show(f"{c.verdict}: {c.recipe} {c.edit}, {c.aftermath}: {c.why}" for c in wrong)
+            reasons(shared(cells, editors), editors, verdict)
+    ours, better = wrong(cells, editors), outdone(cells, editors)
+    show(f"{c.verdict}: {c.recipe} {c.edit}, {c.aftermath}: {c.why}" for c in ours)
     show(f"better: {c.editor} on {c.recipe} {c.edit}, {c.aftermath}: {c.verdict}; ours {o.verdict}: {o.why}" for c, o in better)
     if len(editors) > 1:
         print(f"\ncells where a peer is better: {len(better)}")
-    return not wrong and not better
+    return not ours and not better

@@ -48,7 +48,7 @@ def chosen(recipe, edit, share):
     turn = zlib.crc32(f"{recipe}/{edit}".encode())
     others = AFTERMATHS[1:-1]
     picked = [others[(turn + i) % len(others)] for i in range(min(share, len(others)))]
-    hundred = ["a hundred edits"] if edit in ("rpath-short", "soname") and share > 1 else []
+    hundred = [AFTERMATHS[-1]] if edit == ("soname" if recipe.kind == "static-pie" else "rpath-short") and share > 1 else []
     return ["nothing", *picked, *hundred]
 
 
@@ -63,6 +63,8 @@ def afterwards(bench, aftermath, path):
 
 
 class Study:
+    """share: how many aftermaths of an edit are tried on ours, and on a peer's. Where ours is not ok, a peer has them all."""
+
     def __init__(self, bench, recipe, editors, share):
         self.bench, self.recipe, self.editors, self.share = bench, recipe, editors, share
         self.cells = []
@@ -87,11 +89,15 @@ class Study:
         if not self.bench.link(self.recipe, "object") or not self.baseline():
             return []
         todo = edits.edits(self.recipe, self.plain["nothing"][0], self.bench.folder)
+        of_ours, of_peers = self.share
         for editor in self.editors:
-            pending = []
+            is_ours, pending = editor is self.editors[0], []
+            short = {(c.edit, c.aftermath) for c in self.cells if c.editor == self.editors[0].name and c.verdict != "ok"}
             for name, calls in todo:
-                aftermaths = [a for a in chosen(self.recipe, name, self.share) if a in self.plain]
-                pending += self.edit(editor, name, calls, aftermaths)
+                aftermaths = chosen(self.recipe, name, of_ours if is_ours else of_peers)
+                if not is_ours:
+                    aftermaths += [a for a in AFTERMATHS if (name, a) in short and a not in aftermaths]
+                pending += self.edit(editor, name, calls, [a for a in aftermaths if a in self.plain])
             self.judge(pending)
         return self.cells
 
