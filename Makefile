@@ -16,8 +16,11 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
-PACKAGES := libelf libarchive libzip libxxhash libcrypto libdeflate zlib jansson
-DEPS := gcc make pkg-config libelf-dev libarchive-dev libzip-dev libxxhash-dev libssl-dev libdeflate-dev zlib1g-dev \
+PACKAGES := libxxhash libdeflate zlib jansson
+# Opened by the commands that want them (base/library.h): of these the program has the headers alone.
+OPENED := libarchive libcrypto
+TEST_PACKAGES := libarchive libzip
+DEPS := gcc make pkg-config libarchive-dev libzip-dev libxxhash-dev libssl-dev libdeflate-dev zlib1g-dev \
         libjansson-dev libcmocka-dev libc6-dev perl python3 python3-venv python3-jsonschema binutils elfutils strace
 # Other linkers and the other libc, whose files the tests edit and load too.
 TEST_DEPS := lld mold musl-tools llvm
@@ -29,8 +32,9 @@ FUZZ_DEPS := clang libclang-rt-14-dev
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wvla $(if $(WERROR),-Werror)
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fstack-clash-protection
-PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) $(OPENED) $(TEST_PACKAGES) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -ldl
+TEST_LIBS := $(shell pkg-config --libs $(TEST_PACKAGES) 2>/dev/null) -lcmocka
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARN) $(if $(SANITIZE),,$(HARDEN)) $(PKG_CFLAGS) $(CFLAGS) $(SANITIZE)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(LDFLAGS) $(SANITIZE)
 
@@ -72,7 +76,7 @@ $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 
 $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libelfmend.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libelfmend.a $(PKG_LIBS) -lcmocka
+	$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libelfmend.a $(PKG_LIBS) $(TEST_LIBS)
 
 units: $(UNITS)
 
@@ -138,6 +142,8 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
+print-libs:
+	@echo $(PKG_LIBS)
 print-deps:
 	@echo $(DEPS)
 print-test-deps:
@@ -145,7 +151,7 @@ print-test-deps:
 print-matrix-deps:
 	@echo $(TEST_DEPS) $(MATRIX_DEPS)
 
-.PHONY: all units fuzzers libfuzzers fuzz check check-asan check-faults check-matrix check-real bench lint deps deps-lint install clean print-deps \
-        print-test-deps print-matrix-deps
+.PHONY: all units fuzzers libfuzzers fuzz check check-asan check-faults check-matrix check-real bench lint deps deps-lint install clean \
+        print-libs print-deps print-test-deps print-matrix-deps
 .DELETE_ON_ERROR:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNITS:=.d)

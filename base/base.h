@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/library.h"
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/path.h"

@@ -1,58 +1,89 @@
 #include "base/hash.h"
 
 #include "base/files.h"
+#include "base/library.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
+#define TEXT(number) TEXT_OF(number)
+#define TEXT_OF(number) #number
+
 /* Large enough that a read costs little beside hashing it, small enough to stay in the second-level cache. */
 #define PIECE ((size_t)256 * 1024)
+
+#define LIBCRYPTO(X)                                                                                                           \
+    X(EVP_DigestFinal_ex)                                                                                                      \
+    X(EVP_DigestInit_ex)                                                                                                       \
+    X(EVP_DigestUpdate)                                                                                                        \
+    X(EVP_MD_CTX_free)                                                                                                         \
+    X(EVP_MD_CTX_new)                                                                                                          \
+    X(EVP_get_digestbyname)                                                                                                    \
+    X(EVP_sha256)
+
+static struct {
+    LIBCRYPTO(EM_LIBRARY_FIELD)
+} crypto;
+
+static int open_crypto(struct em_error *error)
+{
+    static const char *const names[] = { LIBCRYPTO(EM_LIBRARY_NAME) };
+    static struct em_library library = { "libcrypto.so." TEXT(OPENSSL_SHLIB_VERSION), names, sizeof names / sizeof *names,
+                                         &crypto, false };
+
+    return em_library_open(&library, error);
+}
 
 struct em_hasher {
     EVP_MD_CTX *context;
 };
 
-struct em_hasher *em_hasher_new(void)
+int em_hasher_new(struct em_hasher **hasher, struct em_error *error)
 {
-    struct em_hasher *hasher = calloc(1, sizeof *hasher);
+    int r = open_crypto(error);
 
-    if (!hasher)
-        return NULL;
-    hasher->context = EVP_MD_CTX_new();
-    if (!hasher->context || !EVP_DigestInit_ex(hasher->context, EVP_sha256(), NULL)) {
-        em_hasher_free(hasher);
-        return NULL;
-    }
-    return hasher;
+    *hasher = NULL;
+    if (r < 0)
+        return r;
+    *hasher = calloc(1, sizeof **hasher);
+    if (!*hasher)
+        return EM_NO_MEMORY;
+    (*hasher)->context = crypto.EVP_MD_CTX_new();
+    if ((*hasher)->context && crypto.EVP_DigestInit_ex((*hasher)->context, crypto.EVP_sha256(), NULL))
+        return EM_OK;
+    em_hasher_free(*hasher);
+    *hasher = NULL;
+    return EM_NO_MEMORY;
 }
 
 void em_hasher_free(struct em_hasher *hasher)
 {
     if (!hasher)
         return;
-    EVP_MD_CTX_free(hasher->context);
+    crypto.EVP_MD_CTX_free(hasher->context);
     free(hasher);
 }
 
 void em_hasher_add(struct em_hasher *hasher, const void *data, size_t size)
 {
-    EVP_DigestUpdate(hasher->context, data, size);
+    crypto.EVP_DigestUpdate(hasher->context, data, size);
 }
 
 void em_hasher_end(struct em_hasher *hasher, struct em_sha256 *digest)
 {
-    EVP_DigestFinal_ex(hasher->context, digest->bytes, NULL);
-    EVP_DigestInit_ex(hasher->context, NULL, NULL);
+    crypto.EVP_DigestFinal_ex(hasher->context, digest->bytes, NULL);
+    crypto.EVP_DigestInit_ex(hasher->context, NULL, NULL);
 }
 
 int em_sha256_bytes(const void *data, size_t size, struct em_sha256 *digest)
 {
-    em_cleanup_hasher struct em_hasher *hasher = em_hasher_new();
+    em_cleanup_hasher struct em_hasher *hasher = NULL;
+    int r = em_hasher_new(&hasher, NULL);
 
-    if (!hasher)
-        return EM_NO_MEMORY;
+    if (r < 0)
+        return r;
     em_hasher_add(hasher, data, size);
     em_hasher_end(hasher, digest);
     return EM_OK;
@@ -60,13 +91,15 @@ int em_sha256_bytes(const void *data, size_t size, struct em_sha256 *digest)
 
 int em_hash_reader(struct em_reader *reader, struct em_sha256 *sha256, struct em_xxh3 *xxh3, struct em_error *error)
 {
-    em_cleanup_hasher struct em_hasher *hasher = em_hasher_new();
+    em_cleanup_hasher struct em_hasher *hasher = NULL;
     em_cleanup_free uint8_t *piece = malloc(PIECE);
     XXH3_state_t *state = XXH3_createState();
     XXH128_canonical_t canonical;
-    int r = EM_NO_MEMORY;
+    int r = sha256 ? em_hasher_new(&hasher, error) : EM_OK;
 
-    if (!hasher || !piece || !state)
+    if (r == EM_OK && (!piece || !state))
+        r = EM_NO_MEMORY;
+    if (r < 0)
         goto done;
     XXH3_128bits_reset(state);
     for (uint64_t at = 0; at < reader->size; at += PIECE) {
@@ -129,29 +162,33 @@ void em_sha256_base64(const struct em_sha256 *digest, char text[EM_SHA256_BASE64
 
 int em_digest_reader(struct em_reader *reader, const char *name, char text[EM_DIGEST_BASE64_SIZE], struct em_error *error)
 {
-    const EVP_MD *kind = EVP_get_digestbyname(name);
     em_cleanup_free uint8_t *piece = malloc(PIECE);
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    EVP_MD_CTX *context = NULL;
+    const EVP_MD *kind = NULL;
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
-    int r = EM_OK;
+    int r = open_crypto(error);
 
+    if (r < 0)
+        return r;
+    kind = crypto.EVP_get_digestbyname(name);
+    context = crypto.EVP_MD_CTX_new();
     if (!piece || !context)
         r = EM_NO_MEMORY;
-    else if (!kind || !EVP_DigestInit_ex(context, kind, NULL))
+    else if (!kind || !crypto.EVP_DigestInit_ex(context, kind, NULL))
         r = EM_UNSUPPORTED;
     for (uint64_t at = 0; r == EM_OK && at < reader->size; at += PIECE) {
         size_t length = reader->size - at < PIECE ? (size_t)(reader->size - at) : PIECE;
 
         r = em_read_at(reader, piece, length, at, error);
         if (r == EM_OK)
-            EVP_DigestUpdate(context, piece, length);
+            crypto.EVP_DigestUpdate(context, piece, length);
     }
     if (r == EM_OK) {
-        EVP_DigestFinal_ex(context, digest, &size);
+        crypto.EVP_DigestFinal_ex(context, digest, &size);
         to_base64(digest, size, text);
     }
-    EVP_MD_CTX_free(context);
+    crypto.EVP_MD_CTX_free(context);
     return r;
 }
 

@@ -1,6 +1,6 @@
 /* hash.h: SHA-256 for what others check (RECORD, pins), XXH3-128 for what only we compare (plans, journals, caches).
  *
- *     struct em_hasher *hasher = em_hasher_new();        NULL: no memory
+ *     r = em_hasher_new(&hasher, error);                 EM_NO_MEMORY; EM_NOT_FOUND: no libcrypto (library.h). NULL then
  *     em_hasher_add(hasher, data, size); em_hasher_end(hasher, &digest);   ready for the next file then
  *     em_hasher_free(hasher);
  *
@@ -20,7 +20,7 @@ struct em_xxh3 {
 };
 
 struct em_hasher;
-struct em_hasher *em_hasher_new(void);
+int em_hasher_new(struct em_hasher **hasher, struct em_error *error);
 void em_hasher_free(struct em_hasher *hasher);
 void em_hasher_add(struct em_hasher *hasher, const void *data, size_t size);
 void em_hasher_end(struct em_hasher *hasher, struct em_sha256 *digest);

@@ -341,11 +341,14 @@ static int work(void *context, size_t index)
     struct verify *verify = context;
     const struct batch *batch = &verify->batches.items[index];
     bool hash = verify->options->hash;
-    em_cleanup_hasher struct em_hasher *hasher = hash ? em_hasher_new() : NULL;
+    em_cleanup_hasher struct em_hasher *hasher = NULL;
     em_cleanup_free uint8_t *piece = hash ? malloc(PIECE) : NULL;
-    struct worker worker = { .verify = verify, .hasher = hasher, .piece = piece, .error = EM_ERROR_INIT };
-    int r = hash && (!hasher || !piece) ? EM_NO_MEMORY : EM_OK;
+    struct worker worker = { .verify = verify, .piece = piece, .error = EM_ERROR_INIT };
+    int r = hash ? em_hasher_new(&hasher, &worker.error) : EM_OK;
 
+    if (r == EM_OK && hash && !piece)
+        r = EM_NO_MEMORY;
+    worker.hasher = hasher;
     em_near_init(&worker.near);
     for (size_t i = 0; i < batch->count && r == EM_OK; i++) {
         struct item *item = &verify->items.items[batch->first + i];

@@ -269,9 +269,9 @@ static int fill_copy(struct em_change *change, int old, int new, struct em_error
     struct item *item = change->context;
     const struct em_step *step = item->step;
     em_cleanup_arena struct em_arena *arena = em_arena_new();
-    em_cleanup_hasher struct em_hasher *hasher = em_hasher_new();
+    em_cleanup_hasher struct em_hasher *hasher = NULL;
     em_cleanup_fd int in = em_open_at(AT_FDCWD, step->from, O_RDONLY, 0, error);
-    struct pour pour = { .hasher = hasher, .item = item, .out = new };
+    struct pour pour = { .item = item, .out = new };
     struct em_reader source;
     struct em_patch patch;
     struct stat st;
@@ -280,12 +280,16 @@ static int fill_copy(struct em_change *change, int old, int new, struct em_error
     (void)old;
     if (in < 0)
         return in;
-    if (!arena || !hasher)
+    if (!arena)
         return EM_NO_MEMORY;
+    r = em_hasher_new(&hasher, error);
+    if (r < 0)
+        return r;
     if (fstat(in, &st) < 0)
         return em_fail_errno(error, step->from, "cannot be examined");
     if (!S_ISREG(st.st_mode))
         return em_fail(error, EM_REFUSED, step->from, "is not a regular file");
+    pour.hasher = hasher;
     source = em_reader_fd(in, (uint64_t)st.st_size, step->from);
     pour.source = &source;
     if (item->edits.count > 0) {

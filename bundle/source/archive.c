@@ -14,25 +14,25 @@
 /* Only what is ours to read: libarchive would start programs for some formats. */
 static struct archive *new_archive(void)
 {
-    struct archive *archive = archive_read_new();
+    struct archive *archive = em_la.archive_read_new();
 
     if (!archive)
         return NULL;
-    archive_read_support_filter_gzip(archive);
-    archive_read_support_filter_bzip2(archive);
-    archive_read_support_filter_xz(archive);
-    archive_read_support_filter_zstd(archive);
-    archive_read_support_filter_rpm(archive);
-    archive_read_support_format_zip_seekable(archive); /* by its end record: without it, it is no zip */
-    archive_read_support_format_tar(archive);
-    archive_read_support_format_ar(archive);
-    archive_read_support_format_cpio(archive);
+    em_la.archive_read_support_filter_gzip(archive);
+    em_la.archive_read_support_filter_bzip2(archive);
+    em_la.archive_read_support_filter_xz(archive);
+    em_la.archive_read_support_filter_zstd(archive);
+    em_la.archive_read_support_filter_rpm(archive);
+    em_la.archive_read_support_format_zip_seekable(archive); /* by its end record: without it, it is no zip */
+    em_la.archive_read_support_format_tar(archive);
+    em_la.archive_read_support_format_ar(archive);
+    em_la.archive_read_support_format_cpio(archive);
     return archive;
 }
 
 static int broken(struct em_unpack *unpack, struct archive *archive)
 {
-    const char *why = archive_error_string(archive);
+    const char *why = em_la.archive_error_string(archive);
 
     return em_fail(unpack->error, EM_BAD_ZIP, unpack->label, "is no archive that can be read: %s", why ? why : "damaged");
 }
@@ -46,11 +46,11 @@ struct inner {
 static la_ssize_t read_inner(struct archive *archive, void *context, const void **bytes)
 {
     struct inner *inner = context;
-    la_ssize_t got = archive_read_data(inner->outer, inner->piece, sizeof inner->piece);
+    la_ssize_t got = em_la.archive_read_data(inner->outer, inner->piece, sizeof inner->piece);
 
     *bytes = inner->piece;
     if (got < 0)
-        archive_set_error(archive, archive_errno(inner->outer), "%s", archive_error_string(inner->outer));
+        em_la.archive_set_error(archive, em_la.archive_errno(inner->outer), "%s", em_la.archive_error_string(inner->outer));
     return got;
 }
 
@@ -64,10 +64,10 @@ static int unpack_inner(struct em_unpack *unpack, struct archive *outer)
 
     if (inner && archive) {
         inner->outer = outer;
-        r = archive_read_open(archive, inner, NULL, read_inner, NULL) == ARCHIVE_OK ? unpack_all(unpack, archive, true)
-                                                                                    : broken(unpack, archive);
+        r = em_la.archive_read_open(archive, inner, NULL, read_inner, NULL) == ARCHIVE_OK ? unpack_all(unpack, archive, true)
+                                                                                          : broken(unpack, archive);
     }
-    archive_read_free(archive);
+    em_la.archive_read_free(archive);
     free(inner);
     return r;
 }
@@ -76,7 +76,7 @@ static int unpack_inner(struct em_unpack *unpack, struct archive *outer)
 static bool holds_archive(struct archive *archive, const char *name)
 {
     size_t length = name ? strlen(name) : 0;
-    int format = archive_format(archive) & ARCHIVE_FORMAT_BASE_MASK;
+    int format = em_la.archive_format(archive) & ARCHIVE_FORMAT_BASE_MASK;
 
     if (format == ARCHIVE_FORMAT_AR)
         return name && strncmp(name, "data.tar", 8) == 0;
@@ -89,13 +89,13 @@ static int unpack_all(struct em_unpack *unpack, struct archive *archive, bool is
     struct archive_entry *entry;
     int r = EM_OK, status;
 
-    while ((status = archive_read_next_header(archive, &entry)) == ARCHIVE_OK || status == ARCHIVE_WARN) {
-        if (archive_entry_is_encrypted(entry) > 0)
+    while ((status = em_la.archive_read_next_header(archive, &entry)) == ARCHIVE_OK || status == ARCHIVE_WARN) {
+        if (em_la.archive_entry_is_encrypted(entry) > 0)
             return em_fail(unpack->error, EM_REFUSED, unpack->label, "is encrypted");
-        unpack->is_image = unpack->is_image || archive_filter_code(archive, 0) == ARCHIVE_FILTER_RPM ||
-                           (archive_format(archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_AR;
-        r = !is_inner && holds_archive(archive, archive_entry_pathname(entry)) ? unpack_inner(unpack, archive)
-                                                                               : em_unpack_member(unpack, archive, entry);
+        unpack->is_image = unpack->is_image || em_la.archive_filter_code(archive, 0) == ARCHIVE_FILTER_RPM ||
+                           (em_la.archive_format(archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_AR;
+        r = !is_inner && holds_archive(archive, em_la.archive_entry_pathname(entry)) ? unpack_inner(unpack, archive)
+                                                                                     : em_unpack_member(unpack, archive, entry);
         if (r < 0)
             return r;
     }
@@ -104,16 +104,16 @@ static int unpack_all(struct em_unpack *unpack, struct archive *archive, bool is
 
 static int unpack_file(struct em_unpack *unpack, int fd)
 {
-    struct archive *archive = new_archive();
-    int r;
+    int r = em_libarchive_open(unpack->error);
+    struct archive *archive = r < 0 ? NULL : new_archive();
 
     if (!archive)
-        return EM_NO_MEMORY;
-    if (lseek(fd, 0, SEEK_SET) < 0 || archive_read_open_fd(archive, fd, PIECE) != ARCHIVE_OK)
+        return r < 0 ? r : EM_NO_MEMORY;
+    if (lseek(fd, 0, SEEK_SET) < 0 || em_la.archive_read_open_fd(archive, fd, PIECE) != ARCHIVE_OK)
         r = broken(unpack, archive);
     else
         r = unpack_all(unpack, archive, false);
-    archive_read_free(archive);
+    em_la.archive_read_free(archive);
     if (r == EM_OK)
         r = em_unpack_end(unpack);
     if (r == EM_OK)

@@ -20,13 +20,13 @@ static bool has_control(const char *name)
  * encoding that libarchive knows. */
 static int member_path(struct em_unpack *unpack, struct archive_entry *entry, const char **path)
 {
-    const char *name = archive_entry_pathname_utf8(entry);
+    const char *name = em_la.archive_entry_pathname_utf8(entry);
     char *copy;
     size_t length;
 
     *path = NULL;
     if (!name)
-        name = archive_entry_pathname(entry);
+        name = em_la.archive_entry_pathname(entry);
     if (!name)
         return EM_OK;
     while (name[0] == '.' && name[1] == '/')
@@ -37,7 +37,7 @@ static int member_path(struct em_unpack *unpack, struct archive_entry *entry, co
     length = strlen(copy);
     while (length > 1 && copy[length - 1] == '/')
         copy[--length] = '\0';
-    if (archive_entry_filetype(entry) == AE_IFDIR && (length == 0 || strcmp(copy, ".") == 0))
+    if (em_la.archive_entry_filetype(entry) == AE_IFDIR && (length == 0 || strcmp(copy, ".") == 0))
         return EM_OK;
     if (has_control(copy))
         return em_fail(unpack->error, EM_REFUSED, unpack->label, "has a member with a control character in its name");
@@ -87,12 +87,12 @@ static int write_content(struct em_unpack *unpack, struct archive *archive, int 
     if (!piece)
         return EM_NO_MEMORY;
     for (;;) {
-        la_ssize_t got = archive_read_data(archive, piece, PIECE);
+        la_ssize_t got = em_la.archive_read_data(archive, piece, PIECE);
         int r;
 
         if (got < 0)
             return em_fail(unpack->error, EM_BAD_ZIP, unpack->label, "cannot be read: %s: %s", path,
-                           archive_error_string(archive) ? archive_error_string(archive) : "damaged");
+                           em_la.archive_error_string(archive) ? em_la.archive_error_string(archive) : "damaged");
         if (got == 0)
             return EM_OK;
         /* A size that was not told before, or that lied. */
@@ -109,7 +109,7 @@ static int write_file(struct em_unpack *unpack, struct archive *archive, struct 
 {
     em_cleanup_fd int fd = -1;
     /* As pip does: the archive's own bits may be none at all. */
-    mode_t mode = archive_entry_perm(entry) & 0111 ? 0755 : 0644;
+    mode_t mode = em_la.archive_entry_perm(entry) & 0111 ? 0755 : 0644;
     int r = make_directories(unpack, path);
 
     if (r < 0)
@@ -187,7 +187,7 @@ int em_unpack_end(struct em_unpack *unpack)
 
 int em_unpack_member(struct em_unpack *unpack, struct archive *archive, struct archive_entry *entry)
 {
-    int64_t size = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0;
+    int64_t size = em_la.archive_entry_size_is_set(entry) ? em_la.archive_entry_size(entry) : 0;
     const char *path, *hard;
     int r = member_path(unpack, entry, &path);
 
@@ -199,15 +199,16 @@ int em_unpack_member(struct em_unpack *unpack, struct archive *archive, struct a
         return em_fail(unpack->error, EM_REFUSED, unpack->label, "would grow beyond all measure when it is unpacked");
     if (!path)
         return EM_OK;
-    hard = archive_entry_hardlink(entry);
+    hard = em_la.archive_entry_hardlink(entry);
     if (hard)
         return is_wanted(path) ? add_link(unpack, path, em_arena_strdup(unpack->arena, hard), true) : EM_OK;
-    if (archive_entry_filetype(entry) == AE_IFLNK) {
-        const char *target = archive_entry_symlink(entry);
+    if (em_la.archive_entry_filetype(entry) == AE_IFLNK) {
+        const char *target = em_la.archive_entry_symlink(entry);
 
         if (!target || (!is_wanted(path) && !unpack->is_wheel))
             return EM_OK;
         return add_link(unpack, path, em_arena_strdup(unpack->arena, target), false);
     }
-    return archive_entry_filetype(entry) == AE_IFREG && is_wanted(path) ? write_file(unpack, archive, entry, path) : EM_OK;
+    return em_la.archive_entry_filetype(entry) == AE_IFREG && is_wanted(path) ? write_file(unpack, archive, entry, path)
+                                                                              : EM_OK;
 }

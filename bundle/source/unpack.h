@@ -15,9 +15,7 @@
 #define EM_BUNDLE_SOURCE_UNPACK_H
 
 #include "bundle/source/inside.h"
-
-#include <archive.h>
-#include <archive_entry.h>
+#include "bundle/source/libarchive.h"
 
 struct em_unpack_link {
     const char *path, *target; /* both relative to the root, normal */

@@ -89,9 +89,9 @@ static int check_member(struct em_wheel *wheel, struct em_zip_member *member, co
     if (row->has_size && row->size != member->size)
         return em_fail(error, EM_CHANGED, wheel->given, "has a member of %llu bytes where its RECORD says %llu: %s",
                        (unsigned long long)member->size, (unsigned long long)row->size, member->name);
-    hasher = em_hasher_new();
-    if (!hasher)
-        return EM_NO_MEMORY;
+    r = em_hasher_new(&hasher, error);
+    if (r < 0)
+        return r;
     r = em_zip_stream(wheel->zip, member, add_to_hash, hasher, error);
     if (r < 0)
         return r;

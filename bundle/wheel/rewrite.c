@@ -242,12 +242,13 @@ static int verify_pieces(struct work *work, struct part *part, struct em_reader 
                          uint32_t *crc)
 {
     struct em_zip_member made = { .name = part->name, .size = check->plain->size, .packed = stream->size };
-    em_cleanup_hasher struct em_hasher *hasher = em_hasher_new();
-    struct verify verify = { check, hasher };
-    int r;
+    em_cleanup_hasher struct em_hasher *hasher = NULL;
+    struct verify verify = { check, NULL };
+    int r = em_hasher_new(&hasher, work->error);
 
-    if (!hasher)
-        return EM_NO_MEMORY;
+    if (r < 0)
+        return r;
+    verify.hasher = hasher;
     check->error = work->error;
     r = em_zip_learn(work->rewrite->wheel->zip, &made, stream, verify_piece, &verify, work->error);
     if (r == EM_OK)

@@ -16,7 +16,8 @@ gcc main.c -o main -Llib -ldep || { echo "1..0 # skip no compiler"; exit 0; }
 
 is "" "$($patchelf --print-rpath main)" "no path is an empty line"
 fails 127 "without a path the program does not run" ./main
-"$ELFMEND" patch --set-rpath '$ORIGIN/lib' main 2> log; ok $? "set a path" log
+LD_DEBUG=files "$ELFMEND" patch --set-rpath '$ORIGIN/lib' main 2> log; ok $? "set a path" log
+is 0 "$(grep -c -e libarchive -e libcrypto log)" "neither libarchive nor libcrypto is opened for it"
 ./main 2> log; ok $? "the program runs" log
 is '$ORIGIN/lib' "$($patchelf --print-rpath main)" "the path is printed"
 readelf -d main | grep -q RUNPATH; ok $? "it is a RUNPATH" log

@@ -109,6 +109,23 @@ static void a_digest_is_spelled_as_record_does(void **state)
     assert_false(em_sha256_from_hex("ba78", &again));
 }
 
+static void a_library_that_is_not_there_is_named(void **state)
+{
+    static const char *const names[] = { "no_such_function" };
+    void *functions[1] = { NULL };
+    struct em_library absent = { "libno-such.so.9", names, 1, functions, false },
+                      other = { "libc.so.6", names, 1, functions, false };
+    struct em_error error = EM_ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(em_library_open(&absent, &error), EM_NOT_FOUND);
+    assert_string_equal(error.path, "libno-such.so.9");
+    error = (struct em_error)EM_ERROR_INIT;
+    assert_int_equal(em_library_open(&other, &error), EM_UNSUPPORTED);
+    assert_non_null(strstr(error.sentence, "no_such_function"));
+    assert_null(functions[0]);
+}
+
 static void both_hashes_come_from_one_pass(void **state)
 {
     size_t size = 3 * 256 * 1024 + 7;
@@ -218,6 +235,7 @@ int main(void)
         cmocka_unit_test(below_means_whole_components),
         cmocka_unit_test(a_map_keeps_the_order_of_insertion),
         cmocka_unit_test(a_digest_is_spelled_as_record_does),
+        cmocka_unit_test(a_library_that_is_not_there_is_named),
         cmocka_unit_test(both_hashes_come_from_one_pass),
         cmocka_unit_test(no_byte_beyond_the_end_is_read),
         cmocka_unit_test(the_pool_works_on_each_item_once),
