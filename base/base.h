@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/cache.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"

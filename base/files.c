@@ -1,6 +1,7 @@
 #include "base/files.h"
 
 #include <linux/fs.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 
@@ -100,6 +101,26 @@ int em_fsync(int fd, const char *label, struct em_error *error)
     /* EINVAL: something that cannot be synchronised, such as a pipe. */
     if (r < 0 && errno != EINVAL)
         return em_fail_errno(error, label, "cannot be written to disk");
+    return EM_OK;
+}
+
+int em_make_directories(const char *path, mode_t mode, struct em_error *error)
+{
+    em_cleanup_free char *whole = strdup(path);
+
+    if (!whole)
+        return EM_NO_MEMORY;
+    for (char *end = whole; *end;) {
+        char kept;
+
+        end += strspn(end, "/");
+        end += strcspn(end, "/");
+        kept = *end;
+        *end = '\0';
+        if (mkdir(whole, mode) < 0 && errno != EEXIST)
+            return em_fail_errno(error, whole, "cannot be made");
+        *end = kept;
+    }
     return EM_OK;
 }
 

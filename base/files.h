@@ -53,6 +53,9 @@ int em_write_all(int fd, const void *data, size_t size, const char *label, struc
 int em_pwrite_all(int fd, const void *data, size_t size, uint64_t offset, const char *label, struct em_error *error);
 int em_fsync(int fd, const char *label, struct em_error *error);
 
+/* path, and what is missing above it. */
+int em_make_directories(const char *path, mode_t mode, struct em_error *error);
+
 /* size bytes of in, from its start, to out, which is empty: FICLONE, else copy_file_range, else read and write. */
 int em_copy_fd(int in, int out, uint64_t size, const char *label, struct em_error *error);
 

@@ -88,27 +88,6 @@ static int open_sources(struct command *command, struct em_error *error)
     return r;
 }
 
-/* With the parents that are missing. */
-static int make_directories(const char *path, struct em_error *error)
-{
-    em_cleanup_free char *whole = strdup(path);
-
-    if (!whole)
-        return EM_NO_MEMORY;
-    for (char *end = whole; *end;) {
-        char kept;
-
-        end += strspn(end, "/");
-        end += strcspn(end, "/");
-        kept = *end;
-        *end = '\0';
-        if (mkdir(whole, 0777) < 0 && errno != EEXIST)
-            return em_fail_errno(error, path, "cannot be made");
-        *end = kept;
-    }
-    return EM_OK;
-}
-
 static int prepare(struct command *command, struct em_error *error)
 {
     struct em_options *options = &command->options;
@@ -137,10 +116,11 @@ static int prepare(struct command *command, struct em_error *error)
     wish->jobs = options->jobs;
     wish->epoch = source_date();
     wish->dry_run = options->dry_run;
+    wish->digest = options->json || !options->quiet;
     wish->plan.strategy = em_strategy_named(options->strategy);
     wish->plan.tag = options->runpath ? EM_TAG_RUNPATH : EM_TAG_KEEP;
     wish->plan.allow_unverified = options->allow_unverified;
-    return options->output && !options->dry_run ? make_directories(options->output, error) : EM_OK;
+    return options->output && !options->dry_run ? em_make_directories(options->output, 0777, error) : EM_OK;
 }
 
 /* ---- what came of it ---- */

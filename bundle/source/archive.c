@@ -125,42 +125,6 @@ static int unpack_file(struct em_unpack *unpack, int fd)
 
 /* ---- the cache ---- */
 
-static int make_directory(const char *path, struct em_error *error)
-{
-    em_cleanup_free char *part = strdup(path);
-
-    if (!part)
-        return EM_NO_MEMORY;
-    for (char *slash = part + 1;; slash++) {
-        char *next = strchr(slash, '/');
-
-        if (next)
-            *next = '\0';
-        if (mkdir(part, 0700) < 0 && errno != EEXIST)
-            return em_fail_errno(error, part, "cannot be made, to unpack to: ELFMEND_CACHE names another place");
-        if (!next)
-            return EM_OK;
-        *next = '/';
-        slash = next;
-    }
-}
-
-/* $ELFMEND_CACHE, else what the XDG base directory specification says. */
-static int cache_directory(struct em_arena *arena, const char **directory, struct em_error *error)
-{
-    const char *own = getenv("ELFMEND_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-
-    if (own && own[0] == '/')
-        *directory = em_arena_printf(arena, "%s/sources", own);
-    else if (xdg && xdg[0] == '/')
-        *directory = em_arena_printf(arena, "%s/elfmend/sources", xdg);
-    else if (home && home[0] == '/')
-        *directory = em_arena_printf(arena, "%s/.cache/elfmend/sources", home);
-    else
-        return em_fail(error, EM_USAGE, NULL, "there is no place to unpack to: neither ELFMEND_CACHE nor HOME is set");
-    return *directory ? make_directory(*directory, error) : EM_NO_MEMORY;
-}
-
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
 {
     (void)st, (void)type, (void)where;
@@ -176,7 +140,7 @@ void em_cache_remove(const char *directory)
 int em_cache_scratch(struct em_arena *arena, const char **directory, struct em_error *error)
 {
     const char *cache = NULL, *name;
-    int r = cache_directory(arena, &cache, error);
+    int r = em_cache_directory(arena, "sources", &cache, error);
 
     if (r < 0)
         return r;
@@ -248,7 +212,7 @@ int em_source_unpack(struct em_arena *arena, const char *place, const char **dir
     reader = em_reader_fd(fd, (uint64_t)st.st_size, place);
     r = em_hash_reader(&reader, NULL, &digest, error);
     if (r == EM_OK)
-        r = cache_directory(arena, &cache, error);
+        r = em_cache_directory(arena, "sources", &cache, error);
     if (r < 0)
         return r;
     em_xxh3_hex(&digest, key);

@@ -91,6 +91,16 @@ int em_zip_learn(struct em_zip *zip, struct em_zip_member *member, struct em_rea
 /* member has the same packed bytes as the one that taught this; the archive that it was learned by stays open longer. */
 void em_zip_same(struct em_zip_member *member, struct em_zip_learned *learned);
 
+/* ---- zip_memory.c: what was learned outlives the run ----
+ *
+ * An archive that was found sound in every byte is remembered in the cache (base/cache.h, under "known/"): where its blocks begin, the
+ * CRCs of its chunks, and the points before what was asked for; some megabytes for one of gigabytes. The next run over the same file
+ * has all that without going through it again. The same is who has the same device, inode, size, mtime and ctime, none of them
+ * younger than the longest step of a file system's clock when it was gone through: nobody can write to a file and leave its ctime as
+ * it was. What is in the cache is checked as any file is, and nothing is ever missing where it is not there. */
+bool em_zip_recall(struct em_zip *zip);         /* true: it is known, and was sound */
+void em_zip_remember(const struct em_zip *zip); /* the caller says that it is sound; does nothing where there is no news */
+
 /* The reader is valid as long as the archive is open; nothing needs to be closed. */
 struct em_zip_place {
     struct em_zip *zip;

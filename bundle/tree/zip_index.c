@@ -3,28 +3,6 @@
 #include <libdeflate.h>
 #include <string.h>
 
-/* Where an inflater can be entered, and where the bytes before it are in the file of windows. */
-struct point {
-    struct em_inflate_point at;
-    uint64_t window;
-};
-
-struct em_zip_learned {
-    struct em_zip *home; /* whose file of windows it is, and who frees it */
-    struct em_zip_learned *next;
-    struct em_arena *arena;
-    struct em_zip_index index;
-    struct {
-        EM_VEC(struct point);
-    } points;                /* items[i] is just before chunk i + 1 */
-    uint64_t have;           /* bytes that have been seen */
-    uint32_t crc, chunk_crc; /* of them, and of those in the chunk that is not whole yet */
-    bool busy, complete;
-    bool made;  /* of a stream of ours: its CRC is what it turns out to be */
-    int failed; /* what is wrong with the data; kept, since later parts of it are never asked for then */
-    char why[256];
-};
-
 static int damaged(struct em_zip *zip, const struct em_zip_member *member, struct em_error *error, const char *what)
 {
     return em_fail_at(error, EM_BAD_ZIP, zip->path, member->data, "has a member %s: %s", what, member->name);
@@ -59,37 +37,60 @@ static int open_windows(struct em_zip *zip, struct em_error *error)
     return EM_OK;
 }
 
-static int keep_point(struct em_zip_learned *learned, const struct em_inflater *inflater, struct em_error *error)
+int em_zip_keep_window(struct em_zip *zip, const uint8_t *window, uint64_t *at, struct em_error *error)
 {
-    struct em_zip *zip = learned->home;
-    em_cleanup_free uint8_t *window = malloc(EM_INFLATE_WINDOW);
-    struct point point;
     int r;
 
-    if (!window)
-        return EM_NO_MEMORY;
     pthread_mutex_lock(&zip->lock);
     r = open_windows(zip, error);
-    point.window = zip->windows_end;
+    *at = zip->windows_end;
     zip->windows_end += EM_INFLATE_WINDOW;
     pthread_mutex_unlock(&zip->lock);
-    if (r < 0)
-        return r;
-    em_inflater_leave(inflater, &point.at, window);
-    r = em_pwrite_all(zip->windows, window, EM_INFLATE_WINDOW, point.window, "temporary file", error);
-    return r < 0 ? r : em_vec_push(learned->arena, &learned->points, point);
+    return r < 0 ? r : em_pwrite_all(zip->windows, window, EM_INFLATE_WINDOW, *at, "temporary file", error);
 }
 
-static int enter(struct em_inflater *inflater, const struct em_zip_learned *learned, const struct point *point,
+int em_zip_kept_window(const struct em_zip *zip, uint64_t at, uint8_t *window, struct em_error *error)
+{
+    struct em_reader windows = em_reader_fd(zip->windows, UINT64_MAX, "temporary file");
+
+    return em_read_at(&windows, window, EM_INFLATE_WINDOW, at, error);
+}
+
+/* Before the chunk of that number, which begins within EM_INFLATE_LEAST bytes. Points are met in order, but where what was
+ * remembered has gaps. */
+static int keep_point(struct em_zip_learned *learned, uint64_t chunk, const struct em_inflater *inflater,
+                      struct em_error *error)
+{
+    em_cleanup_free uint8_t *window = NULL;
+    struct em_zip_point point = { 0 };
+    int r;
+
+    if (!learned->arena || learned->points.count < chunk - 1)
+        return EM_OK;
+    if (learned->points.count > chunk - 1 && learned->points.items[chunk - 1].window != EM_ZIP_NO_WINDOW)
+        return EM_OK;
+    window = malloc(EM_INFLATE_WINDOW);
+    if (!window)
+        return EM_NO_MEMORY;
+    em_inflater_leave(inflater, &point.at, window);
+    r = em_zip_keep_window(learned->home, window, &point.window, error);
+    if (r < 0)
+        return r;
+    if (learned->points.count == chunk - 1)
+        return em_vec_push(learned->arena, &learned->points, point);
+    learned->points.items[chunk - 1] = point;
+    return EM_OK;
+}
+
+static int enter(struct em_inflater *inflater, const struct em_zip_learned *learned, const struct em_zip_point *point,
                  struct em_error *error)
 {
     em_cleanup_free uint8_t *window = malloc(EM_INFLATE_WINDOW);
-    struct em_reader windows = em_reader_fd(learned->home->windows, UINT64_MAX, "temporary file");
     int r;
 
     if (!window)
         return EM_NO_MEMORY;
-    r = em_read_at(&windows, window, EM_INFLATE_WINDOW, point->window, error);
+    r = em_zip_kept_window(learned->home, point->window, window, error);
     return r < 0 ? r : em_inflater_enter(inflater, &point->at, window, error);
 }
 
@@ -156,13 +157,13 @@ static int walk_on(struct em_zip *zip, struct em_zip_member *member, struct em_z
                    struct em_error *error)
 {
     while (at < end || at == member->size) {
-        uint64_t chunk = at / EM_ZIP_CHUNK + 1, most = chunk * EM_ZIP_CHUNK - at;
+        uint64_t chunk = (at + EM_ZIP_CHUNK - 1) / EM_ZIP_CHUNK, most = chunk * EM_ZIP_CHUNK - at;
         const uint8_t *bytes;
         size_t size;
         int r;
 
         if (most < EM_INFLATE_LEAST) {
-            r = learned->arena && learned->points.count == chunk - 1 ? keep_point(learned, inflater, error) : EM_OK;
+            r = chunk > 0 ? keep_point(learned, chunk, inflater, error) : EM_OK;
             if (r < 0)
                 return r;
             most += EM_ZIP_CHUNK;
@@ -184,29 +185,42 @@ static int walk_on(struct em_zip *zip, struct em_zip_member *member, struct em_z
     return EM_OK;
 }
 
+/* How many chunks may be left out: there is a point before the next one. */
+static uint64_t chunks_before(const struct em_zip_learned *learned, uint64_t from)
+{
+    uint64_t chunk = from / EM_ZIP_CHUNK < learned->points.count ? from / EM_ZIP_CHUNK : learned->points.count;
+
+    while (chunk > 0 && learned->points.items[chunk - 1].window == EM_ZIP_NO_WINDOW)
+        chunk--;
+    return chunk;
+}
+
 static int walk_learning(struct em_zip *zip, struct em_zip_member *member, struct em_zip_learned *learned,
                          struct em_reader *packed, uint64_t from, uint64_t end, em_zip_piece *piece, void *context,
                          struct em_error *error)
 {
     em_cleanup_inflater struct em_inflater *inflater = em_inflater_new(packed);
-    uint64_t known = from / EM_ZIP_CHUNK < learned->points.count ? from / EM_ZIP_CHUNK : learned->points.count;
+    uint64_t chunk = chunks_before(learned, from), asked = from / EM_ZIP_CHUNK;
+    const struct em_zip_point *point = chunk > 0 ? &learned->points.items[chunk - 1] : NULL;
+    uint64_t at = point ? point->at.out : 0;
     int r = EM_OK;
 
     if (!inflater)
         return EM_NO_MEMORY;
     if (learned->arena && !learned->complete)
         em_inflater_tell(inflater, &learned->index.blocks, learned->arena);
-    if (known > 0)
-        r = enter(inflater, learned, &learned->points.items[known - 1], error);
-    return r < 0 ? judge_failure(zip, member, inflater, r, error)
-                 : walk_on(zip, member, learned, inflater, known > 0 ? learned->points.items[known - 1].at.out : 0, end, piece,
-                           context, error);
+    if (point)
+        r = enter(inflater, learned, point, error);
+    r = r < 0 ? judge_failure(zip, member, inflater, r, error)
+              : walk_on(zip, member, learned, inflater, at, end, piece, context, error);
+    if (r == EM_OK && asked > 0 && asked <= learned->points.count && !learned->points.items[asked - 1].asked)
+        learned->points.items[asked - 1].asked = learned->news = true;
+    return r;
 }
 
 /* ---- who may learn ---- */
 
-/* In the keeping of zip. Under the lock. */
-static struct em_zip_learned *learned_new(struct em_zip *zip)
+struct em_zip_learned *em_zip_learned_new(struct em_zip *zip)
 {
     struct em_zip_learned *learned = calloc(1, sizeof *learned);
 
@@ -232,7 +246,7 @@ static struct em_zip_learned *take_learned(struct em_zip *zip, struct em_zip_mem
     while (member->learned && member->learned->busy)
         pthread_cond_wait(&zip->idle, &zip->lock);
     if (!member->learned)
-        member->learned = learned_new(zip);
+        member->learned = em_zip_learned_new(zip);
     learned = member->learned;
     if (learned)
         learned->busy = true;

@@ -118,6 +118,17 @@ static struct em_zip_kept *find_kept(struct em_zip *zip, const struct em_zip_mem
     return oldest;
 }
 
+/* What was remembered leads to places in the middle, where nothing else would tell that it does not fit. */
+static int check_recalled(struct em_zip *zip, const struct em_zip_member *member, const struct cut *cut, struct em_error *error)
+{
+    const struct em_zip_chunk_crcs *crcs = zip->recalled && member->learned ? &member->learned->index.crcs : NULL;
+
+    if (!crcs || libdeflate_crc32(0, cut->bytes, (size_t)(cut->end - cut->begin)) == crcs->items[cut->begin / EM_ZIP_CHUNK])
+        return EM_OK;
+    return em_fail_at(error, EM_BAD_ZIP, zip->path, member->data,
+                      "has a member that is not what it was when it was verified: %s", member->name);
+}
+
 /* Up to length bytes, out of one chunk. Whoever inflates holds the lock of the kept chunks, not that of the archive. */
 static int64_t read_deflated(struct em_zip *zip, struct em_zip_member *member, void *buffer, size_t length, uint64_t offset,
                              struct em_error *error)
@@ -136,6 +147,8 @@ static int64_t read_deflated(struct em_zip *zip, struct em_zip_member *member, v
         kept->bytes = cut.bytes;
         kept->member = NULL;
         r = cut.bytes ? em_zip_walk(zip, member, cut.begin, cut.end, cut_out, &cut, error) : EM_NO_MEMORY;
+        if (r == EM_OK)
+            r = check_recalled(zip, member, &cut, error);
         if (r == EM_OK) {
             kept->member = member;
             kept->chunk = chunk;

@@ -1,4 +1,4 @@
-/* zip_room.h: what zip.c, zip_member.c and zip_index.c share. */
+/* zip_room.h: what zip.c, zip_member.c, zip_index.c and zip_memory.c share. */
 #ifndef EM_BUNDLE_TREE_ZIP_ROOM_H
 #define EM_BUNDLE_TREE_ZIP_ROOM_H
 
@@ -14,11 +14,39 @@ struct em_zip_kept {
     uint8_t *bytes;                     /* EM_ZIP_CHUNK of them */
 };
 
+/* Where an inflater can be entered, and where the bytes before it are in the file of windows. */
+#define EM_ZIP_NO_WINDOW UINT64_MAX
+struct em_zip_point {
+    struct em_inflate_point at;
+    uint64_t window; /* EM_ZIP_NO_WINDOW: there is no point here */
+    bool asked;      /* for what lies behind it */
+};
+
+struct em_zip_learned {
+    struct em_zip *home; /* whose file of windows it is, and who frees it */
+    struct em_zip_learned *next;
+    struct em_arena *arena;
+    struct em_zip_index index;
+    struct {
+        EM_VEC(struct em_zip_point);
+    } points;                /* items[i] is just before chunk i + 1 */
+    uint64_t have;           /* bytes that have been seen */
+    uint32_t crc, chunk_crc; /* of them, and of those in the chunk that is not whole yet */
+    bool busy, complete;
+    bool news;  /* asked for what was not asked for when it was remembered */
+    bool made;  /* of a stream of ours: its CRC is what it turns out to be */
+    int failed; /* what is wrong with the data; kept, since later parts of it are never asked for then */
+    char why[256];
+};
+
 struct em_zip {
     struct em_arena *arena;
     const char *path;
     int fd;
     uint64_t size;
+    struct stat st;
+    bool at_rest;  /* it was not changed within the last step of any clock when it was opened */
+    bool recalled; /* it is remembered already */
     struct em_zip_members members;
     struct em_map by_name;
 
@@ -32,6 +60,12 @@ struct em_zip {
     int windows; /* unlinked file; -1: not needed so far */
     uint64_t windows_end;
 };
+
+/* In the keeping of zip. Under the lock, where others know of zip. */
+struct em_zip_learned *em_zip_learned_new(struct em_zip *zip);
+/* 32 KiB to and from the file of windows. */
+int em_zip_keep_window(struct em_zip *zip, const uint8_t *window, uint64_t *at, struct em_error *error);
+int em_zip_kept_window(const struct em_zip *zip, uint64_t at, uint8_t *window, struct em_error *error);
 
 typedef int em_zip_piece(void *context, uint64_t at, const uint8_t *bytes, size_t size);
 

@@ -127,7 +127,8 @@ int em_wheel_check(struct em_wheel *wheel, struct em_arena *arena, unsigned jobs
 
     if (r == EM_OK)
         r = read_record(record, wheel, arena, error);
-    if (r < 0)
+    /* Found to be what RECORD says before, and not written to since. */
+    if (r < 0 || em_zip_recall(wheel->zip))
         return r;
     pthread_mutex_init(&check.lock, NULL);
     r = em_pool_each(jobs, em_zip_members(wheel->zip)->count, check_one, &check);

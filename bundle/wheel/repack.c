@@ -219,6 +219,8 @@ static int write_wheel(struct run *run, int fd, const char *path)
     if (fstat(fd, &st) < 0)
         return em_fail_errno(run->error, run->result->path, "cannot be examined");
     run->result->size = (uint64_t)st.st_size;
+    if (!run->wish->digest)
+        return EM_OK;
     whole = em_reader_fd(fd, run->result->size, run->result->path);
     return em_hash_reader(&whole, &run->result->sha256, NULL, run->error);
 }
@@ -281,13 +283,15 @@ int em_repack(struct em_repack *result, struct em_arena *arena, const char *path
     r = em_wheel_open(&result->wheel, arena, path, error);
     if (r == EM_OK)
         r = em_wheel_check(result->wheel, arena, wish->jobs, &run.record, error);
-    if (r == EM_OK)
-        r = look(&run);
+    if (r < 0)
+        return r;
+    r = look(&run);
     if (r == EM_OK)
         r = decide(&run);
-    if (r < 0 || result->plan.steps.count == 0 || wish->dry_run)
-        return r;
-    return place_wheel(&run);
+    if (r == EM_OK && result->plan.steps.count > 0 && !wish->dry_run)
+        r = place_wheel(&run);
+    em_zip_remember(result->wheel->zip);
+    return r;
 }
 
 void em_repack_free(struct em_repack *result)

@@ -33,6 +33,7 @@ struct em_repack_wish {
     unsigned jobs;
     int64_t epoch; /* SOURCE_DATE_EPOCH; below 0: the members' own times */
     bool dry_run;  /* stop behind the plan */
+    bool digest;   /* of the result: as long as copying it once more */
 };
 
 struct em_repack {
@@ -46,7 +47,7 @@ struct em_repack {
     const char *file_name; /* of the result */
     const char *path;
     uint64_t size;
-    struct em_sha256 sha256;
+    struct em_sha256 sha256; /* if it was wished for */
     struct em_wheel *proof_wheel;
     struct em_study proof; /* as it is; valid if written */
 };

@@ -1,0 +1,224 @@
+/* An archive that was gone through once is not gone through again: what was learned is in the cache, for this very file, and worth
+ * nothing as soon as the file or the cache was touched. */
+#include "bundle/tree/zip_room.h"
+#include "tests/unit/zip_writer.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#define SIZE ((size_t)5 << 20)
+#define ASKED (SIZE / 2 + 12345)
+
+static uint8_t noise[SIZE], text[SIZE];
+
+/* Noise, which deflate stores, so that pieces end anywhere; and what compresses. */
+static int set_up(void **state)
+{
+    static const struct zip_end end;
+    const struct zip_entry entries[] = { { .name = "noise", .data = noise, .data_size = SIZE, .deflate = true },
+                                         { .name = "text", .data = text, .data_size = SIZE, .deflate = true },
+                                         { .name = "small", .data = "hello", .deflate = true } };
+    char cwd[PATH_MAX - 16];
+    uint32_t x = 1;
+
+    (void)state;
+    for (size_t i = 0; i < SIZE; i++) {
+        x = x * 1664525 + 1013904223;
+        noise[i] = (uint8_t)(x >> 24);
+        text[i] = i / 96 % 2 ? (uint8_t)(x >> 29) : (uint8_t)(i / 4096);
+    }
+    zip_write("x.whl", entries, 3, &end);
+    if (!getcwd(cwd, sizeof cwd))
+        return -1;
+    strcat(cwd, "/cache");
+    setenv("ELFMEND_CACHE", cwd, 1);
+    return 0;
+}
+
+static struct em_zip *opened(void)
+{
+    struct em_error error = EM_ERROR_INIT;
+    struct em_zip *zip;
+
+    if (em_zip_open(&zip, "x.whl", &error) < 0)
+        fail_msg("%s", error.sentence);
+    return zip;
+}
+
+static int pass_over(void *context, const uint8_t *bytes, size_t size)
+{
+    (void)context, (void)bytes, (void)size;
+    return EM_OK;
+}
+
+static void assert_reads(struct em_zip *zip, const char *name, const uint8_t *data, uint64_t at)
+{
+    struct em_zip_place place = { zip, em_zip_find(zip, name) };
+    struct em_reader reader = em_zip_reader(&place);
+    struct em_error error = EM_ERROR_INIT;
+    uint8_t piece[100];
+
+    if (em_read_at(&reader, piece, sizeof piece, at, &error) < 0)
+        fail_msg("%s", error.sentence);
+    assert_memory_equal(piece, data + at, sizeof piece);
+}
+
+/* Gone through, asked, and remembered. */
+static void learn(void)
+{
+    em_cleanup_zip struct em_zip *zip = opened();
+    struct em_error error = EM_ERROR_INIT;
+
+    assert_false(em_zip_recall(zip));
+    em_vec_each (struct em_zip_member, member, &zip->members)
+        assert_int_equal(em_zip_stream(zip, member, pass_over, NULL, &error), EM_OK);
+    assert_reads(zip, "noise", noise, ASKED);
+    assert_reads(zip, "text", text, ASKED);
+    em_zip_remember(zip);
+}
+
+static size_t windows_of(const struct em_zip_learned *learned)
+{
+    size_t count = 0;
+
+    em_vec_each (const struct em_zip_point, point, &learned->points)
+        count += point->window != EM_ZIP_NO_WINDOW;
+    return count;
+}
+
+/* However the pieces of its blocks fall: a gap would make each question an inflate from far away. */
+static void every_chunk_can_be_entered(void **state)
+{
+    static const char *const names[] = { "noise", "text" };
+    em_cleanup_zip struct em_zip *zip = opened();
+    struct em_error error = EM_ERROR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct em_zip_member *member = em_zip_find(zip, names[i]);
+
+        assert_int_equal(em_zip_stream(zip, member, pass_over, NULL, &error), EM_OK);
+        assert_true(windows_of(member->learned) >= SIZE / EM_ZIP_CHUNK - 1);
+    }
+}
+
+static void what_is_young_is_not_remembered(void **state)
+{
+    em_cleanup_zip struct em_zip *zip = NULL;
+
+    (void)state;
+    utimensat(AT_FDCWD, "x.whl", NULL, 0);
+    learn();
+    zip = opened();
+    assert_false(em_zip_recall(zip));
+}
+
+static void what_was_learned_is_recalled(void **state)
+{
+    em_cleanup_zip struct em_zip *learned = NULL;
+    em_cleanup_zip struct em_zip *zip = NULL;
+    const struct em_zip_index *then, *now;
+    struct em_zip_member *member;
+    struct em_error error = EM_ERROR_INIT;
+
+    (void)state;
+    sleep(3); /* the file is no longer young */
+    learn();
+    learned = opened();
+    zip = opened();
+    assert_true(em_zip_recall(zip));
+    for (size_t i = 0; i < 2; i++) {
+        member = em_zip_find(zip, i ? "text" : "noise");
+        assert_int_equal(em_zip_index(learned, &learned->members.items[i], &then, &error), EM_OK);
+        assert_int_equal(em_zip_index(zip, member, &now, &error), EM_OK);
+        assert_int_equal(now->blocks.count, then->blocks.count);
+        assert_memory_equal(now->blocks.items, then->blocks.items, now->blocks.count * sizeof *now->blocks.items);
+        assert_int_equal(now->blocks.end_bit, then->blocks.end_bit);
+        assert_int_equal(now->blocks.last_bit, then->blocks.last_bit);
+        assert_memory_equal(now->crcs.items, then->crcs.items, now->crcs.count * sizeof *now->crcs.items);
+        assert_int_equal(windows_of(member->learned), 1);
+        assert_reads(zip, member->name, i ? text : noise, ASKED);
+        assert_true(windows_of(member->learned) <= 2); /* its own, and on the way that of the next */
+        /* What was not asked for then is reached from the nearest point, and there is one for it from then on. */
+        assert_reads(zip, member->name, i ? text : noise, SIZE - 1000);
+        assert_true(windows_of(member->learned) > 5);
+        assert_reads(zip, member->name, i ? text : noise, 1000);
+    }
+    em_zip_remember(zip);
+    em_zip_close(zip);
+    zip = opened();
+    assert_true(em_zip_recall(zip));
+    assert_int_equal(windows_of(zip->members.items[0].learned), 2);
+}
+
+static void a_damaged_memory_is_none(void **state)
+{
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    DIR *cache = opendir("cache/known");
+    char path[PATH_MAX] = "";
+    struct em_bytes bytes;
+    struct dirent *entry;
+
+    (void)state;
+    assert_non_null(cache);
+    while ((entry = readdir(cache)) != NULL)
+        if (entry->d_name[0] != '.')
+            snprintf(path, sizeof path, "cache/known/%s", entry->d_name);
+    closedir(cache);
+    assert_int_equal(em_read_file_at(AT_FDCWD, path, 16 << 20, arena, &bytes, NULL), EM_OK);
+    for (size_t i = 0; i < 40; i++) {
+        em_cleanup_fd int fd = open(path, O_WRONLY | O_TRUNC);
+        size_t at = i < 20 ? i * 4 : (bytes.size / 20) * (i - 20), cut = i % 2 ? at : bytes.size;
+        em_cleanup_zip struct em_zip *zip = opened();
+        uint8_t *copy = em_arena_alloc(arena, bytes.size);
+
+        memcpy(copy, bytes.data, bytes.size);
+        copy[at] ^= 0x10;
+        assert_int_equal(em_write_all(fd, copy, cut, path, NULL), EM_OK);
+        assert_false(em_zip_recall(zip));
+        assert_reads(zip, "text", text, ASKED);
+    }
+    {
+        em_cleanup_fd int fd = open(path, O_WRONLY | O_TRUNC);
+        em_cleanup_zip struct em_zip *zip = opened();
+
+        assert_int_equal(em_write_all(fd, bytes.data, bytes.size, path, NULL), EM_OK);
+        assert_true(em_zip_recall(zip));
+    }
+}
+
+static void a_file_that_was_written_to_is_another(void **state)
+{
+    em_cleanup_zip struct em_zip *zip = NULL;
+    struct timespec times[2];
+    struct stat st;
+    int fd;
+
+    (void)state;
+    assert_int_equal(stat("x.whl", &st), 0);
+    fd = open("x.whl", O_WRONLY);
+    assert_int_equal(pwrite(fd, "x", 1, st.st_size / 2), 1);
+    close(fd);
+    times[0] = st.st_atim;
+    times[1] = st.st_mtim;
+    assert_int_equal(utimensat(AT_FDCWD, "x.whl", times, 0), 0);
+    zip = opened();
+    assert_false(em_zip_recall(zip));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_chunk_can_be_entered),
+        cmocka_unit_test(what_is_young_is_not_remembered),
+        cmocka_unit_test(what_was_learned_is_recalled),
+        cmocka_unit_test(a_damaged_memory_is_none),
+        cmocka_unit_test(a_file_that_was_written_to_is_another),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, NULL);
+}
