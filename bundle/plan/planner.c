@@ -346,8 +346,8 @@ static int find_candidate(struct planner *planner, const struct em_finding *find
                       &together, finding, candidate, planner->error);
 }
 
-/* The library goes where the requester is, under the name that is asked for. That the requester looks there, and what the copy itself
- * asks for, is the next round's business. */
+/* The library goes where the requester is, under the name that is asked for. The requester looks there by a path of its own: one that
+ * it inherits leads there only where its consumer loads it. What the copy itself asks for is the next round's business. */
 static int copy(struct planner *planner, const struct em_finding *finding, bool *progress)
 {
     const char *directory = directory_of(planner, finding->requester->path);
@@ -385,7 +385,9 @@ static int copy(struct planner *planner, const struct em_finding *finding, bool 
     change->candidate = candidate;
     *progress = true;
     r = move_paths(planner, change, finding);
-    return r < 0 ? r : add_resolved(planner, change, finding);
+    if (r == EM_OK)
+        r = add_resolved(planner, change, finding);
+    return r < 0 ? r : lead_to(planner, finding, directory, progress);
 }
 
 /* The object asks for an executable stack no longer, whatever else is changed of it. */

@@ -91,6 +91,15 @@ printf '\2' | dd of=version/w/libq.so bs=1 seek=20 conv=notrunc 2> /dev/null
 exits 1 "a file of another ELF version" "$ELFMEND" audit --world manylinux version
 check "... is EM107, whatever the loader's words" sh -c 'grep -F "error[EM107]" out && ! grep -F EM105 out'
 
+# A copy lies beside the object that asks for it, and is found from there whoever loads that object: by its consumer, whose path it
+# inherits, or by itself.
+so copy/from/libmember.so.1 "$(soname libmember.so.1)"
+so copy/v/pkg.libs/libshim.so.1 "$(soname libshim.so.1)" copy/from/libmember.so.1
+so copy/v/pkg/_e.abi3.so "$(rpath '$ORIGIN/../pkg.libs')" copy/v/pkg.libs/libshim.so.1 -Wl,-rpath-link,copy/from
+exits 0 "a copy beside an object that inherits its path" fix --strategy copy --source copy/from --allow-unverified copy/v
+check "... which its consumer finds" "${PYTHON:-python3}" -c 'import ctypes; ctypes.CDLL("copy/v/pkg/_e.abi3.so")'
+check "... and the object alone does too" "${PYTHON:-python3}" -c 'import ctypes; ctypes.CDLL("copy/v/pkg.libs/libshim.so.1")'
+
 # Many objects that must be left alone cost no more than many objects
 so many/nv/libm1.so "$(soname libm1.so)"
 so many/nv/libz.so.1 "$(soname libz.so.1)"
