@@ -12,6 +12,7 @@
 #include "base/cache.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/find.h"
 #include "base/hash.h"
 #include "base/library.h"
 #include "base/limits.h"

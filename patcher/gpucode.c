@@ -221,25 +221,43 @@ static int read_container(struct scan *scan, uint64_t offset, uint64_t end, uint
     return add_set(scan, contents.codes);
 }
 
-/* Cubins that begin in the first size bytes of the buffer, which was read from offset. Some libraries keep a few as they are. */
-static int count_bare_cubins(struct scan *scan, uint64_t offset, size_t size, uint64_t end)
+/* A cubin that stands in no container. Some libraries keep a few as they are. */
+static int count_bare_cubin(struct scan *scan, uint64_t at, uint64_t end)
 {
-    const uint8_t *from = scan->buffer;
+    const uint8_t *header;
+    uint16_t machine = 0;
+    int r;
 
-    for (const uint8_t *hit; (hit = memmem(from, size - (size_t)(from - scan->buffer), ELFMAG, SELFMAG)) != NULL;
-         from = hit + 1) {
-        uint64_t at = offset + (uint64_t)(hit - scan->buffer);
-        const uint8_t *header;
-        uint16_t machine = 0;
+    if (end - at < sizeof(Elf64_Ehdr))
+        return EM_OK;
+    r = em_image_peek(scan->image, at, sizeof(Elf64_Ehdr), "GPU code", &header, scan->error);
+    if (r < 0)
+        return r;
+    em_bytes_u16((struct em_bytes){ header, sizeof(Elf64_Ehdr) }, offsetof(Elf64_Ehdr, e_machine), false, &machine);
+    scan->listing->bare_cubins += header[EI_CLASS] == ELFCLASS64 && machine == MACHINE_CUDA;
+    return EM_OK;
+}
+
+/* The first container in the buffer's held bytes, which were read from offset; NULL: none. Bare cubins before it are counted, but for
+ * those that begin in the last seam bytes: these are read again. */
+static int find_container(struct scan *scan, uint64_t offset, size_t held, size_t seam, uint64_t end, const uint8_t **container)
+{
+    const uint8_t *bytes = scan->buffer, *behind = bytes + held;
+
+    *container = NULL;
+    for (const uint8_t *at = bytes; (at = em_find_pairs(at, behind, (const char *)magic, ELFMAG)) != NULL; at++) {
+        size_t rest = (size_t)(behind - at);
         int r;
 
-        if (end - at < sizeof(Elf64_Ehdr))
+        if (rest >= sizeof magic && memcmp(at, magic, sizeof magic) == 0) {
+            *container = at;
             return EM_OK;
-        r = em_image_peek(scan->image, at, sizeof(Elf64_Ehdr), "GPU code", &header, scan->error);
+        }
+        if (rest <= seam || rest < SELFMAG || memcmp(at, ELFMAG, SELFMAG) != 0)
+            continue;
+        r = count_bare_cubin(scan, offset + (uint64_t)(at - bytes), end);
         if (r < 0)
             return r;
-        em_bytes_u16((struct em_bytes){ header, sizeof(Elf64_Ehdr) }, offsetof(Elf64_Ehdr, e_machine), false, &machine);
-        scan->listing->bare_cubins += header[EI_CLASS] == ELFCLASS64 && machine == MACHINE_CUDA;
     }
     return EM_OK;
 }
@@ -260,8 +278,7 @@ static int scan_range(struct scan *scan, uint64_t offset, uint64_t size)
 
         if (r < 0)
             return r;
-        hit = memmem(scan->buffer, held, magic, sizeof magic);
-        r = count_bare_cubins(scan, offset, hit ? (size_t)(hit - scan->buffer) : held - seam, end);
+        r = find_container(scan, offset, held, seam, end, &hit);
         if (r < 0)
             return r;
         if (hit) {
@@ -279,6 +296,17 @@ static int scan_range(struct scan *scan, uint64_t offset, uint64_t size)
     return EM_OK;
 }
 
+/* Tables of the unwinder, and what nvlink has used up: no container of use lies in them. */
+static bool is_barren(const char *section)
+{
+    static const char *const names[] = { "__nv_relfatbin", ".eh_frame", ".eh_frame_hdr", ".gcc_except_table" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(section, names[i]) == 0)
+            return true;
+    return false;
+}
+
 static int scan_sections(struct scan *scan)
 {
     for (uint32_t i = 0; i < scan->image->shnum; i++) {
@@ -290,7 +318,7 @@ static int scan_sections(struct scan *scan)
             (section->flags & (SHF_EXECINSTR | SHF_COMPRESSED)) != 0)
             continue;
         r = em_image_section_name(scan->image, section, &name, scan->error);
-        if (r == EM_OK && strcmp(name, "__nv_relfatbin") != 0)
+        if (r == EM_OK && !is_barren(name))
             r = scan_range(scan, section->offset, section->size);
         if (r < 0)
             return r;

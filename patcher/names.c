@@ -71,10 +71,14 @@ static int scan_piece(void *context, const uint8_t *bytes, size_t size, bool at_
     struct scan *scan = context;
     const uint8_t *end = bytes + size;
 
-    for (const uint8_t *hit = bytes; (hit = memmem(hit, (size_t)(end - hit), ".so", 3)) != NULL;) {
+    for (const uint8_t *hit = bytes; (hit = em_find_pairs(hit, end, ".s", ".s")) != NULL;) {
         const uint8_t *from = hit, *to = hit + 3;
         int r;
 
+        if (end - hit < 3 || hit[2] != 'o') {
+            hit += 2;
+            continue;
+        }
         while (from > bytes && hit - from <= LONGEST && is_name_byte(from[-1]))
             from--;
         while (to < end && to - hit <= LONGEST && is_name_byte(*to))

@@ -79,8 +79,10 @@ static int look_for_names(void *context, const uint8_t *bytes, size_t size, bool
     struct uses *uses = context;
 
     (void)is_last;
-    for (const uint8_t *hit = bytes; (hit = memmem(hit, (size_t)(end - hit), "numpy.", 6)) != NULL;) {
-        hit += 6;
+    for (const uint8_t *hit = bytes; (hit = em_find_pairs(hit, end, "y.", "y.")) != NULL;) {
+        hit += 2;
+        if (hit - bytes < 6 || memcmp(hit - 6, "numpy.", 6) != 0)
+            continue;
         uses->new = uses->new || starts(hit, end, "_core");
         uses->old = uses->old || starts(hit, end, "core._multiarray_umath") || starts(hit, end, "core.multiarray failed");
     }

@@ -211,6 +211,33 @@ static void a_copy_has_the_same_bytes(void **state)
     assert_int_equal(em_copy_fd(in, out, sizeof data + 1, "in", &error), EM_CHANGED);
 }
 
+/* At every place of a buffer of every length about the step by which it goes; a sanitizer
+ * sees a read behind the end. */
+static void a_pair_is_found_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size < 200; size++) {
+        uint8_t *bytes = malloc(size ? size : 1), *end = bytes + size;
+
+        assert_non_null(bytes);
+        memset(bytes, '.', size);
+        assert_null(em_find_pairs(bytes, end, ".s", "\177E"));
+        for (size_t at = 0; at + 2 <= size; at++) {
+            const char *pair = at % 2 ? ".s" : "\177E";
+
+            memcpy(bytes + at, pair, 2);
+            assert_ptr_equal(em_find_pairs(bytes, end, ".s", "\177E"), bytes + at);
+            assert_null(em_find_pairs(bytes + at + 1, end, ".s", "\177E"));
+            memset(bytes + at, '.', 2);
+        }
+        if (size > 0) {
+            bytes[size - 1] = 's' - 1;
+            assert_null(em_find_pairs(bytes, end, ".s", ".s"));
+        }
+        free(bytes);
+    }
+}
+
 static void an_error_keeps_the_end_of_a_long_path(void **state)
 {
     struct em_error error = EM_ERROR_INIT;
@@ -240,6 +267,7 @@ int main(void)
         cmocka_unit_test(no_byte_beyond_the_end_is_read),
         cmocka_unit_test(the_pool_works_on_each_item_once),
         cmocka_unit_test(a_copy_has_the_same_bytes),
+        cmocka_unit_test(a_pair_is_found_wherever_it_stands),
         cmocka_unit_test(an_error_keeps_the_end_of_a_long_path),
     };
 
