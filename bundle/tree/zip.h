@@ -97,7 +97,8 @@ void em_zip_same(struct em_zip_member *member, struct em_zip_learned *learned);
  * CRCs of its chunks, and the points before what was asked for; some megabytes for one of gigabytes. The next run over the same file
  * has all that without going through it again. The same is who has the same device, inode, size, mtime and ctime, none of them
  * younger than the longest step of a file system's clock when it was gone through: nobody can write to a file and leave its ctime as
- * it was. What is in the cache is checked as any file is, and nothing is ever missing where it is not there. */
+ * it was. What is in the cache is checked as any file is, not believed where the directory is not the user's alone, and nothing is
+ * ever missing where it is not there. Archives below 4 MiB are not worth it. */
 bool em_zip_recall(struct em_zip *zip);         /* true: it is known, and was sound */
 void em_zip_remember(const struct em_zip *zip); /* the caller says that it is sound; does nothing where there is no news */
 

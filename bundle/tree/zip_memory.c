@@ -6,6 +6,7 @@
 
 #define MAGIC UINT64_C(0x31776f6e6b6d6c65) /* "elmknow1": another form gets another number */
 #define MOST_BYTES ((uint64_t)16 << 20)    /* [1.9 MB for torch 2.8.0] */
+#define LEAST_BYTES ((uint64_t)4 << 20)    /* an archive below that is gone through sooner than its memory is looked up */
 #define KEPT_DAYS 30
 #define NO_MEMBER UINT64_MAX
 
@@ -32,13 +33,22 @@ static int digest_of(const void *data, size_t size, struct em_xxh3 *digest)
     return em_hash_reader(&reader, NULL, digest, NULL);
 }
 
-/* NULL: there is no place to remember, and that is no error. */
-static char *memory_path(struct em_arena *arena, const uint64_t identity[IDENTITY], const char **directory)
+/* What says that an archive is sound must be ours: root may run with another's HOME. */
+static bool is_ours_alone(const char *directory)
+{
+    struct stat st;
+
+    return lstat(directory, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 022) == 0;
+}
+
+/* NULL: there is nothing worth it, or no place to remember, and that is no error. */
+static char *memory_path(const struct em_zip *zip, struct em_arena *arena, const uint64_t identity[IDENTITY],
+                         const char **directory)
 {
     char key[EM_XXH3_HEX_SIZE];
     struct em_xxh3 digest;
 
-    if (em_cache_directory(arena, "known", directory, NULL) < 0 ||
+    if (zip->size < LEAST_BYTES || em_cache_directory(arena, "known", directory, NULL) < 0 || !is_ours_alone(*directory) ||
         digest_of(identity, IDENTITY * sizeof *identity, &digest) < 0)
         return NULL;
     em_xxh3_hex(&digest, key);
@@ -186,7 +196,7 @@ bool em_zip_recall(struct em_zip *zip)
     struct cursor cursor = { 0 };
 
     identify(&zip->st, identity);
-    path = scratch ? memory_path(scratch, identity, &directory) : NULL;
+    path = scratch ? memory_path(zip, scratch, identity, &directory) : NULL;
     if (!path || em_read_file_at(AT_FDCWD, path, MOST_BYTES, scratch, &cursor.bytes, NULL) < 0 || !is_whole(&cursor.bytes))
         return false;
     zip->recalled = take_all(zip, &cursor, identity);
@@ -301,7 +311,7 @@ void em_zip_remember(const struct em_zip *zip)
         return;
     identify(&zip->st, identity);
     identify(&st, now);
-    path = memory_path(scratch, identity, &directory);
+    path = memory_path(zip, scratch, identity, &directory);
     if (!path || memcmp(identity, now, sizeof now) != 0)
         return;
     put(&text, MAGIC);

@@ -191,6 +191,18 @@ static void a_damaged_memory_is_none(void **state)
     }
 }
 
+/* Else who writes there says what is sound. */
+static void a_memory_that_others_may_write_is_none(void **state)
+{
+    em_cleanup_zip struct em_zip *zip = opened();
+
+    (void)state;
+    assert_int_equal(chmod("cache/known", 0777), 0);
+    assert_false(em_zip_recall(zip));
+    assert_int_equal(chmod("cache/known", 0700), 0);
+    assert_true(em_zip_recall(zip));
+}
+
 static void a_file_that_was_written_to_is_another(void **state)
 {
     em_cleanup_zip struct em_zip *zip = NULL;
@@ -217,6 +229,7 @@ int main(void)
         cmocka_unit_test(what_is_young_is_not_remembered),
         cmocka_unit_test(what_was_learned_is_recalled),
         cmocka_unit_test(a_damaged_memory_is_none),
+        cmocka_unit_test(a_memory_that_others_may_write_is_none),
         cmocka_unit_test(a_file_that_was_written_to_is_another),
     };
 
