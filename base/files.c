@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
+#include <time.h>
 
 #define COPY_PIECE ((size_t)1024 * 1024)
 
@@ -124,6 +125,31 @@ int em_make_directories(const char *path, mode_t mode, struct em_error *error)
     return EM_OK;
 }
 
+struct em_stamp em_stamp_of(const struct stat *st)
+{
+    return (struct em_stamp){ st->st_dev, st->st_ino, (uint64_t)st->st_size, st->st_mtim, st->st_ctim };
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool em_stamp_equal(const struct em_stamp *a, const struct em_stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size && same_time(a->modified, b->modified) &&
+           same_time(a->changed, b->changed);
+}
+
+/* File systems take the time of the last tick, 10 ms ago at most; those of other machines are given more. A time to come proves that
+ * clocks differ. */
+bool em_stamp_is_fresh(const struct em_stamp *stamp)
+{
+    struct timespec now;
+
+    return clock_gettime(CLOCK_REALTIME, &now) < 0 || stamp->changed.tv_sec >= now.tv_sec - 1;
+}
+
 static int copy_by_hand(int in, int out, uint64_t from, uint64_t size, const char *label, struct em_error *error)
 {
     em_cleanup_free char *piece = malloc(COPY_PIECE);
@@ -149,13 +175,18 @@ static int copy_by_hand(int in, int out, uint64_t from, uint64_t size, const cha
     return EM_OK;
 }
 
+bool em_clone_fd(int in, int out)
+{
+    return ioctl(out, FICLONE, in) == 0;
+}
+
 int em_copy_fd(int in, int out, uint64_t size, const char *label, struct em_error *error)
 {
     uint64_t done = 0;
 
     if (size == 0)
         return EM_OK;
-    if (ioctl(out, FICLONE, in) == 0) {
+    if (em_clone_fd(in, out)) {
         /* A clone takes all that in has now; more than the size we saw means that somebody is writing to it. */
         struct stat st;
 

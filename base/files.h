@@ -56,7 +56,20 @@ int em_fsync(int fd, const char *label, struct em_error *error);
 /* path, and what is missing above it. */
 int em_make_directories(const char *path, mode_t mode, struct em_error *error);
 
-/* size bytes of in, from its start, to out, which is empty: FICLONE, else copy_file_range, else read and write. */
+/* A file as one look at it found it. What writes to it, or puts another in its place, leaves another stamp; within a process, and but for
+ * what happens in the same tick of the clock (em_stamp_is_fresh). */
+struct em_stamp {
+    uint64_t device, inode, size;
+    struct timespec modified, changed; /* st_mtime, st_ctime */
+};
+struct em_stamp em_stamp_of(const struct stat *st);
+bool em_stamp_equal(const struct em_stamp *a, const struct em_stamp *b);
+/* So new that a change after this one may still get the same time. */
+bool em_stamp_is_fresh(const struct em_stamp *stamp);
+
+/* out, which is empty, gets in's blocks, where the file system can share them. */
+bool em_clone_fd(int in, int out);
+/* size bytes of in, from its start, to out, which is empty: em_clone_fd, else copy_file_range, else read and write. */
 int em_copy_fd(int in, int out, uint64_t size, const char *label, struct em_error *error);
 
 /* A name that cannot be guessed: prefix and 16 hexadecimal digits from getrandom(2). NULL: no memory, or no randomness. */

@@ -2,6 +2,7 @@
 
 #include "base/files.h"
 #include "base/library.h"
+#include "base/sha256.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -36,23 +37,53 @@ static int open_crypto(struct em_error *error)
     return em_library_open(&library, error);
 }
 
+/* By the processor's own instructions where there are any, else by libcrypto. */
 struct em_hasher {
-    EVP_MD_CTX *context;
+    EVP_MD_CTX *context; /* NULL: own */
+    struct em_sha256_stream own;
+    XXH3_state_t *quick; /* NULL: SHA-256 alone */
 };
 
-int em_hasher_new(struct em_hasher **hasher, struct em_error *error)
+static int init_context(struct em_hasher *hasher, struct em_error *error)
 {
     int r = open_crypto(error);
 
-    *hasher = NULL;
     if (r < 0)
         return r;
-    *hasher = calloc(1, sizeof **hasher);
-    if (!*hasher)
+    hasher->context = crypto.EVP_MD_CTX_new();
+    return hasher->context && crypto.EVP_DigestInit_ex(hasher->context, crypto.EVP_sha256(), NULL) ? EM_OK : EM_NO_MEMORY;
+}
+
+int em_hasher_new(struct em_hasher **hasher, struct em_error *error)
+{
+    struct em_hasher *made = calloc(1, sizeof *made);
+    int r = EM_OK;
+
+    *hasher = NULL;
+    if (!made)
         return EM_NO_MEMORY;
-    (*hasher)->context = crypto.EVP_MD_CTX_new();
-    if ((*hasher)->context && crypto.EVP_DigestInit_ex((*hasher)->context, crypto.EVP_sha256(), NULL))
+    if (em_sha256_is_here())
+        em_sha256_begin(&made->own);
+    else
+        r = init_context(made, error);
+    if (r == EM_OK)
+        *hasher = made;
+    else
+        em_hasher_free(made);
+    return r;
+}
+
+int em_hasher_new_both(struct em_hasher **hasher, struct em_error *error)
+{
+    int r = em_hasher_new(hasher, error);
+
+    if (r < 0)
+        return r;
+    (*hasher)->quick = XXH3_createState();
+    if ((*hasher)->quick) {
+        XXH3_128bits_reset((*hasher)->quick);
         return EM_OK;
+    }
     em_hasher_free(*hasher);
     *hasher = NULL;
     return EM_NO_MEMORY;
@@ -62,19 +93,63 @@ void em_hasher_free(struct em_hasher *hasher)
 {
     if (!hasher)
         return;
-    crypto.EVP_MD_CTX_free(hasher->context);
+    if (hasher->context)
+        crypto.EVP_MD_CTX_free(hasher->context);
+    XXH3_freeState(hasher->quick);
     free(hasher);
+}
+
+static void add_quick(struct em_hasher *hasher, const void *data, size_t size)
+{
+    if (hasher->quick)
+        XXH3_128bits_update(hasher->quick, data, size);
 }
 
 void em_hasher_add(struct em_hasher *hasher, const void *data, size_t size)
 {
-    crypto.EVP_DigestUpdate(hasher->context, data, size);
+    add_quick(hasher, data, size);
+    if (hasher->context)
+        crypto.EVP_DigestUpdate(hasher->context, data, size);
+    else
+        em_sha256_add(&hasher->own, data, size);
+}
+
+void em_hasher_add_two(struct em_hasher *a, const void *data_a, struct em_hasher *b, const void *data_b, size_t size)
+{
+    if (a->context || b->context) {
+        em_hasher_add(a, data_a, size);
+        em_hasher_add(b, data_b, size);
+        return;
+    }
+    add_quick(a, data_a, size);
+    add_quick(b, data_b, size);
+    em_sha256_add_two(&a->own, data_a, &b->own, data_b, size);
 }
 
 void em_hasher_end(struct em_hasher *hasher, struct em_sha256 *digest)
 {
-    crypto.EVP_DigestFinal_ex(hasher->context, digest->bytes, NULL);
-    crypto.EVP_DigestInit_ex(hasher->context, NULL, NULL);
+    if (hasher->context) {
+        crypto.EVP_DigestFinal_ex(hasher->context, digest->bytes, NULL);
+        crypto.EVP_DigestInit_ex(hasher->context, NULL, NULL);
+        return;
+    }
+    em_sha256_end(&hasher->own, digest->bytes);
+    em_sha256_begin(&hasher->own);
+}
+
+static void end_quick(XXH3_state_t *state, struct em_xxh3 *digest)
+{
+    XXH128_canonical_t canonical;
+
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+    memcpy(digest->bytes, canonical.digest, sizeof digest->bytes);
+    XXH3_128bits_reset(state);
+}
+
+void em_hasher_end_both(struct em_hasher *hasher, struct em_sha256 *sha256, struct em_xxh3 *xxh3)
+{
+    em_hasher_end(hasher, sha256);
+    end_quick(hasher->quick, xxh3);
 }
 
 int em_sha256_bytes(const void *data, size_t size, struct em_sha256 *digest)
@@ -94,7 +169,6 @@ int em_hash_reader(struct em_reader *reader, struct em_sha256 *sha256, struct em
     em_cleanup_hasher struct em_hasher *hasher = NULL;
     em_cleanup_free uint8_t *piece = malloc(PIECE);
     XXH3_state_t *state = XXH3_createState();
-    XXH128_canonical_t canonical;
     int r = sha256 ? em_hasher_new(&hasher, error) : EM_OK;
 
     if (r == EM_OK && (!piece || !state))
@@ -115,10 +189,8 @@ int em_hash_reader(struct em_reader *reader, struct em_sha256 *sha256, struct em
     }
     if (sha256)
         em_hasher_end(hasher, sha256);
-    if (xxh3) {
-        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
-        memcpy(xxh3->bytes, canonical.digest, sizeof xxh3->bytes);
-    }
+    if (xxh3)
+        end_quick(state, xxh3);
     r = EM_OK;
 done:
     XXH3_freeState(state);

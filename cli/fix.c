@@ -102,10 +102,15 @@ static void print_plan(const struct em_plan *plan)
         printf("  not taken %s\n            %s\n", not_taken->candidate, not_taken->why);
 }
 
+/* What is shown as a plan rests on what was read; what is only executed is read then. */
 static int spell_plan(struct fix *fix)
 {
-    int r = fix->options.json || fix->options.plan ? em_plan_to_json(&fix->plan, &fix->plan_json) : EM_OK;
+    const bool in_json = fix->options.json || fix->options.plan;
+    int r = in_json || fix->options.dry_run ? em_plan_seal(&fix->plan, fix->options.arena, fix->options.jobs, &fix->error)
+                                            : EM_OK;
 
+    if (r == EM_OK && in_json)
+        r = em_plan_to_json(&fix->plan, &fix->plan_json);
     if (r == EM_UNSUPPORTED)
         return em_fail(&fix->error, r, fix->plan.target, "has names that are not UTF-8, which no JSON document can hold");
     return r;

@@ -219,6 +219,8 @@ static int repack_one(struct command *command, const char *path)
     if (!arena)
         return failed(command, path, &error, EM_NO_MEMORY);
     r = em_repack(&result, arena, path, &command->wish, &error);
+    if (r == EM_OK && (command->wish.dry_run || command->wheels))
+        r = em_plan_seal(&result.plan, arena, command->options.jobs, &error);
     if (r == EM_OK)
         r = report(command, &result, &status, &error);
     if (r == EM_OK && command->options.index)

@@ -37,7 +37,7 @@ void em_print_step(const struct em_step *step, bool in_wheel)
     case EM_STEP_CLEAR_STACK: printf("  clear-execstack  %s\n", step->path); break;
     case EM_STEP_COPY:
         printf("  copy      %s\n            from %s\n", step->path, step->from);
-        printf("            verified by %s\n", step->voucher ? step->voucher : "nothing (--allow-unverified)");
+        printf("            vouched for by %s\n", step->voucher ? step->voucher : "nothing (--allow-unverified)");
         print_path_list(step);
         break;
     case EM_STEP_RECORD:

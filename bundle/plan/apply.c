@@ -1,23 +1,18 @@
 /* Executing a plan: one transaction.
  *
  * Files are staged on all cores, RECORDs after them, since they need the digests. The bytes that are checked are the bytes that
- * are used: a file to be edited is hashed through the fd that it is copied from, a file to be copied in is hashed while it is
+ * are used: a file to be edited is known by the fd that it is copied from, a file to be copied in is hashed while it is
  * written. Inputs that no action reads are checked before, under the lock.
  */
 #include "bundle/plan/plan.h"
 
 #include "bundle/env/record.h"
-#include "bundle/plan/beneath.h"
+#include "bundle/plan/input.h"
+#include "bundle/plan/pour.h"
 #include "bundle/plan/transaction.h"
 
 #include <pthread.h>
 #include <string.h>
-
-/* How one of several things that are done at once has ended. */
-struct outcome {
-    int r;
-    struct em_error error;
-};
 
 struct run {
     const struct em_plan *plan;
@@ -25,10 +20,11 @@ struct run {
     struct em_transaction *transaction;
     struct em_map targets; /* path -> input, of what lies in the target */
     struct item *items;    /* one for each file */
+    struct item **by_size; /* the same, the largest first */
     size_t item_count;
     struct em_map by_path; /* path -> item */
     const struct em_input **loose;
-    struct outcome *loose_outcomes;
+    struct em_outcome *loose_outcomes;
     size_t loose_count;
     pthread_mutex_t lock; /* guards what is below */
     uint64_t done, total;
@@ -40,86 +36,25 @@ struct item {
     struct em_edits edits;
     const struct em_input *input; /* of step->path; NULL if the plan does not rest on it */
     struct em_change change;
-    struct outcome outcome;
+    struct em_outcome outcome;
+    uint64_t to_read;
     bool staged;
 };
-
-/* ---- inputs ---- */
-
-static int hash_fd(int fd, const char *label, uint64_t *size, struct em_sha256 *sha256, struct em_xxh3 *xxh3,
-                   struct em_error *error)
-{
-    struct em_reader reader;
-    struct stat st;
-
-    if (fstat(fd, &st) < 0)
-        return em_fail_errno(error, label, "cannot be examined");
-    if (!S_ISREG(st.st_mode))
-        return em_fail(error, EM_REFUSED, label, "is not a regular file");
-    *size = (uint64_t)st.st_size;
-    reader = em_reader_fd(fd, *size, label);
-    return em_hash_reader(&reader, sha256, xxh3, error);
-}
-
-/* Sources may be reached through links, it is the user who names them; nothing in the target may. */
-static int open_input(int dir, const char *path, bool is_source, struct em_error *error)
-{
-    em_cleanup_fd int parent = -1;
-    const char *name;
-
-    if (is_source || dir == AT_FDCWD)
-        return em_open_at(dir, path, O_RDONLY, 0, error);
-    parent = em_beneath_parent(dir, path, &name, error);
-    if (parent < 0)
-        return parent;
-    return em_open_at(parent, name, O_RDONLY | O_NOFOLLOW, 0, error);
-}
-
-int em_input_of(struct em_input *input, int dir, const char *path, bool is_source, struct em_error *error)
-{
-    em_cleanup_fd int fd = open_input(dir, path, is_source, error);
-
-    *input = (struct em_input){ .path = path, .is_source = is_source };
-    if (fd < 0)
-        return fd;
-    return hash_fd(fd, path, &input->size, &input->sha256, &input->xxh3, error);
-}
-
-static int compare_input(const struct em_input *input, const struct em_input *now, struct em_error *error)
-{
-    if (input->size == now->size && em_xxh3_equal(&input->xxh3, &now->xxh3) && em_sha256_equal(&input->sha256, &now->sha256))
-        return EM_OK;
-    return em_fail(error, EM_CHANGED, input->path, "has changed since the plan was made; make a new plan");
-}
-
-static int check_input_fd(const struct em_input *input, int fd, struct em_error *error)
-{
-    struct em_input now = { 0 };
-    int r = hash_fd(fd, input->path, &now.size, &now.sha256, &now.xxh3, error);
-
-    return r < 0 ? r : compare_input(input, &now, error);
-}
 
 static int check_loose(void *context, size_t index)
 {
     struct run *run = context;
-    const struct em_input *input = run->loose[index];
-    struct outcome *outcome = &run->loose_outcomes[index];
-    struct em_input now;
-    int r = em_input_of(&now, em_transaction_root(run->transaction), input->path, input->is_source, &outcome->error);
+    struct em_outcome *outcome = &run->loose_outcomes[index];
 
-    if (r == EM_NOT_FOUND)
-        r = em_fail(&outcome->error, EM_CHANGED, input->path, "is gone since the plan was made; make a new plan");
-    else if (r == EM_OK)
-        r = compare_input(input, &now, &outcome->error);
-    outcome->r = r;
-    return r;
+    outcome->r = em_input_check(run->loose[index], em_transaction_root(run->transaction), &outcome->error);
+    return outcome->r;
 }
 
 /* ---- progress ---- */
 
-static void advance(struct item *item, uint64_t bytes)
+static void advance(void *context, uint64_t bytes)
 {
+    struct item *item = context;
     struct run *run = item->run;
 
     if (!run->options->progress)
@@ -147,7 +82,7 @@ static int fill_edited(struct em_change *change, int old, int new, struct em_err
     if (fstat(old, &st) < 0)
         return em_fail_errno(error, step->path, "cannot be examined");
     if (item->input) {
-        r = check_input_fd(item->input, old, error);
+        r = em_input_check_fd(item->input, old, error);
         if (r < 0)
             return r;
     }
@@ -165,140 +100,12 @@ static int fill_edited(struct em_change *change, int old, int new, struct em_err
     return r;
 }
 
-/* ---- copy ---- */
-
-/* A reader that writes what passes through it: the source's bytes are hashed, the patch is laid over them, the result is written
- * and handed on to whoever hashes that. Read once from the beginning to the end. */
-struct pour {
-    struct em_reader *source;
-    const struct em_patch *patch; /* NULL: the result is the source */
-    struct em_hasher *hasher;     /* of the source's bytes */
-    struct item *item;
-    int out;
-};
-
-static int lay_over(struct em_reader *source, const struct em_patch *patch, uint8_t *piece, uint64_t offset, size_t length,
-                    struct em_error *error)
-{
-    for (size_t i = 0; i < patch->ranges.count; i++) {
-        const struct em_patch_range *range = &patch->ranges.items[i];
-        uint64_t from = range->offset > offset ? range->offset : offset;
-        uint64_t to = range->offset + range->bytes.size;
-        int r;
-
-        if (to > offset + length)
-            to = offset + length;
-        if (from >= to)
-            continue;
-        if (range->bytes.data) {
-            memcpy(piece + (from - offset), range->bytes.data + (from - range->offset), (size_t)(to - from));
-            continue;
-        }
-        r = em_read_at(source, piece + (from - offset), (size_t)(to - from), range->from + (from - range->offset), error);
-        if (r < 0)
-            return r;
-    }
-    return EM_OK;
-}
-
-static int64_t pour_read(void *context, void *buffer, size_t length, uint64_t offset, struct em_error *error)
-{
-    struct pour *pour = context;
-    const uint64_t left = offset < pour->source->size ? pour->source->size - offset : 0;
-    const size_t from_source = left < length ? (size_t)left : length;
-    int r;
-
-    if (from_source > 0) {
-        r = em_read_at(pour->source, buffer, from_source, offset, error);
-        if (r < 0)
-            return r;
-        em_hasher_add(pour->hasher, buffer, from_source);
-    }
-    memset((uint8_t *)buffer + from_source, 0, length - from_source);
-    r = pour->patch ? lay_over(pour->source, pour->patch, buffer, offset, length, error) : EM_OK;
-    if (r == EM_OK)
-        r = em_write_all(pour->out, buffer, length, pour->item->step->path, error);
-    if (r < 0)
-        return r;
-    advance(pour->item, length);
-    return (int64_t)length;
-}
-
-/* A patch may cut an object shorter only where it replaces its end: the source is hashed to its own end in any case. */
-static int finish_source(struct pour *pour, uint64_t from, struct em_error *error)
-{
-    uint8_t piece[4096];
-
-    while (from < pour->source->size) {
-        const uint64_t left = pour->source->size - from;
-        const size_t length = left < sizeof piece ? (size_t)left : sizeof piece;
-        int r = em_read_at(pour->source, piece, length, from, error);
-
-        if (r < 0)
-            return r;
-        em_hasher_add(pour->hasher, piece, length);
-        from += length;
-    }
-    return EM_OK;
-}
-
-static int pour_out(struct pour *pour, struct em_change *change, struct em_error *error)
-{
-    const struct em_step *step = pour->item->step;
-    const uint64_t size = pour->patch ? pour->patch->new_size : pour->source->size;
-    struct em_reader reader = { .read = pour_read, .context = pour, .size = size, .name = step->from };
-    struct em_sha256 sha256;
-    int r = em_hash_reader(&reader, pour->patch ? &change->sha256 : NULL, &change->xxh3, error);
-
-    if (r == EM_OK)
-        r = finish_source(pour, size, error);
-    if (r < 0)
-        return r;
-    em_hasher_end(pour->hasher, &sha256);
-    if (!em_sha256_equal(&sha256, &step->sha256))
-        return em_fail(error, EM_REFUSED, step->from, "does not have the sha256 that %s says it has; it is not copied",
-                       step->voucher ? step->voucher : "the plan");
-    if (!pour->patch)
-        change->sha256 = sha256;
-    change->has_sha256 = true;
-    return EM_OK;
-}
-
 static int fill_copy(struct em_change *change, int old, int new, struct em_error *error)
 {
     struct item *item = change->context;
-    const struct em_step *step = item->step;
-    em_cleanup_arena struct em_arena *arena = em_arena_new();
-    em_cleanup_hasher struct em_hasher *hasher = NULL;
-    em_cleanup_fd int in = em_open_at(AT_FDCWD, step->from, O_RDONLY, 0, error);
-    struct pour pour = { .item = item, .out = new };
-    struct em_reader source;
-    struct em_patch patch;
-    struct stat st;
-    int r;
 
     (void)old;
-    if (in < 0)
-        return in;
-    if (!arena)
-        return EM_NO_MEMORY;
-    r = em_hasher_new(&hasher, error);
-    if (r < 0)
-        return r;
-    if (fstat(in, &st) < 0)
-        return em_fail_errno(error, step->from, "cannot be examined");
-    if (!S_ISREG(st.st_mode))
-        return em_fail(error, EM_REFUSED, step->from, "is not a regular file");
-    pour.hasher = hasher;
-    source = em_reader_fd(in, (uint64_t)st.st_size, step->from);
-    pour.source = &source;
-    if (item->edits.count > 0) {
-        r = em_patch_make(&patch, arena, &source, item->edits.items, item->edits.count, NULL, error);
-        if (r < 0)
-            return r;
-        pour.patch = em_patch_is_empty(&patch) ? NULL : &patch;
-    }
-    return pour_out(&pour, change, error);
+    return em_pour(item->step, &item->edits, new, change, advance, item, error);
 }
 
 /* ---- record ---- */
@@ -352,7 +159,7 @@ static int fill_record(struct em_change *change, int old, int new, struct em_err
 
     if (!arena)
         return EM_NO_MEMORY;
-    r = item->input ? check_input_fd(item->input, old, error) : EM_OK;
+    r = item->input ? em_input_check_fd(item->input, old, error) : EM_OK;
     if (r == EM_OK)
         r = read_old(old, change->path, arena, &bytes, error);
     if (r == EM_OK)
@@ -400,23 +207,34 @@ static int stage(struct run *run, struct item *item)
 static int stage_file(void *context, size_t index)
 {
     struct run *run = context;
-    struct item *item = &run->items[index];
+    struct item *item = run->by_size[index];
 
     return item->step->kind == EM_STEP_RECORD ? EM_OK : stage(run, item);
+}
+
+/* The largest first, so that no core is left with one at the end. */
+static int larger_first(const void *a, const void *b)
+{
+    const struct item *x = *(struct item *const *)a, *y = *(struct item *const *)b;
+
+    if (x->to_read != y->to_read)
+        return x->to_read < y->to_read ? 1 : -1;
+    return x < y ? -1 : x > y;
 }
 
 /* Which inputs no action will check by itself, and how much there is to write. */
 static int prepare(struct run *run, struct em_arena *arena)
 {
     const struct em_plan *plan = run->plan;
-    struct em_map read_by_steps = { .arena = arena };
+    struct em_map readers = { .arena = arena };
 
     run->targets.arena = arena;
     run->by_path.arena = arena;
     run->items = em_arena_array(arena, plan->steps.count, sizeof *run->items);
+    run->by_size = em_arena_array(arena, plan->steps.count, sizeof *run->by_size);
     run->loose = em_arena_array(arena, plan->inputs.count + 1, sizeof *run->loose);
     run->loose_outcomes = em_arena_array(arena, plan->inputs.count + 1, sizeof *run->loose_outcomes);
-    if (!run->items || !run->loose || !run->loose_outcomes)
+    if (!run->items || !run->by_size || !run->loose || !run->loose_outcomes)
         return EM_NO_MEMORY;
     for (size_t i = 0; i < plan->inputs.count; i++) {
         if (!plan->inputs.items[i].is_source &&
@@ -430,41 +248,36 @@ static int prepare(struct run *run, struct em_arena *arena)
 
         if (em_map_get(&run->by_path, step->path))
             continue;
-        run->item_count++;
+        run->by_size[run->item_count++] = item;
         *item = (struct item){ .run = run, .step = step, .outcome.error = EM_ERROR_INIT };
         if (step->kind != EM_STEP_COPY)
             item->input = em_map_get(&run->targets, step->path);
-        if (em_plan_edits(plan, step->path, arena, &item->edits) < 0 || em_map_put(&read_by_steps, reads, step) < 0 ||
+        if (em_plan_edits(plan, step->path, arena, &item->edits) < 0 || em_map_put(&readers, reads, item) < 0 ||
             em_map_put(&run->by_path, step->path, item) < 0)
             return EM_NO_MEMORY;
     }
     for (size_t i = 0; i < plan->inputs.count; i++) {
         const struct em_input *input = &plan->inputs.items[i];
-        const struct em_step *step = em_map_get(&read_by_steps, input->path);
+        struct item *reader = em_map_get(&readers, input->path);
 
-        if (!step)
+        if (!reader) {
+            run->loose_outcomes[run->loose_count] = (struct em_outcome){ .error = EM_ERROR_INIT };
             run->loose[run->loose_count++] = input;
-        else if (step->kind != EM_STEP_RECORD)
+            continue;
+        }
+        reader->to_read = input->size;
+        if (reader->step->kind != EM_STEP_RECORD)
             run->total += input->size;
     }
+    qsort(run->by_size, run->item_count, sizeof *run->by_size, larger_first);
     return EM_OK;
-}
-
-/* The error of the lowest index is the one that is told: it does not depend on timing. false: this one has none. */
-static bool tell(struct em_error *error, const struct outcome *outcome)
-{
-    if (outcome->r == EM_OK)
-        return false;
-    if (error)
-        *error = outcome->error;
-    return true;
 }
 
 static int check_inputs(struct run *run, struct em_error *error)
 {
     int r = em_pool_each(run->options->jobs, run->loose_count, check_loose, run);
 
-    for (size_t i = 0; r < 0 && i < run->loose_count && !tell(error, &run->loose_outcomes[i]); i++)
+    for (size_t i = 0; r < 0 && i < run->loose_count && !em_outcome_tell(&run->loose_outcomes[i], error); i++)
         ;
     return r;
 }
@@ -478,7 +291,7 @@ static int stage_all(struct run *run, struct em_error *error)
         if (run->items[i].step->kind == EM_STEP_RECORD)
             r = stage(run, &run->items[i]);
     }
-    for (size_t i = 0; r < 0 && i < count && !tell(error, &run->items[i].outcome); i++)
+    for (size_t i = 0; r < 0 && i < count && !em_outcome_tell(&run->by_size[i]->outcome, error); i++)
         ;
     return r;
 }

@@ -338,6 +338,7 @@ static int read_input(const struct reading *in, json_t *object, const char *what
     if (!json_is_integer(member) || json_integer_value(member) < 0)
         return bad(in, "%s needs a 'size'", what);
     input->size = (uint64_t)json_integer_value(member);
+    input->has_digests = true;
     r = get(in, object, what, "xxh3", false, &hex);
     if (r == EM_OK && !em_xxh3_from_hex(hex, &input->xxh3))
         r = bad(in, "%s has an 'xxh3' that is not 32 hexadecimal digits", what);

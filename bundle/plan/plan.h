@@ -1,8 +1,12 @@
 /* plan.h: what is done about the findings, as data.
  *
  *     r = em_plan_make(&plan, arena, &diagnosis, &wish, error)     planner.c: decides, writes nothing
+ *     r = em_plan_seal(&plan, arena, jobs, error)                  input.c: reads all it rests on; before it is shown or written
  *     em_plan_to_json(&plan, &text) / em_plan_from_json(&plan, arena, bytes, label, error)
  *     r = em_plan_apply(&plan, &options, &receipt, error)          apply.c: checks that no input changed, then one transaction
+ *
+ * A plan that is executed where it was made needs no seal: what it copies is held against what vouches for it while it is copied, and
+ * the rest it knows by its stamps. So each byte is read once.
  *
  * There is one planner and one executor: a dry run prints the very plan that a run executes, and a plan file is executed by the
  * same function. A step says what the result is, not how to get there: the path list that the object shall have, the bytes that
@@ -47,7 +51,8 @@ struct em_step {
 
     /* copy */
     const char *from;        /* absolute */
-    struct em_sha256 sha256; /* of from, verified against the voucher */
+    const char *shown;       /* what messages call it; NULL: from */
+    struct em_sha256 sha256; /* of from, as the voucher says; of what nothing vouches for, as it was when the plan was made */
     const char *voucher;     /* "RECORD of nvidia-cudnn-cu12 9.10.2.21", "pins.txt", NULL: allowed unverified */
     const char *provenance;  /* distribution and version it comes from; NULL if unknown */
     uint32_t mode;           /* permission bits of the new file */
@@ -57,11 +62,14 @@ struct em_step {
     const char *site;        /* relative to plan->root: what the RECORD's rows are relative to; "." for the root */
 };
 
-/* A file that the plan rests on, as it was when the plan was made. */
+/* A file that the plan rests on, as it was when the plan was made: by its digests, by its stamp, or by both. */
 struct em_input {
     const char *path; /* relative to root if is_source is not set, else absolute */
     bool is_source;
     uint64_t size;
+    bool has_stamp; /* in the process that made the plan */
+    struct em_stamp stamp;
+    bool has_digests; /* of a sealed plan; of what was written so lately that a stamp tells nothing */
     struct em_xxh3 xxh3;
     struct em_sha256 sha256;
 };
@@ -126,7 +134,14 @@ struct em_receipt {
 int em_plan_apply(const struct em_plan *plan, const struct em_apply_options *options, struct em_arena *arena,
                   struct em_receipt *receipt, struct em_error *error);
 
-/* Hashes a file for inputs. dir AT_FDCWD for a source. */
-int em_input_of(struct em_input *input, int dir, const char *path, bool is_source, struct em_error *error);
+/* ---- input.c ---- */
+/* A file on disk as an input: by its stamp if that will do, or by its digests in any case. */
+int em_input_note(struct em_input *input, const char *path, bool is_source, struct em_error *error);
+int em_input_of(struct em_input *input, const char *path, bool is_source, struct em_error *error);
+/* Reads, on all cores, each input that has no digests yet. EM_REFUSED if a copy's source is not what its voucher says, EM_CHANGED if an
+ * input is not what it was. */
+int em_plan_seal(struct em_plan *plan, struct em_arena *arena, unsigned jobs, struct em_error *error);
+/* EM_REFUSED, with both digests, if what was found is not what a copy is to be. */
+int em_step_check(const struct em_step *step, const struct em_sha256 *found, struct em_error *error);
 
 #endif

@@ -376,7 +376,7 @@ static int copy(struct planner *planner, const struct em_finding *finding, bool 
                            : "no source has it, or its family whole, as this environment needs it");
     if (em_tree_stat_link(planner->before->env->tree, path, &node) == 0)
         return give_up(planner, finding, "a file of that name is there already and is not what is asked for");
-    r = em_candidate_verify(candidate, planner->wish->pins, planner->wish->allow_unverified, planner->error);
+    r = em_candidate_vouch(candidate, planner->wish->pins, planner->wish->allow_unverified, planner->error);
     if (r < 0)
         return r;
     change = em_draft_add(&planner->draft, path, finding->requester->owner);

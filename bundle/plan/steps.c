@@ -38,7 +38,7 @@ static int add_input(struct writer *writer, const char *path, bool is_source)
         return EM_OK;
     if (!on_disk)
         return EM_NO_MEMORY;
-    r = em_input_of(&input, AT_FDCWD, on_disk, is_source, writer->error);
+    r = em_input_note(&input, on_disk, is_source, writer->error);
     if (r < 0)
         return r;
     input.path = path;
@@ -69,7 +69,8 @@ static int add_copy_step(struct writer *writer, const struct em_draft_change *ch
                             .old_value = change->old_value,
                             .tag = change->tag,
                             .from = candidate->path,
-                            .sha256 = candidate->actual,
+                            .shown = candidate->shown,
+                            .sha256 = candidate->sha256,
                             .voucher = voucher_of(writer, candidate),
                             .mode = candidate->node.mode };
     int r = add_input(writer, candidate->path, true);

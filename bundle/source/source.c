@@ -46,50 +46,58 @@ int em_source_open_for(struct em_source **source, struct em_arena *arena, struct
 
 /* ---- what vouches for a candidate ---- */
 
-static int check_pin(struct em_candidate *candidate, const struct em_pins *pins, struct em_error *error)
+static int find_pin(struct em_candidate *candidate, const struct em_pins *pins, struct em_error *error)
 {
     const struct em_sha256 *pin;
-    char hex[EM_SHA256_HEX_SIZE];
     int r = em_pins_find(pins, candidate, &pin, error);
 
     if (r < 0)
         return r;
     if (!pin)
         return em_fail(error, EM_REFUSED, candidate->shown, "is not in %s, and only what is may be copied", pins->path);
-    if (!em_sha256_equal(pin, &candidate->actual)) {
-        em_sha256_hex(&candidate->actual, hex);
-        return em_fail(error, EM_REFUSED, candidate->shown, "is not what %s asks for: its SHA-256 is %s", pins->path, hex);
-    }
+    candidate->sha256 = *pin;
     candidate->voucher = EM_VOUCHER_PIN;
     return EM_OK;
 }
 
-static int check_record(struct em_candidate *candidate, bool allow_unverified, struct em_error *error)
+static int find_record(struct em_candidate *candidate, bool allow_unverified, struct em_error *error)
 {
     const struct em_distribution *distribution = candidate->distribution;
 
-    if (!candidate->has_expected) {
-        if (allow_unverified)
-            return EM_OK;
+    if (!candidate->has_expected && allow_unverified)
+        return EM_OK;
+    if (!candidate->has_expected)
         return em_fail(error, EM_REFUSED, candidate->shown,
                        "has nothing that vouches for it, neither a RECORD nor a pin: --require-hashes FILE pins it, "
                        "--allow-unverified takes it as it is");
-    }
     if (candidate->has_expected_size && candidate->expected_size != candidate->node.size)
         return em_fail(error, EM_REFUSED, candidate->shown, "is not what the RECORD of %s %s says: %llu bytes instead of %llu",
                        distribution->name, distribution->version, (unsigned long long)candidate->node.size,
                        (unsigned long long)candidate->expected_size);
-    if (!em_sha256_equal(&candidate->expected, &candidate->actual))
-        return em_fail(error, EM_REFUSED, candidate->shown, "is not what the RECORD of %s %s says: the SHA-256 differs",
-                       distribution->name, distribution->version);
+    candidate->sha256 = candidate->expected;
     candidate->voucher = EM_VOUCHER_RECORD;
     return EM_OK;
+}
+
+static int differs(struct em_candidate *candidate, const struct em_pins *pins, const struct em_sha256 *actual,
+                   struct em_error *error)
+{
+    const bool is_pinned = candidate->voucher == EM_VOUCHER_PIN;
+    char hex[EM_SHA256_HEX_SIZE];
+
+    candidate->voucher = EM_VOUCHER_NONE;
+    em_sha256_hex(actual, hex);
+    if (is_pinned)
+        return em_fail(error, EM_REFUSED, candidate->shown, "is not what %s asks for: its SHA-256 is %s", pins->path, hex);
+    return em_fail(error, EM_REFUSED, candidate->shown, "is not what the RECORD of %s %s says: the SHA-256 differs, it is %s",
+                   candidate->distribution->name, candidate->distribution->version, hex);
 }
 
 int em_candidate_verify(struct em_candidate *candidate, const struct em_pins *pins, bool allow_unverified,
                         struct em_error *error)
 {
     em_cleanup_file struct em_file *file = NULL;
+    struct em_sha256 actual;
     int r = em_tree_open(candidate->tree, candidate->path, &file);
 
     candidate->voucher = EM_VOUCHER_NONE;
@@ -98,10 +106,26 @@ int em_candidate_verify(struct em_candidate *candidate, const struct em_pins *pi
         return em_fail_errno(error, candidate->shown, "cannot be opened");
     }
     candidate->node = file->node;
-    r = em_hash_reader(&file->reader, &candidate->actual, NULL, error);
+    r = pins && pins->given ? find_pin(candidate, pins, error) : find_record(candidate, allow_unverified, error);
     if (r == EM_OK)
-        r = pins && pins->given ? check_pin(candidate, pins, error) : check_record(candidate, allow_unverified, error);
-    if (r == EM_OK && candidate->problem)
+        r = em_hash_reader(&file->reader, &actual, NULL, error);
+    if (r < 0)
+        return r;
+    if (candidate->voucher == EM_VOUCHER_NONE)
+        candidate->sha256 = actual;
+    if (!em_sha256_equal(&candidate->sha256, &actual))
+        return differs(candidate, pins, &actual, error);
+    if (candidate->problem)
         return em_fail(error, EM_REFUSED, candidate->shown, "cannot be used: it %s", candidate->problem);
-    return r;
+    return EM_OK;
+}
+
+int em_candidate_vouch(struct em_candidate *candidate, const struct em_pins *pins, bool allow_unverified,
+                       struct em_error *error)
+{
+    const bool is_pinned = pins && pins->given;
+
+    if (candidate->problem || (!is_pinned && !candidate->has_expected))
+        return em_candidate_verify(candidate, pins, allow_unverified, error);
+    return is_pinned ? find_pin(candidate, pins, error) : find_record(candidate, allow_unverified, error);
 }

@@ -9,7 +9,8 @@
  *     r = em_source_open(&source, arena, tree, "/downloads/nvidia-cudnn", error)
  *     candidate = source->candidates ...          every object in it, with SONAME, version of the distribution, what vouches
  *     em_pins_read(&pins, arena, bytes, ...)      --require-hashes FILE, sha256sum's format
- *     r = em_candidate_verify(candidate, pins, allow_unverified, error)   hashes the file now, and compares
+ *     r = em_candidate_vouch(candidate, pins, allow_unverified, error)    what it has to be: whoever copies it compares
+ *     r = em_candidate_verify(candidate, pins, allow_unverified, error)   the same, and compares now
  *
  * A place may be a part of a site-packages, the bare nvidia/cudnn/lib too: the RECORD that lists its files is found above it.
  *
@@ -37,13 +38,13 @@ struct em_candidate {
     struct em_object object;
     const char *place;                          /* the source as the user named it */
     const struct em_distribution *distribution; /* NULL if no RECORD lists it */
-    enum em_voucher voucher;                    /* set by em_candidate_verify */
+    enum em_voucher voucher;                    /* set by em_candidate_vouch */
     bool has_expected;                          /* the RECORD has a digest for it */
     struct em_sha256 expected;
     bool has_expected_size; /* and a size */
     uint64_t expected_size;
     const char *problem;     /* NULL: the object was read; else why not. It answers to its file name, to be refused by name */
-    struct em_sha256 actual; /* set by em_candidate_verify */
+    struct em_sha256 sha256; /* set by em_candidate_vouch: what it has to be */
 };
 
 struct em_candidates {
@@ -120,6 +121,11 @@ int em_source_select(struct em_selection *selection, struct em_arena *arena, con
                      const struct em_family *family, const struct em_world *world, const struct em_pins *pins,
                      struct em_error *error);
 
+/* Decides what vouches for it, and sets its sha256: as the pin says, or the RECORD. Only what nothing vouches for is read, if that is allowed,
+ * and what is refused in any case, so that the reason is the right one. */
+int em_candidate_vouch(struct em_candidate *candidate, const struct em_pins *pins, bool allow_unverified,
+                       struct em_error *error);
+/* The same, and reads it now. */
 int em_candidate_verify(struct em_candidate *candidate, const struct em_pins *pins, bool allow_unverified,
                         struct em_error *error);
 

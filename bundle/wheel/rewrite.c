@@ -379,7 +379,7 @@ static int write_copy(struct work *work, struct part *part, struct em_zip_place 
     if (fstat(fd, &st) < 0)
         return em_fail_errno(work->error, part->step->from, "cannot be examined");
     reader = em_reader_fd(fd, (uint64_t)st.st_size, part->step->from);
-    /* What was verified when the plan was made is verified again when it is copied; as it is written, where it stays as it is. */
+    /* Held against what vouches for it before it is packed; as it is written, where it stays as it is. */
     r = find_stream(work, part->step, old);
     if (r == EM_OK)
         r = part->edits.count > 0 ? em_hash_reader(&reader, &sha256, NULL, work->error)
@@ -388,8 +388,9 @@ static int write_copy(struct work *work, struct part *part, struct em_zip_place 
         return r;
     if (part->edits.count == 0)
         sha256 = part->sha256;
-    if (!em_sha256_equal(&sha256, &part->step->sha256))
-        return em_fail(work->error, EM_CHANGED, part->step->from, "is not what it was when the plan was made");
+    r = em_step_check(part->step, &sha256, work->error);
+    if (r < 0)
+        return r;
     return part->edits.count > 0 ? write_patched(work, part, old, &reader) : EM_OK;
 }
 

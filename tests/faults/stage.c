@@ -228,7 +228,7 @@ static void write_plan(void)
     char *root = realpath(place("t"), NULL), *from = realpath("source.so", NULL);
     FILE *file = fopen(PLAN, "w");
 
-    if (!root || !from || !file || em_input_of(&source, AT_FDCWD, from, true, NULL) < 0)
+    if (!root || !from || !file || em_input_of(&source, from, true, NULL) < 0)
         die("cannot make the plan");
     plan.root = root;
     for (size_t i = 0; i < 4; i++)
@@ -251,7 +251,7 @@ static void write_plan(void)
     for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
         struct em_input input;
 
-        if (em_input_of(&input, AT_FDCWD, em_path_join(stage.kept, root, changed[i]), false, NULL) < 0)
+        if (em_input_of(&input, em_path_join(stage.kept, root, changed[i]), false, NULL) < 0)
             die("cannot hash an input");
         input.path = changed[i];
         if (em_vec_push(stage.kept, &plan.inputs, input) < 0)

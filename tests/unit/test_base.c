@@ -146,6 +146,42 @@ static void both_hashes_come_from_one_pass(void **state)
     assert_false(em_xxh3_equal(&one, &other));
 }
 
+static void assert_is_sha256(struct em_hasher *hasher, const uint8_t *data, size_t size)
+{
+    const struct em_bytes bytes = { data, size };
+    struct em_reader reader = em_reader_memory(&bytes, "memory");
+    char libcryptos[EM_DIGEST_BASE64_SIZE], ours[EM_SHA256_BASE64_SIZE];
+    struct em_sha256 digest;
+
+    em_hasher_end(hasher, &digest);
+    em_sha256_base64(&digest, ours);
+    assert_int_equal(em_digest_reader(&reader, "sha256", libcryptos, NULL), EM_OK);
+    assert_string_equal(ours, libcryptos);
+}
+
+/* Two streams, in pieces of all lengths that begin at any place within a block, each against libcrypto's digest of its own bytes. */
+static void two_streams_at_once_are_two_digests(void **state)
+{
+    static uint8_t a[3000], b[3000];
+    em_cleanup_hasher struct em_hasher *first = NULL, *second = NULL;
+
+    (void)state;
+    assert_int_equal(em_hasher_new(&first, NULL), EM_OK);
+    assert_int_equal(em_hasher_new(&second, NULL), EM_OK);
+    for (size_t i = 0; i < sizeof a; i++)
+        a[i] = (uint8_t)(i * 37 + i / 251), b[i] = (uint8_t)(i * 101 + 5);
+    for (size_t lead = 0; lead <= 130; lead += 13) {
+        for (size_t both = 0; both <= 300; both++) {
+            em_hasher_add(first, a, lead);
+            em_hasher_add_two(first, a + lead, second, b, both);
+            em_hasher_add_two(first, a + lead + both, second, b + both, 70);
+            em_hasher_add(second, b + both + 70, lead);
+            assert_is_sha256(first, a, lead + both + 70);
+            assert_is_sha256(second, b, lead + both + 70);
+        }
+    }
+}
+
 static void no_byte_beyond_the_end_is_read(void **state)
 {
     const uint8_t data[] = { 1, 2, 3, 4, 'x' };
@@ -264,6 +300,7 @@ int main(void)
         cmocka_unit_test(a_digest_is_spelled_as_record_does),
         cmocka_unit_test(a_library_that_is_not_there_is_named),
         cmocka_unit_test(both_hashes_come_from_one_pass),
+        cmocka_unit_test(two_streams_at_once_are_two_digests),
         cmocka_unit_test(no_byte_beyond_the_end_is_read),
         cmocka_unit_test(the_pool_works_on_each_item_once),
         cmocka_unit_test(a_copy_has_the_same_bytes),

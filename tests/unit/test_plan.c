@@ -30,7 +30,7 @@ static int setup(void **state)
     w->arena = em_arena_new();
     assert_int_equal(
         system("rm -rf t s && mkdir -p t/site/pkg t/site/pkg-1.dist-info s && "
-               "echo 'int f(void) { return 1; }' > s/f.c && "
+               "echo 'int f(void) { return 1; } char wide[700001] = { 1 };' > s/f.c && "
                "cc -shared -fPIC -o t/site/pkg/lib.so s/f.c -Wl,--disable-new-dtags,-rpath,/nowhere/at/all && "
                "cp t/site/pkg/lib.so s/libnew.so && touch -d '2021-01-01 01:01:01.5' t/site/pkg t/site/pkg/lib.so"),
         0);
@@ -56,7 +56,7 @@ static void add_input(struct world *w, const char *path, bool is_source)
     struct em_input input;
     const char *on_disk = is_source ? path : em_path_join(w->arena, w->root, path);
 
-    assert_int_equal(em_input_of(&input, AT_FDCWD, on_disk, is_source, &w->error), 0);
+    assert_int_equal(em_input_of(&input, on_disk, is_source, &w->error), 0);
     input.path = path;
     assert_int_equal(em_vec_push(w->arena, &w->plan.inputs, input), 0);
 }
@@ -245,7 +245,7 @@ static char *row_of(struct world *w, const char *path, const char *row)
     char text[EM_SHA256_BASE64_SIZE];
     struct em_input input;
 
-    assert_int_equal(em_input_of(&input, AT_FDCWD, path, true, &w->error), 0);
+    assert_int_equal(em_input_of(&input, path, true, &w->error), 0);
     em_sha256_base64(&input.sha256, text);
     return em_arena_printf(w->arena, "%s,sha256=%s,%llu\r\n", row, text, (unsigned long long)input.size);
 }
@@ -341,6 +341,76 @@ static void one_wrong_byte_in_a_source_stops_it(void **state)
     assert_untouched(w);
 }
 
+/* The plan as it is in the process that made it: files are known by their stamps, and what is copied by what vouches for it. */
+static void make_unsealed_plan(struct world *w)
+{
+    make_plan(w);
+    assert_int_equal(system("touch -d '1 hour ago' s/libnew.so"), 0);
+    em_vec_each (struct em_input, input, &w->plan.inputs) {
+        const char *path = input->path;
+        struct stat st;
+
+        assert_int_equal(stat(input->is_source ? path : em_path_join(w->arena, w->root, path), &st), 0);
+        input->stamp = em_stamp_of(&st);
+        input->has_stamp = true;
+        input->has_digests = false;
+    }
+}
+
+static void a_stamp_is_enough_where_the_plan_was_made(void **state)
+{
+    struct world *w = *state;
+    const struct em_input *input;
+
+    make_unsealed_plan(w);
+    assert_int_equal(apply(w, true), 0);
+    assert_rpath(w, "t/site/pkg/lib.so", "$ORIGIN/libs");
+    assert_non_null(strstr(read_file(w->arena, "t/site/pkg-1.dist-info/RECORD"),
+                           row_of(w, "t/site/pkg/libs/libnew.so", "pkg/libs/libnew.so")));
+    assert_int_equal(em_undo(&(struct em_undo_result){ 0 }, w->arena, w->root, &(struct em_undo_options){ 0 }, &w->error), 0);
+    /* What was written this very moment gets digests at once: a second write might get the same stamp. */
+    assert_int_equal(em_input_note(&w->plan.inputs.items[0], "t/site/pkg/lib.so", false, &w->error), 0);
+    input = &w->plan.inputs.items[0];
+    assert_true(input->has_digests && !input->has_stamp);
+}
+
+static void another_stamp_stops_it(void **state)
+{
+    struct world *w = *state;
+
+    make_unsealed_plan(w);
+    assert_int_equal(
+        system("cp -p t/site/pkg/lib.so s/keep && cat s/keep > t/site/pkg/lib.so && touch -r s/keep t/site/pkg/lib.so"), 0);
+    assert_int_equal(apply(w, true), EM_CHANGED);
+    assert_string_equal(w->error.path, "site/pkg/lib.so");
+    assert_int_equal(access("t/.elfmend", F_OK), -1);
+    assert_int_equal(em_plan_seal(&w->plan, w->arena, 2, &w->error), EM_CHANGED);
+}
+
+/* Nothing was read while planning: the byte is found when it is copied, and by the seal of a plan that is shown. */
+static void one_wrong_byte_is_found_when_it_is_copied(void **state)
+{
+    struct world *w = *state;
+
+    make_unsealed_plan(w);
+    assert_int_equal(
+        system("cp -p s/libnew.so s/keep && printf '\\377' | dd of=s/libnew.so bs=1 seek=600000 conv=notrunc status=none"
+               " && touch -r s/keep s/libnew.so"),
+        0);
+    assert_int_equal(apply(w, true), EM_REFUSED);
+    assert_string_equal(w->error.path, w->source);
+    assert_untouched(w);
+    assert_int_equal(em_input_note(&w->plan.inputs.items[2], w->source, true, &w->error), 0);
+    assert_int_equal(em_plan_seal(&w->plan, w->arena, 2, &w->error), EM_REFUSED);
+    assert_string_equal(w->error.path, w->source);
+    assert_int_equal(system("cat s/keep > s/libnew.so"), 0);
+    assert_int_equal(em_input_note(&w->plan.inputs.items[2], w->source, true, &w->error), 0);
+    assert_int_equal(em_plan_seal(&w->plan, w->arena, 2, &w->error), 0);
+    em_vec_each (struct em_input, input, &w->plan.inputs)
+        assert_true(input->has_digests);
+    assert_true(em_sha256_equal(&w->plan.inputs.items[2].sha256, &w->plan.steps.items[1].sha256));
+}
+
 static void a_plain_copy_has_the_bytes_of_its_source(void **state)
 {
     struct world *w = *state;
@@ -392,6 +462,9 @@ int main(void)
         TEST(a_changed_input_stops_it),
         TEST(an_input_beside_the_actions_stops_it),
         TEST(one_wrong_byte_in_a_source_stops_it),
+        TEST(a_stamp_is_enough_where_the_plan_was_made),
+        TEST(another_stamp_stops_it),
+        TEST(one_wrong_byte_is_found_when_it_is_copied),
         TEST(a_plain_copy_has_the_bytes_of_its_source),
         TEST(a_copy_never_replaces),
         TEST(a_bad_record_stops_it),

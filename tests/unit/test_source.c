@@ -120,7 +120,7 @@ static void a_record_vouches(void **state)
         assert_true(candidate->has_expected);
         assert_int_equal(em_candidate_verify(candidate, NULL, false, NULL), EM_OK);
         assert_int_equal(candidate->voucher, EM_VOUCHER_RECORD);
-        assert_true(em_sha256_equal(&candidate->actual, &candidate->expected));
+        assert_true(em_sha256_equal(&candidate->sha256, &candidate->expected));
     }
 }
 
