@@ -3,6 +3,7 @@
 #   make              build/elfmend
 #   make check        units, command-line tests and scenarios, under prove
 #   make check-asan   the same with address and undefined-behaviour sanitizers
+#   make check-splice 10,000 random deflate streams, spliced, under the sanitizers. Some minutes
 #   make check-faults dying, failing and losing power at every call; as root also on file systems of its own. Some minutes
 #   make fuzz         every parser under libFuzzer, FUZZ_SECONDS each (60)
 #   make check-real   the real wheels from PyPI, cached outside of the tree (ELFMEND_CACHE, default ~/.cache/elfmend)
@@ -101,9 +102,15 @@ check: all units fuzzers
 	tests/run $(BUILD)
 
 # The sanitizers see leaks too: what an arena holds is no leak, what a handle forgets is one.
+ASAN := BUILD=$(BUILD)/asan CFLAGS='-O1 -g' \
+        SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
 check-asan:
-	$(MAKE) BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' \
-	    CFLAGS='-O1 -g' check
+	$(MAKE) $(ASAN) check
+
+# 10,000 random streams and edits, in twenty runs.
+check-splice:
+	$(MAKE) $(ASAN) $(BUILD)/asan/tests/test_splice
+	seq 0 500 9500 | ELFMEND_SPLICE_CASES=500 xargs -P $$(nproc) -I FIRST env ELFMEND_SPLICE_FIRST=FIRST $(BUILD)/asan/tests/test_splice
 
 check-faults: all
 	tests/faults/run $(BUILD)
@@ -151,7 +158,7 @@ print-test-deps:
 print-matrix-deps:
 	@echo $(TEST_DEPS) $(MATRIX_DEPS)
 
-.PHONY: all units fuzzers libfuzzers fuzz check check-asan check-faults check-matrix check-real bench lint deps deps-lint install clean \
+.PHONY: all units fuzzers libfuzzers fuzz check check-asan check-splice check-faults check-matrix check-real bench lint deps deps-lint install clean \
         print-libs print-deps print-test-deps print-matrix-deps
 .DELETE_ON_ERROR:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNITS:=.d)

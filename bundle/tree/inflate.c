@@ -41,12 +41,16 @@ struct em_inflater {
     uint8_t in[IN_ROOM + IN_SPARE], out[OUT_ROOM];
 };
 
+/* The tables and the rooms are as they come: nothing in them counts before it was filled. */
 struct em_inflater *em_inflater_new(struct em_reader *packed)
 {
-    struct em_inflater *inflater = calloc(1, sizeof *inflater);
+    struct em_inflater *inflater = malloc(sizeof *inflater);
 
-    if (inflater)
-        inflater->packed = packed;
+    if (!inflater)
+        return NULL;
+    memset(inflater, 0, offsetof(struct em_inflater, codes));
+    inflater->codes.fixed = false;
+    inflater->packed = packed;
     return inflater;
 }
 
