@@ -1,6 +1,6 @@
 #!/bin/sh
-# A kill at every system call of an edit, copied and in place: the file loads as the old or the new one, and the same edit made again
-# completes it and leaves nothing beside it.
+# A kill at every system call of an edit, copied, in place, of several files, and into another: each file loads as the old or the new
+# one, and the same edit made again completes it and leaves nothing beside it.
 number=0 failed=0
 ok() {
     status=$1; shift; number=$((number + 1))
@@ -12,7 +12,7 @@ command -v strace > /dev/null && strace -o trace true 2> log || { echo "1..0 # s
 mkdir dir other
 echo 'int dep(void) { return 42; }' > dep.c
 echo 'int dep(void); int f(void) { return dep(); }' > lib.c
-printf '%s\n' '#include <dlfcn.h>' 'int main(void) { void *l = dlopen("./dir/lib.so", RTLD_NOW); int (*f)(void) = l ? dlsym(l, "f") : 0;' \
+printf '%s\n' '#include <dlfcn.h>' 'int main(int c, char **v) { void *l = dlopen(v[1], RTLD_NOW); int (*f)(void) = l ? dlsym(l, "f") : 0;' \
     'return f && f() == 42 ? 0 : 1; }' > main.c
 gcc -shared -fPIC dep.c -o dir/libdep.so && gcc main.c -o main && cp dir/libdep.so other/ || { echo "1..0 # skip no compiler"; exit 0; }
 new=$PWD/other/../other/../other
@@ -24,24 +24,36 @@ calls() {
         on && name ~ /^[a-z0-9_]+$/ && name !~ /^(pread64|read|mmap|munmap|brk|fstat|newfstatat)$/ { print name, count[name] }' trace
 }
 complaints() { eu-elflint --gnu-ld "$1" 2>&1 | sort > "$2"; }
-# sweep LEAST OPTION: two results, under the name in what; the path of start.so is $old
+# sweep LEAST OPTIONS FILES [STARTS]: FILES are edited. STARTS, FILES if not said, are start.so before, with the path $old; they are there
+# at any time, and whole, and so is what comes to be beside them. All but $read_only have the path $new in the end.
+edit() { "$@" "$ELFMEND" patch $options --set-rpath "$new" $files; }
+begin() { rm -f dir/*lib.so; for file in $starts; do cp start.so "$file"; done; }
+all() { printf '%s\n' $starts dir/*lib.so | sort -u; }
+whole() { # a file that loads, and as which of the two
+    path=$("$ELFMEND" patch --print-rpath "$1") && ./main "./$1" && { [ "$path" = "$old" ] || [ "$path" = "$new" ]; }
+}
 sweep() {
-    cp start.so dir/lib.so
-    strace -qq -o trace "$ELFMEND" patch $2 --set-rpath "$new" dir/lib.so 2> log
+    least=$1 options=$2 files=$3 starts=${4:-$3}
+    begin
+    edit strace -qq -o trace 2> log
     calls > list; kills=0 torn=0 lost=0
-    complaints start.so before
+    complaints start.so before; ls -A dir > there
     while read -r name count; do
-        rm -f dir/lib.so; cp start.so dir/lib.so
-        { strace -qq -o /dev/null -e "inject=$name:signal=KILL:when=$count" "$ELFMEND" patch $2 --set-rpath "$new" dir/lib.so; } 2> /dev/null
+        begin
+        { edit strace -qq -o /dev/null -e "inject=$name:signal=KILL:when=$count"; } 2> /dev/null
         kills=$((kills + 1))
-        path=$("$ELFMEND" patch --print-rpath dir/lib.so)
-        [ "$path" = "$old" ] || [ "$path" = "$new" ] && ./main || { torn=$((torn + 1)); echo "at $name $count: torn: $path"; } >> log
-        "$ELFMEND" patch $2 --set-rpath "$new" dir/lib.so 2>> log
-        complaints dir/lib.so after
-        [ "$("$ELFMEND" patch --print-rpath dir/lib.so)" = "$new" ] && ./main && [ "$(ls -A dir | tr '\n' ' ')" = "lib.so libdep.so " ] &&
-            [ -z "$(comm -13 before after)" ] || { lost=$((lost + 1)); echo "at $name $count: $(ls -A dir)"; comm -13 before after; } >> log
+        for file in $(all); do
+            whole "$file" || { torn=$((torn + 1)); echo "at $name $count: $file is torn: $path"; } >> log
+        done
+        edit 2>> log
+        ls -A dir > now; cmp -s there now || { lost=$((lost + 1)); echo "at $name $count:"; cat now; } >> log
+        for file in $(all); do
+            complaints "$file" after
+            { whole "$file" && { [ "$path" = "$new" ] || [ "$file" = "${read_only:-}" ]; } && [ -z "$(comm -13 before after)" ]; } ||
+                { lost=$((lost + 1)); echo "at $name $count: $file has $path"; comm -13 before after; } >> log
+        done
     done < list
-    test "$kills" -ge "$1" -a "$torn" -eq 0; ok $? "$what: $kills kills, and the file is the old or the new one after each"
+    test "$kills" -ge "$least" -a "$torn" -eq 0; ok $? "$what: $kills kills, and each file is the old or the new one after each"
     test "$lost" -eq 0; ok $? "$what: the same edit made again completes it, and nothing lies beside it"
 }
 
@@ -49,19 +61,23 @@ sweep() {
 gcc -shared -fPIC lib.c -o dir/lib.so -Ldir -ldep -Wl,-rpath,"$PWD/$(printf '%0200d' 0)" || exit 1
 old='$ORIGIN'
 "$ELFMEND" patch --set-rpath "$old" dir/lib.so && cp dir/lib.so start.so
-what=copied; sweep 10 ""
+what=copied; sweep 10 "" dir/lib.so
+cp start.so dir/lib.so; what="two files in one call"; sweep 20 "" "dir/lib.so dir/2lib.so"
+what="into another file"; read_only=dir/lib.so; sweep 10 "--output dir/2lib.so" dir/lib.so; read_only=
+what="over another file"; read_only=dir/lib.so; sweep 10 "--output dir/2lib.so" dir/lib.so "dir/lib.so dir/2lib.so"; read_only=
+rm -f dir/2lib.so; cp start.so dir/lib.so; "$ELFMEND" patch --set-rpath "$new" dir/lib.so
 inode=$(stat -c %i dir/lib.so)
 "$ELFMEND" patch --in-place --set-rpath '$ORIGIN/.' dir/lib.so 2> log
 if [ -s log ]; then
     skip "no edit in place here: $(cat log)"
 else
     test "$(stat -c %i dir/lib.so)" = "$inode"; ok $? "an edit in place keeps the inode"
-    what="in place, over free bytes"; sweep 6 --in-place
+    what="in place, over free bytes"; sweep 6 --in-place dir/lib.so
     # Strings of this length go to a segment of their own at the end of the file: program and section headers change too.
     long=$(printf '%03000d' 0) old="\$ORIGIN:$long" new="$new:/$long"
     if gcc -fuse-ld=lld -shared -fPIC lib.c -o dir/lib.so -Ldir -ldep 2> log && "$ELFMEND" patch --set-rpath "$old" dir/lib.so 2> log; then
         cp dir/lib.so start.so
-        what="in place, at the end of the file"; sweep 9 --in-place
+        what="in place, at the end of the file"; sweep 9 --in-place dir/lib.so
         test "$(stat -c %s dir/lib.so)" -gt "$(stat -c %s start.so)"; ok $? "which grows"
     else
         skip "no lld"
