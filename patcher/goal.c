@@ -294,11 +294,47 @@ static bool needs_value(enum em_edit_kind kind)
            kind != EM_EDIT_SET_OS_ABI && kind != EM_EDIT_NO_DEFAULT_LIB && kind != EM_EDIT_ADD_DEBUG_TAG;
 }
 
+/* Start-up code that relocates itself, a static PIE's and the loader's own, ends the process when it finds a search path or a flag that
+ * it does not know in its dynamic section (glibc's elf_get_dynamic_info asserts that there is none), and would not use them. */
+static int refuse_self_relocating(struct em_goal *goal, struct em_error *error)
+{
+    static const char *const loaders[] = { "ld-linux", "ld64.so", "ld.so.", "ld-musl" };
+    const struct em_dyn *flags = em_image_dyn(goal->image, DT_FLAGS_1);
+    struct em_goal_dyn *soname = em_goal_dyn(goal, DT_SONAME);
+    bool starts = false;
+    const char *name = "";
+    int r = soname ? em_goal_text(goal, soname, &name, error) : EM_OK;
+
+    for (uint32_t i = 0; i < goal->image->phnum; i++)
+        starts = starts || goal->image->phdrs[i].type == PT_INTERP;
+    if (r < 0 || starts)
+        return r;
+    if (flags && (flags->value & DF_1_PIE))
+        return em_fail(error, EM_REFUSED, goal->image->name,
+                       "is a static PIE: it loads no library, and its start-up code dies of a search path or such a flag");
+    for (size_t i = 0; i < sizeof loaders / sizeof *loaders; i++)
+        if (strncmp(name, loaders[i], strlen(loaders[i])) == 0)
+            return em_fail(error, EM_REFUSED, goal->image->name,
+                           "is the loader itself, which dies of a search path or such a flag of its own");
+    return EM_OK;
+}
+
+static bool is_for_loading(enum em_edit_kind kind)
+{
+    return kind == EM_EDIT_SET_RPATH || kind == EM_EDIT_ADD_RPATH || kind == EM_EDIT_NO_DEFAULT_LIB;
+}
+
 int em_goal_apply(struct em_goal *goal, const struct em_edit *edit, struct em_error *error)
 {
     if (needs_dynamic(edit->kind) && (!goal->image->dynamic || !goal->image->has_strtab))
         return em_fail(error, EM_REFUSED, goal->image->name,
                        "has no dynamic section to edit: it is linked statically, or is no program or shared object");
+    if (is_for_loading(edit->kind)) {
+        int r = refuse_self_relocating(goal, error);
+
+        if (r < 0)
+            return r;
+    }
     if (needs_value(edit->kind) && !edit->value)
         return em_fail(error, EM_USAGE, goal->image->name, "cannot be edited without a value");
     if ((edit->kind == EM_EDIT_REPLACE_NEEDED || edit->kind == EM_EDIT_RENAME_SYMBOL) && !edit->replacement)

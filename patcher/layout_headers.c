@@ -6,6 +6,8 @@
  */
 #include "patcher/layout.h"
 
+#include "patcher/tags.h"
+
 #include <string.h>
 
 struct victims {
@@ -173,6 +175,60 @@ uint64_t em_headers_end(const struct em_image *image, size_t more)
     return 0;
 }
 
+/* Whether a part of the object is in a piece that goes to another segment. */
+static bool leaves(const struct em_layout *layout, const struct em_phdr *load, uint64_t addr, uint64_t size)
+{
+    em_vec_each (const struct em_piece, piece, &layout->pieces)
+        if (piece->moved && piece->new_addr - load->vaddr >= load->memsz && addr >= piece->addr && size <= piece->size &&
+            addr - piece->addr <= piece->size - size)
+            return true;
+    return false;
+}
+
+/* A PT_LOAD from which the last section goes: an earlier editor made it for just that table. */
+static bool is_emptied(const struct em_layout *layout, uint32_t index)
+{
+    const struct em_image *image = layout->image;
+    const struct em_phdr *load = &layout->phdrs[index];
+    bool any = false;
+
+    if (load->type != PT_LOAD || load->filesz == 0 || load->filesz != load->memsz || load->offset < em_ehdr_size(image) ||
+        layout->phoff - load->offset < load->filesz || image->phoff - load->offset < load->filesz)
+        return false;
+    em_vec_each (const struct em_piece, piece, &layout->pieces)
+        if (piece->moved && piece->new_addr - load->vaddr < load->memsz)
+            return false;
+    for (uint32_t i = 0; image->shdrs && i < image->shnum; i++) {
+        const struct em_shdr *section = &image->shdrs[i];
+
+        if (!(section->flags & SHF_ALLOC) || section->size == 0 || section->addr - load->vaddr >= load->memsz)
+            continue;
+        if (!leaves(layout, load, section->addr, section->size))
+            return false;
+        any = true;
+    }
+    for (uint32_t i = 0; any && i < image->phnum; i++) {
+        const struct em_phdr *phdr = &image->phdrs[i];
+
+        if (phdr->type != PT_LOAD && phdr->memsz > 0 && phdr->vaddr - load->vaddr < load->memsz &&
+            !leaves(layout, load, phdr->vaddr, phdr->filesz))
+            return false;
+    }
+    em_vec_each (const struct em_goal_dyn, dyn, &layout->goal->dyns)
+        if (any && em_tag_kind(image->machine, dyn->tag) == EM_TAG_IS_ADDRESS && dyn->value - load->vaddr < load->memsz &&
+            !leaves(layout, load, dyn->value, 1))
+            return false;
+    return any;
+}
+
+/* Left as it is, strip and objcopy would give it an offset that no loader takes. */
+static void drop_emptied(struct em_layout *layout)
+{
+    for (uint32_t i = 0; i < layout->phnum; i++)
+        if (is_emptied(layout, i))
+            layout->phdrs[i] = (struct em_phdr){ .type = PT_NULL };
+}
+
 static int find_slots(struct em_layout *layout, struct victims *victims, struct em_error *error)
 {
     const struct em_image *image = layout->image;
@@ -210,6 +266,7 @@ int em_layout_headers(struct em_layout *layout, struct em_error *error)
     r = find_slots(layout, &victims, error);
     if (r != 1)
         return r;
+    drop_emptied(layout);
     remove_victims(layout, &victims);
     if (layout->has_new_load)
         insert(layout, layout->new_load);

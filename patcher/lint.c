@@ -12,6 +12,7 @@ const char *em_complaint_text(enum em_complaint complaint)
     case EM_LINT_LOAD_ORDER: return "would have PT_LOADs that do not ascend";
     case EM_LINT_LOAD_CONGRUENCE: return "would have a PT_LOAD whose address and offset differ modulo its alignment";
     case EM_LINT_LOAD_OVERLAP: return "would have PT_LOADs that share a page";
+    case EM_LINT_LOAD_EMPTY: return "would have a PT_LOAD without a section in it";
     case EM_LINT_HEADER_TABLE: return "would have a PT_PHDR that does not describe the program headers";
     case EM_LINT_SEGMENT_PLACE: return "would have a segment that no PT_LOAD holds";
     case EM_LINT_SECTION_PLACE: return "would have a section in memory that no PT_LOAD holds";
@@ -89,6 +90,26 @@ static void lint_segments(const struct em_image *image, size_t *counts)
     }
 }
 
+/* strip and objcopy lay segments out by their sections: one without any they leave with an offset that no loader takes. */
+static size_t count_empty_loads(const struct em_image *image)
+{
+    size_t empty = 0;
+
+    for (uint32_t i = 0; i < image->phnum; i++) {
+        const struct em_phdr *phdr = &image->phdrs[i];
+        bool filled = phdr->type != PT_LOAD || phdr->memsz == 0;
+
+        for (uint32_t j = 1; !filled && j < image->shnum; j++) {
+            const struct em_shdr *section = &image->shdrs[j];
+
+            filled = (section->flags & SHF_ALLOC) != 0 && section->size > 0 && section->addr >= phdr->vaddr &&
+                     section->addr - phdr->vaddr < phdr->memsz;
+        }
+        empty += !filled;
+    }
+    return empty;
+}
+
 static int lint_sections(const struct em_image *image, size_t *counts)
 {
     uint64_t tables[2][2] = { { image->phoff, image->phoff + image->phnum * em_phdr_size(image) },
@@ -118,6 +139,7 @@ static int lint_sections(const struct em_image *image, size_t *counts)
         counts[EM_LINT_SECTION_PLACE] += !is_mapped(image, section->addr, section->offset, section->size);
         in_memory[memories++] = (struct span){ section->addr, section->addr + section->size };
     }
+    counts[EM_LINT_LOAD_EMPTY] = count_empty_loads(image);
     counts[EM_LINT_SECTION_OVERLAP] += count_overlaps(in_file, files) + count_overlaps(in_memory, memories);
     return EM_OK;
 }

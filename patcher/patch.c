@@ -57,12 +57,15 @@ static int climb(struct attempt *attempt, struct em_error *error)
     return 0;
 }
 
-static int refuse(const struct attempt *attempt, struct em_error *error)
+static int refuse(struct attempt *attempt, struct em_error *error)
 {
     const char *name = attempt->goal->image->name;
 
     if (attempt->reason.code != EM_OK)
         return em_fail(error, EM_REFUSED, name, "cannot be edited safely: the result %s", attempt->reason.sentence);
+    if (attempt->goal->image->has_strtab && !em_pieces_of_kind(&attempt->pieces, EM_PIECE_DYNSTR))
+        return em_fail(error, EM_REFUSED, name,
+                       "has a dynamic string table that other tables or sections lie across, so it cannot get longer");
     if (attempt->in_place)
         return em_fail(error, EM_REFUSED, name, "cannot be edited in place: a part that is in use would move or change");
     return em_fail(error, EM_REFUSED, name,

@@ -125,8 +125,8 @@ int em_object_imports(bool *imports, struct em_arena *arena, struct em_reader *r
 
 /* The names of its dynamic symbols: those that it defines for others, and those that others must define for it, weak ones left out. In
  * table order, without versions. */
-int em_object_symbols(struct em_strings *defined, struct em_strings *undefined, struct em_arena *arena, struct em_reader *reader,
-                      struct em_error *error);
+int em_object_symbols(struct em_strings *defined, struct em_strings *undefined, struct em_arena *arena,
+                      struct em_reader *reader, struct em_error *error);
 
 /* ---- editing ---- */
 

@@ -47,6 +47,34 @@ static void mark_dynamic(struct table *table)
             mark(table, table->image->dyns[i].value);
 }
 
+static void mark_records(struct table *table, const struct em_vertable *versions)
+{
+    em_vec_each (struct em_verrec, record, &versions->records)
+        mark(table, record->file);
+    em_vec_each (struct em_vernaux, aux, &versions->aux)
+        mark(table, aux->name);
+}
+
+/* Tables that section headers know and no tag leads to. No loader reads their strings, but strip, objdump and eu-elflint do. */
+static int mark_orphans(struct table *table, struct em_error *error)
+{
+    struct em_image *image = table->image;
+    int r = EM_OK;
+
+    for (uint32_t i = 1; image->shdrs && r == EM_OK && i < image->shnum; i++) {
+        const struct em_shdr *section = &image->shdrs[i];
+        const struct em_dyn *dyn = em_image_dyn(image, section->type == SHT_GNU_verneed ? DT_VERNEED : DT_VERDEF);
+        struct em_vertable versions = { 0 };
+
+        if ((section->type != SHT_GNU_verneed && section->type != SHT_GNU_verdef) || section->link >= image->shnum ||
+            image->shdrs[section->link].offset != image->strtab_offset || (dyn && dyn->value == section->addr))
+            continue;
+        r = em_vertable_read_section(&versions, image, section, error);
+        mark_records(table, &versions);
+    }
+    return r;
+}
+
 static void mark_versions(struct table *table)
 {
     const struct em_goal *goal = table->goal;
@@ -64,6 +92,11 @@ static void mark_versions(struct table *table)
     }
     for (size_t i = 0; i < goal->defines.aux.count; i++)
         mark(table, goal->defines.aux.items[i].name);
+}
+
+static bool is_dynamic(const struct em_image *image, const struct em_shdr *section)
+{
+    return image->dynamic && section->addr == image->dynamic->vaddr && section->offset == image->dynamic_offset;
 }
 
 /* A section header string table, or a symbol table that no loader sees, may use .dynstr too. */
@@ -89,7 +122,7 @@ static bool is_shared(const struct em_image *image)
             uint32_t type = image->shdrs[j].type;
 
             if (image->shdrs[j].link == i && type != SHT_DYNSYM && type != SHT_DYNAMIC && type != SHT_GNU_verdef &&
-                type != SHT_GNU_verneed && type != SHT_NULL)
+                type != SHT_GNU_verneed && type != SHT_NULL && !is_dynamic(image, &image->shdrs[j]))
                 return true;
         }
     }
@@ -138,6 +171,9 @@ static int start_table(struct table *table, struct em_goal *goal, enum em_old_st
     mark(table, 0);
     mark_dynamic(table);
     mark_versions(table);
+    r = mark_orphans(table, error);
+    if (r < 0)
+        return r;
     r = goal->symbols.there ? em_symbols_each(goal->image, &goal->symbols, mark_symbol, table, error) : EM_OK;
     /* A symbol that is renamed lets its old name go; the old name stays marked, which costs its bytes and no more. */
     return r < 0 ? r : find_free(table, error);

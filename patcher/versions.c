@@ -109,19 +109,15 @@ static int read_aux(struct em_vertable *table, struct em_image *image, const str
     return EM_OK;
 }
 
-static int read_table(struct em_vertable *table, struct em_image *image, const struct table_kind *kind, struct em_error *error)
+static int read_records(struct em_vertable *table, struct em_image *image, const struct table_kind *kind,
+                        struct em_error *error)
 {
-    bool there;
-    int r = locate(table, image, kind->tag, kind->record_size, kind->what, &there, error);
     uint64_t offset = table->offset;
 
-    if (r < 0 || !there)
-        return r;
     for (;;) {
         struct em_verrec record = { .offset = offset };
         const uint8_t *at;
-
-        r = em_image_peek(image, offset, kind->record_size, kind->record_what, &at, error);
+        int r = em_image_peek(image, offset, kind->record_size, kind->record_what, &at, error);
         if (r < 0)
             return r;
         kind->record(image, at, &record);
@@ -136,6 +132,14 @@ static int read_table(struct em_vertable *table, struct em_image *image, const s
     }
 }
 
+static int read_table(struct em_vertable *table, struct em_image *image, const struct table_kind *kind, struct em_error *error)
+{
+    bool there;
+    int r = locate(table, image, kind->tag, kind->record_size, kind->what, &there, error);
+
+    return r < 0 || !there ? r : read_records(table, image, kind, error);
+}
+
 int em_vertable_read_needs(struct em_vertable *table, struct em_image *image, struct em_error *error)
 {
     return read_table(table, image, &needs, error);
@@ -144,4 +148,13 @@ int em_vertable_read_needs(struct em_vertable *table, struct em_image *image, st
 int em_vertable_read_defines(struct em_vertable *table, struct em_image *image, struct em_error *error)
 {
     return read_table(table, image, &defines, error);
+}
+
+int em_vertable_read_section(struct em_vertable *table, struct em_image *image, const struct em_shdr *section,
+                             struct em_error *error)
+{
+    *table = (struct em_vertable){ .offset = section->offset };
+    if (section->info == 0 || section->size == 0)
+        return EM_OK;
+    return read_records(table, image, section->type == SHT_GNU_verneed ? &needs : &defines, error);
 }

@@ -37,5 +37,8 @@ struct em_vertable {
 
 int em_vertable_read_needs(struct em_vertable *table, struct em_image *image, struct em_error *error);
 int em_vertable_read_defines(struct em_vertable *table, struct em_image *image, struct em_error *error);
+/* The table that a section header describes (SHT_GNU_verneed, SHT_GNU_verdef), whether or not a tag leads to it. */
+int em_vertable_read_section(struct em_vertable *table, struct em_image *image, const struct em_shdr *section,
+                             struct em_error *error);
 
 #endif
