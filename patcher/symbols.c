@@ -216,6 +216,7 @@ struct wanted {
     struct {
         EM_VEC(uint32_t);
     } places;
+    bool defined; /* a definition is wanted, not a use */
     bool found;
 };
 
@@ -245,11 +246,11 @@ static int find_places(struct wanted *wanted, struct em_image *image, const char
     return EM_OK;
 }
 
-static int visit_import(void *context, uint64_t index, const struct em_symbol *symbol)
+static int visit_wanted(void *context, uint64_t index, const struct em_symbol *symbol)
 {
     struct wanted *wanted = context;
 
-    if (index == 0 || symbol->shndx != SHN_UNDEF)
+    if (index == 0 || (symbol->shndx != SHN_UNDEF) != wanted->defined)
         return 0;
     em_vec_each (uint32_t, place, &wanted->places)
         if (*place == symbol->name)
@@ -257,23 +258,40 @@ static int visit_import(void *context, uint64_t index, const struct em_symbol *s
     return wanted->found ? 1 : 0;
 }
 
-int em_object_imports(bool *imports, struct em_arena *arena, struct em_reader *reader, const char *symbol,
-                      struct em_error *error)
+static int find_symbol(struct wanted *wanted, struct em_arena *arena, struct em_reader *reader, const char *symbol,
+                       struct em_error *error)
 {
-    struct wanted wanted = { 0 };
     struct em_symbols symbols;
     struct em_image image;
     int r = em_image_open(&image, arena, reader, error);
 
-    *imports = false;
     if (r < 0 || !image.has_strtab)
         return r;
     r = em_symbols_locate(&symbols, &image, error);
     if (r == EM_OK && symbols.there)
-        r = find_places(&wanted, &image, symbol, error);
-    if (r == EM_OK && symbols.there && wanted.places.count > 0)
-        r = em_symbols_each(&image, &symbols, visit_import, &wanted, error);
+        r = find_places(wanted, &image, symbol, error);
+    if (r == EM_OK && symbols.there && wanted->places.count > 0)
+        r = em_symbols_each(&image, &symbols, visit_wanted, wanted, error);
+    return r;
+}
+
+int em_object_imports(bool *imports, struct em_arena *arena, struct em_reader *reader, const char *symbol,
+                      struct em_error *error)
+{
+    struct wanted wanted = { .defined = false };
+    int r = find_symbol(&wanted, arena, reader, symbol, error);
+
     *imports = r == EM_OK && wanted.found;
+    return r;
+}
+
+int em_object_defines(bool *defines, struct em_arena *arena, struct em_reader *reader, const char *symbol,
+                      struct em_error *error)
+{
+    struct wanted wanted = { .defined = true };
+    int r = find_symbol(&wanted, arena, reader, symbol, error);
+
+    *defines = r == EM_OK && wanted.found;
     return r;
 }
 

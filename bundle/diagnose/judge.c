@@ -1,5 +1,7 @@
 #include "bundle/diagnose/judge.h"
 
+#include "bundle/diagnose/fold.h"
+
 #include "bundle/diagnose/stacks.h"
 
 #include <string.h>
@@ -102,7 +104,13 @@ static int tell_link(const struct em_advisor *advisor, struct em_finding *findin
     return finding->message && finding->help ? EM_OK : EM_NO_MEMORY;
 }
 
-static int add_missing(struct em_findings *findings, const struct em_standing *standing, const struct em_case *item)
+/* Where findings go: those that nobody misses anything by are told together. */
+struct results {
+    struct em_findings *findings;
+    struct em_findings spare;
+};
+
+static int add_missing(struct results *results, const struct em_standing *standing, const struct em_case *item)
 {
     const struct em_advisor *advisor = standing->advisor;
     const char *name = em_case_name(item);
@@ -164,7 +172,9 @@ static int add_missing(struct em_findings *findings, const struct em_standing *s
         finding.provider = NULL;
         finding.help = NULL;
     }
-    return em_vec_push(advisor->arena, findings, finding);
+    if (!item->opening && finding.severity == EM_SEVERITY_NOTE && strcmp(finding.id, "EM103") == 0)
+        return em_vec_push(advisor->arena, &results->spare, finding);
+    return em_vec_push(advisor->arena, results->findings, finding);
 }
 
 static int add_by_luck(struct em_findings *findings, const struct em_standing *standing, const struct em_case *item)
@@ -225,7 +235,7 @@ static int add_refused(struct em_findings *findings, const struct em_standing *s
     return em_vec_push(advisor->arena, findings, finding);
 }
 
-static int judge_case(struct em_findings *findings, const struct em_standing *standing, const struct em_case *item)
+static int judge_case(struct results *results, const struct em_standing *standing, const struct em_case *item)
 {
     const struct em_advisor *advisor = standing->advisor;
     int r = EM_OK;
@@ -234,17 +244,17 @@ static int judge_case(struct em_findings *findings, const struct em_standing *st
     if (em_knowledge_is_driver(advisor->knowledge, em_case_name(item)))
         return EM_OK;
     if (em_case_is_by_luck(item, advisor->loading, advisor->knowledge)) {
-        r = add_by_luck(findings, standing, item);
+        r = add_by_luck(results->findings, standing, item);
         /* What the machine answers is missing all the same in the environment, but where the user pointed the loader at it. */
         if (r < 0 || item->request->rule == EM_RULE_ENV)
             return r;
-        return add_missing(findings, standing, item);
+        return add_missing(results, standing, item);
     }
     if (!item->unreachable && em_is_stack_refusal(advisor->loading, item->request))
         return EM_OK;
     if (!item->unreachable && item->request->result == EM_RESULT_REFUSED)
-        return add_refused(findings, standing, item);
-    return em_case_is_missing(item) ? add_missing(findings, standing, item) : EM_OK;
+        return add_refused(results->findings, standing, item);
+    return em_case_is_missing(item) ? add_missing(results, standing, item) : EM_OK;
 }
 
 /* A root that the loader refuses itself. */
@@ -288,16 +298,20 @@ static int judge_unreadable(struct em_findings *findings, const struct em_adviso
 
 int em_judge(struct em_findings *findings, const struct em_advisor *advisor)
 {
+    struct results results = { .findings = findings };
     struct em_standing standing;
     int r = em_standing_init(&standing, advisor);
 
     if (r < 0)
         return r;
     em_vec_each (struct em_case, item, &advisor->loading->cases) {
-        r = judge_case(findings, &standing, item);
+        r = judge_case(&results, &standing, item);
         if (r < 0)
             return r;
     }
+    r = em_fold_notes(findings, advisor, &results.spare);
+    if (r < 0)
+        return r;
     em_vec_each (struct em_refused_root, refused, &advisor->loading->refused) {
         r = em_is_stack_refusal(advisor->loading, refused->request) ? EM_OK : judge_root(findings, advisor, refused);
         if (r < 0)

@@ -451,17 +451,57 @@ static bool is_retired(struct run *run, const struct em_map *needed, const struc
     return true;
 }
 
+/* PEP 3149: "x.abi3.so", "x.cpython-311-x86_64-linux-gnu.so"; a bare "x.so" says nothing of an interpreter. */
+static bool is_tagged(const struct em_env_object *object)
+{
+    const char *dot = strchr(em_path_basename(object->path), '.');
+
+    return em_env_is_extension(object->path) && dot && strcmp(dot, ".so") != 0;
+}
+
+/* The distributions that tag their modules. What has a bare name there is a module if it has a module's entry, and otherwise a library
+ * that something else opens: the operators that open3d has for torch. */
+static int tagging_owners(struct run *run, struct em_map *tagging)
+{
+    tagging->arena = run->arena;
+    em_vec_each (struct em_env_object, object, &run->env->objects)
+        if (object->owner && is_tagged(object) && em_map_put(tagging, object->owner->normalized, run) < 0)
+            return EM_NO_MEMORY;
+    return EM_OK;
+}
+
+static bool is_module(struct run *run, const struct em_map *tagging, const struct em_env_object *object)
+{
+    em_cleanup_file struct em_file *file = NULL;
+    const char *name = em_path_basename(object->path), *entry;
+    bool defines = false;
+
+    if (!em_env_is_extension(object->path))
+        return false;
+    if (is_tagged(object) || !object->owner || !em_map_get(tagging, object->owner->normalized))
+        return true;
+    entry = em_arena_printf(run->arena, "PyInit_%.*s", (int)strcspn(name, "."), name);
+    if (!entry || em_tree_open(run->env->tree, object->path, &file) < 0)
+        return true;
+    if (em_object_defines(&defines, run->arena, &file->reader, entry, NULL) < 0)
+        return true;
+    run->loading->bytes_read += file->reader.bytes_read;
+    return defines;
+}
+
 /* Imports first; then what no import loads, consumers before what they need; then the rest. An object met on the way is not
  * opened again. */
 static int open_roots(struct run *run)
 {
-    struct em_map needed = { 0 };
+    struct em_map needed = { 0 }, tagging = { 0 };
     int r = needed_names(run, &needed);
 
+    if (r == EM_OK)
+        r = tagging_owners(run, &tagging);
     for (int pass = 0; pass < 3 && r == EM_OK; pass++) {
         for (size_t i = 0; i < run->env->objects.count; i++) {
             const struct em_env_object *object = &run->env->objects.items[i];
-            bool extension = em_env_is_extension(object->path), retired = false;
+            bool extension = pass == 0 && is_module(run, &tagging, object), retired = false;
 
             if ((pass == 0 && !extension) || (pass > 0 && em_map_get(&run->met, object->path)) ||
                 !em_loading_is_library(run->world, run->loading->files[i]))

@@ -160,6 +160,12 @@ static int add_numpy(struct em_findings *findings, struct em_arena *arena, const
                      em_arena_printf(arena, "%s %s requires %s", other->name, other->version, numpy_requirement(other)));
     if (r == EM_OK)
         r = add_line(arena, &finding, "it fails", "A module that was compiled using NumPy 1.x cannot be run in NumPy 2");
+    if (r == EM_OK)
+        r = add_line(arena, &finding, "or with", "numpy.core.multiarray failed to import");
+    if (r == EM_OK)
+        r = add_line(arena, &finding, "or with",
+                     "numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C header, got 88 from "
+                     "PyObject");
     if (group->owner && other)
         finding.help = em_arena_printf(arena, "pip install --upgrade %s: a release built against NumPy 2 works with both",
                                        group->owner->name);

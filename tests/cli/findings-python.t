@@ -40,6 +40,8 @@ finds "EM501 for the module of NumPy 1" '^error\[EM501\]: .*/old/a.*: is built a
 finds "... the second in its evidence" '^  also .*/old/b'
 finds "... what it requires" '^  requires +numpy>=1.20'
 finds "... what it says when it fails" 'A module that was compiled using NumPy 1.x'
+finds "... or says" '^  or with +numpy.core.multiarray failed to import'
+finds "... or says" '^  or with +numpy.dtype size changed'
 finds "... what to do" "^help: pip install 'numpy<2'"
 silent "a module that serves both, and pybind11's plain name: no finding" 'EM501.*new/'
 if [ "$(grep -c EM501 out)" = 1 ]; then ok 0 "one finding for the distribution"; else ok 1 "one finding for the distribution" out; fi

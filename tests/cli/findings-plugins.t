@@ -1,0 +1,44 @@
+#!/bin/sh
+# What lacks something and is missed by nobody: plugins by the dozen, told in one note, and libraries of another program's under the
+# name of a module. What an import does load is told as before.
+. "$ELFMEND_TOP/tests/tap"
+object() { # OUTPUT SOURCE FLAGS...
+    mkdir -p "$(dirname "$1")"
+    out=$1 text=$2; shift 2
+    echo "$text" | "${CC:-cc}" -shared -fPIC -w -x c -o "$out" - -x none -Wl,--no-as-needed -Wl,-z,noexecstack "$@" || exit 1
+}
+finds() { check "$1" grep -E -e "$2" out; }
+silent() { if grep -E -e "$2" out > log; then ok 1 "$1" log; else ok 0 "$1"; fi; }
+for name in a b c; do object "away/lib$name.so.1" '' "-Wl,-soname,lib$name.so.1"; done
+distribution() { # NAME FILE...
+    info=v/$1-1.0.dist-info; mkdir -p "$info"
+    printf 'Metadata-Version: 2.1\nName: %s\nVersion: 1.0\n' "$1" > "$info/METADATA"
+    shift
+    for file; do echo "$file,,"; done > "$info/RECORD"
+}
+
+object v/desk/_core.abi3.so ''
+object v/desk/plugins/libone.so '' away/liba.so.1
+object v/desk/plugins/libtwo.so '' away/liba.so.1 away/libb.so.1
+object v/desk/plugins/libthree.so '' away/libc.so.1
+distribution desk desk/_core.abi3.so desk/plugins/libone.so desk/plugins/libtwo.so desk/plugins/libthree.so
+exits 0 "plugins lack libraries: exit 0" "$ELFMEND" audit -v v
+finds "one note, with the first" '^note\[EM103\]: desk/plugins/libone.so: needs liba.so.1, which is nowhere in this environment; others of its distribution lack 2 more'
+finds "... each library with who lacks it" '^  missing +liba.so.1, for libone.so and 1 more$'
+finds "... the last too" '^ +libc.so.1, for libthree.so$'
+check "... and no other" sh -c '[ "$(grep -c EM103 out)" -eq 1 ]'
+rm v/desk/plugins/libone.so v/desk/plugins/libtwo.so
+distribution desk desk/_core.abi3.so desk/plugins/libthree.so
+exits 0 "one plugin" "$ELFMEND" audit -v v
+finds "... is told with its search" '^  looked in '
+
+# Operators that a package has for another program: no module, though called like one
+object v/three/_core.abi3.so ''
+object v/three/other_ops.so '' away/libb.so.1 away/liba.so.1
+object v/three/lib/libb.so.1 '' -Wl,-soname,libb.so.1
+distribution three three/_core.abi3.so three/other_ops.so three/lib/libb.so.1
+exits 0 "operators without a module's entry, for a program that is not here: exit 0" "$ELFMEND" audit v
+object v/three/other_ops.so 'void *PyInit_other_ops(void) { return 0; }' away/libb.so.1 away/liba.so.1
+exits 1 "with it, it is a module: exit 1" "$ELFMEND" audit v
+finds "... and misses what it needs" '^error\[EM101\]: three/other_ops.so: needs libb.so.1 and will not find it'
+finish
