@@ -150,14 +150,14 @@ bool em_stamp_is_fresh(const struct em_stamp *stamp)
     return clock_gettime(CLOCK_REALTIME, &now) < 0 || stamp->changed.tv_sec >= now.tv_sec - 1;
 }
 
-static int copy_by_hand(int in, int out, uint64_t from, uint64_t size, const char *label, struct em_error *error)
+static int copy_by_hand(int in, int out, uint64_t from, uint64_t end, const char *label, struct em_error *error)
 {
     em_cleanup_free char *piece = malloc(COPY_PIECE);
 
     if (!piece)
         return EM_NO_MEMORY;
-    while (from < size) {
-        size_t want = size - from < COPY_PIECE ? (size_t)(size - from) : COPY_PIECE;
+    while (from < end) {
+        size_t want = end - from < COPY_PIECE ? (size_t)(end - from) : COPY_PIECE;
         ssize_t got = pread(in, piece, want, (off_t)from);
         int r;
 
@@ -175,6 +175,65 @@ static int copy_by_hand(int in, int out, uint64_t from, uint64_t size, const cha
     return EM_OK;
 }
 
+static int copy_range(int in, int out, uint64_t from, uint64_t end, const char *label, struct em_error *error)
+{
+    while (from < end) {
+        off_t in_at = (off_t)from, out_at = (off_t)from;
+        size_t want = end - from > (1u << 30) ? (1u << 30) : (size_t)(end - from);
+        ssize_t copied = copy_file_range(in, &in_at, out, &out_at, want, 0);
+
+        if (copied < 0 && errno == EINTR)
+            continue;
+        /* Different file systems, or one that cannot: facts differ by kernel, so any of these falls back. */
+        if (copied < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS || errno == EPERM))
+            return copy_by_hand(in, out, from, end, label, error);
+        if (copied < 0)
+            return em_fail_errno(error, label, "cannot be copied");
+        if (copied == 0)
+            return copy_by_hand(in, out, from, end, label, error);
+        from += (uint64_t)copied;
+    }
+    return EM_OK;
+}
+
+/* The next bytes of in that are there, from and before size; none: both are size. A file system that knows of no holes has none. */
+static void find_data(int in, uint64_t from, uint64_t size, uint64_t *begin, uint64_t *end)
+{
+    off_t data = lseek(in, (off_t)from, SEEK_DATA);
+    off_t hole;
+
+    *begin = data >= 0 ? (uint64_t)data : errno == ENXIO ? size : from;
+    if (*begin > size)
+        *begin = size;
+    hole = lseek(in, (off_t)*begin, SEEK_HOLE);
+    *end = hole > (off_t)*begin && (uint64_t)hole < size ? (uint64_t)hole : size;
+}
+
+/* Holes stay holes: a terabyte of nothing is no reason to fill a disk. */
+static int copy_data(int in, int out, uint64_t size, const char *label, struct em_error *error)
+{
+    uint64_t begin = 0, end = 0;
+    struct stat st;
+    int r;
+
+    while (end < size) {
+        find_data(in, end, size, &begin, &end);
+        r = copy_range(in, out, begin, end, label, error);
+        if (r < 0)
+            return r;
+    }
+    if (begin < size)
+        return EM_OK;
+    /* It ends with a hole, or is shorter than it was. */
+    if (fstat(in, &st) < 0)
+        return em_fail_errno(error, label, "cannot be examined after it was copied");
+    if ((uint64_t)st.st_size < size)
+        return em_fail_at(error, EM_CHANGED, label, (uint64_t)st.st_size, "became shorter while it was copied");
+    if (ftruncate(out, (off_t)size) < 0)
+        return em_fail_errno(error, label, "cannot be made as long as it is");
+    return EM_OK;
+}
+
 bool em_clone_fd(int in, int out)
 {
     return ioctl(out, FICLONE, in) == 0;
@@ -182,8 +241,6 @@ bool em_clone_fd(int in, int out)
 
 int em_copy_fd(int in, int out, uint64_t size, const char *label, struct em_error *error)
 {
-    uint64_t done = 0;
-
     if (size == 0)
         return EM_OK;
     if (em_clone_fd(in, out)) {
@@ -196,23 +253,7 @@ int em_copy_fd(int in, int out, uint64_t size, const char *label, struct em_erro
             return em_fail(error, EM_CHANGED, label, "changed its size while it was copied");
         return EM_OK;
     }
-    while (done < size) {
-        off_t in_at = (off_t)done, out_at = (off_t)done;
-        size_t want = size - done > (1u << 30) ? (1u << 30) : (size_t)(size - done);
-        ssize_t copied = copy_file_range(in, &in_at, out, &out_at, want, 0);
-
-        if (copied < 0 && errno == EINTR)
-            continue;
-        /* Different file systems, or one that cannot: facts differ by kernel, so any of these falls back. */
-        if (copied < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS || errno == EPERM))
-            return copy_by_hand(in, out, done, size, label, error);
-        if (copied < 0)
-            return em_fail_errno(error, label, "cannot be copied");
-        if (copied == 0)
-            return copy_by_hand(in, out, done, size, label, error);
-        done += (uint64_t)copied;
-    }
-    return EM_OK;
+    return copy_data(in, out, size, label, error);
 }
 
 char *em_random_name(struct em_arena *arena, const char *prefix)

@@ -69,7 +69,8 @@ bool em_stamp_is_fresh(const struct em_stamp *stamp);
 
 /* out, which is empty, gets in's blocks, where the file system can share them. */
 bool em_clone_fd(int in, int out);
-/* size bytes of in, from its start, to out, which is empty: em_clone_fd, else copy_file_range, else read and write. */
+/* size bytes of in, from its start, to out, which is empty: em_clone_fd, else copy_file_range, else read and write.
+ * What is a hole in in is one in out. */
 int em_copy_fd(int in, int out, uint64_t size, const char *label, struct em_error *error);
 
 /* A name that cannot be guessed: prefix and 16 hexadecimal digits from getrandom(2). NULL: no memory, or no randomness. */

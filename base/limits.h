@@ -15,4 +15,12 @@
 #define EM_MAX_PATH_LIST (1u << 20)          /* bytes of one RPATH, RUNPATH or LD_LIBRARY_PATH */
 #define EM_MAX_TREE_DEPTH 256u               /* directories in directories while a tree is walked */
 
+/* Zip archives. The ratio is PyPI's, and counts from a size on; deflate itself ends near 1032. */
+#define EM_MAX_ZIP_MEMBERS 1000000u                /* [67,000] */
+#define EM_MAX_ZIP_DIRECTORY ((uint64_t)256 << 20) /* bytes of the central directory [8 MB] */
+#define EM_MAX_ZIP_NAME 4095u                      /* bytes of a name: what can be a path (PATH_MAX) [250] */
+#define EM_MAX_ZIP_FOLDERS ((uint64_t)16 << 20)    /* bytes of the names of all directories together [300 KB] */
+#define EM_MAX_ZIP_RATIO 50u                       /* bytes from one */
+#define EM_ZIP_RATIO_FROM ((uint64_t)64 << 20)
+
 #endif

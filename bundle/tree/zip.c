@@ -153,7 +153,7 @@ static int read_end(struct em_zip *zip, struct em_arena *scratch, struct end *en
         if (r < 0)
             return r;
     }
-    if (end->size > EM_ZIP_MAX_DIRECTORY || end->count > EM_ZIP_MAX_MEMBERS)
+    if (end->size > EM_MAX_ZIP_DIRECTORY || end->count > EM_MAX_ZIP_MEMBERS)
         return em_fail_at(error, EM_LIMIT, zip->path, at,
                           "promises %llu members in a directory of %llu bytes, which is too much",
                           (unsigned long long)end->count, (unsigned long long)end->size);
@@ -190,6 +190,9 @@ static int take_name(struct em_zip *zip, struct em_bytes name, uint64_t at, stru
 
     if (name.size == 0)
         return bad(zip, error, at, "has a member without a name");
+    if (name.size > EM_MAX_ZIP_NAME)
+        return em_fail_at(error, EM_BAD_ZIP, zip->path, at, "has a member whose name has %zu bytes, more than a path can have",
+                          name.size);
     if (!is_clean_text(name.data, name.size))
         return bad(zip, error, at, "has a member whose name holds NUL, a control character or a backslash, or is not UTF-8");
     path = em_arena_strndup(zip->arena, (const char *)name.data, name.size);
@@ -264,7 +267,7 @@ static int check_kind(struct em_zip *zip, const struct em_zip_member *member, ui
         return em_fail_at(error, EM_BAD_ZIP, zip->path, at, "has a directory with content: %s", member->name);
     if (member->method == EM_ZIP_STORED && member->size != member->packed)
         return em_fail_at(error, EM_BAD_ZIP, zip->path, at, "has a stored member of two sizes: %s", member->name);
-    if (member->size > EM_ZIP_RATIO_FROM && member->size / EM_ZIP_MAX_RATIO > member->packed)
+    if (member->size > EM_ZIP_RATIO_FROM && member->size / EM_MAX_ZIP_RATIO > member->packed)
         return em_fail_at(error, EM_BAD_ZIP, zip->path, at, "has a member of %llu bytes packed into %llu, which is a bomb: %s",
                           (unsigned long long)member->size, (unsigned long long)member->packed, member->name);
     return EM_OK;
@@ -328,7 +331,7 @@ static int read_directory(struct em_zip *zip, struct em_arena *scratch, const st
         if (__builtin_add_overflow(size, member->size, &size))
             return bad(zip, error, end->offset, "has members of more bytes than there can be");
     }
-    if (size > EM_ZIP_RATIO_FROM && size / EM_ZIP_MAX_RATIO > packed)
+    if (size > EM_ZIP_RATIO_FROM && size / EM_MAX_ZIP_RATIO > packed)
         return em_fail_at(error, EM_BAD_ZIP, zip->path, end->offset, "unpacks %llu bytes into %llu, which is a bomb",
                           (unsigned long long)packed, (unsigned long long)size);
     return EM_OK;
@@ -336,38 +339,62 @@ static int read_directory(struct em_zip *zip, struct em_arena *scratch, const st
 
 /* ---- the members against each other and against their local headers ---- */
 
+/* Each directory above a member, and what was put there first. They are as many as the members or more: a few thousand long names
+ * in as many directories would make gigabytes of them. */
+struct folders {
+    struct em_map map;
+    uint64_t bytes;
+};
+
+/* path is written over. */
+static int add_folders(struct em_zip *zip, struct folders *folders, char *path, struct em_zip_member *member,
+                       struct em_error *error)
+{
+    for (char *end = path + strlen(path); end; end = strrchr(path, '/')) {
+        const char *copy;
+
+        *end = '\0';
+        if (em_map_get(&folders->map, path))
+            return EM_OK;
+        folders->bytes += (uint64_t)(end - path);
+        if (folders->bytes > EM_MAX_ZIP_FOLDERS)
+            return em_fail(error, EM_BAD_ZIP, zip->path,
+                           "has directories whose names take more than %llu bytes, which no package has",
+                           (unsigned long long)EM_MAX_ZIP_FOLDERS);
+        copy = em_arena_strdup(zip->arena, path);
+        if (!copy || em_map_put(&folders->map, copy, member) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
 static int check_names(struct em_zip *zip, struct em_error *error)
 {
-    struct em_map directories = { .arena = zip->arena };
+    struct folders folders = { .map = { .arena = zip->arena } };
+    char above[EM_MAX_ZIP_NAME + 1];
+    int r;
 
     zip->by_name = (struct em_map){ .arena = zip->arena };
     em_vec_each (struct em_zip_member, member, &zip->members) {
-        size_t length = strlen(member->name);
-        char *above;
+        char *slash;
 
         if (em_map_get(&zip->by_name, member->name))
             return em_fail_at(error, EM_BAD_ZIP, zip->path, member->header, "has a member twice: %s", member->name);
         if (em_map_put(&zip->by_name, member->name, member) < 0)
             return EM_NO_MEMORY;
-        above = em_arena_strndup(zip->arena, member->name, length - member->directory);
-        if (!above)
-            return EM_NO_MEMORY;
-        if (member->directory && em_map_put(&directories, above, member) < 0)
-            return EM_NO_MEMORY;
-        while (strchr(above, '/')) {
-            above = em_path_dirname(zip->arena, above);
-            if (!above)
-                return EM_NO_MEMORY;
-            if (em_map_get(&directories, above))
-                break;
-            if (em_map_put(&directories, above, member) < 0)
-                return EM_NO_MEMORY;
-        }
+        memcpy(above, member->name, strlen(member->name) + 1);
+        slash = strrchr(above, '/');
+        if (!slash)
+            continue;
+        *slash = '\0';
+        r = add_folders(zip, &folders, above, member, error);
+        if (r < 0)
+            return r;
     }
-    for (size_t i = 0; i < directories.count; i++)
-        if (em_map_get(&zip->by_name, directories.entries[i].key))
+    for (size_t i = 0; i < folders.map.count; i++)
+        if (em_map_get(&zip->by_name, folders.map.entries[i].key))
             return em_fail(error, EM_BAD_ZIP, zip->path, "has a member that is a file and a directory: %s",
-                           directories.entries[i].key);
+                           folders.map.entries[i].key);
     return EM_OK;
 }
 

@@ -15,8 +15,8 @@
  * Refused when it is opened, EM_BAD_ZIP with the offset (APPNOTE 6.3.10, and what PyPI's and uv's validators refuse): no end
  * record, bytes before the first member or behind the end record, several disks, counts, sizes and ZIP64 numbers that lie, members
  * that overlap, a local header of another name or method, names that are empty, absolute, climb, hold NUL, control characters or a
- * backslash or are not UTF-8, the same name twice or as file and directory, links and devices, encryption, a ratio above
- * EM_ZIP_MAX_RATIO. Methods other than stored and deflated are EM_UNSUPPORTED.
+ * backslash or are not UTF-8, or are longer than a path can be, the same name twice or as file and directory, links and devices, encryption, a ratio above
+ * EM_MAX_ZIP_RATIO. Methods other than stored and deflated are EM_UNSUPPORTED.
  * Not refused here, since only the whole data shows it or only a rewriter minds: a CRC or a size that the data does not have (when
  * it is read), a local header whose size or CRC differs from the central directory (member->local_differs).
  *
@@ -30,12 +30,6 @@
 
 #define EM_ZIP_STORED 0
 #define EM_ZIP_DEFLATED 8
-
-/* PyPI's limit, and from which size on it counts. Deflate itself ends near 1032. */
-#define EM_ZIP_MAX_RATIO 50u
-#define EM_ZIP_RATIO_FROM ((uint64_t)64 << 20)
-#define EM_ZIP_MAX_MEMBERS 1000000u                /* [67,000] */
-#define EM_ZIP_MAX_DIRECTORY ((uint64_t)256 << 20) /* bytes of the central directory [8 MB] */
 
 /* What going through a deflated member once has taught. Only members of more than a chunk have one. */
 #define EM_ZIP_CHUNK ((uint64_t)256 << 10)

@@ -274,6 +274,32 @@ static void a_pair_is_found_wherever_it_stands(void **state)
     }
 }
 
+/* A gigabyte of which some kilobytes are there costs some kilobytes to copy: holes in front, in the middle, at the end. */
+static void a_copy_has_the_same_holes(void **state)
+{
+    struct em_error error = EM_ERROR_INIT;
+    em_cleanup_fd int in = em_open_at(AT_FDCWD, "holes", O_RDWR | O_CREAT | O_TRUNC, 0600, &error);
+    em_cleanup_fd int out = em_open_at(AT_FDCWD, "copy", O_RDWR | O_CREAT | O_TRUNC, 0600, &error);
+    const off_t size = 1 << 30, places[] = { 1 << 20, (1 << 20) + 5000, 500 << 20 };
+    char back[3];
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(ftruncate(in, size), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(em_pwrite_all(in, "abc", 3, (uint64_t)places[i], "holes", &error), EM_OK);
+    assert_int_equal(em_copy_fd(in, out, (uint64_t)size, "holes", &error), EM_OK);
+    assert_int_equal(fstat(out, &st), 0);
+    assert_int_equal(st.st_size, size);
+    assert_in_range(st.st_blocks, 1, 1 << 12); /* of 512 bytes */
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(pread(out, back, 3, places[i]), 3);
+        assert_memory_equal(back, "abc", 3);
+    }
+    assert_int_equal(ftruncate(out, 0), 0);
+    assert_int_equal(em_copy_fd(in, out, (uint64_t)size + 1, "holes", &error), EM_CHANGED);
+}
+
 static void an_error_keeps_the_end_of_a_long_path(void **state)
 {
     struct em_error error = EM_ERROR_INIT;
@@ -305,6 +331,7 @@ int main(void)
         cmocka_unit_test(the_pool_works_on_each_item_once),
         cmocka_unit_test(a_copy_has_the_same_bytes),
         cmocka_unit_test(a_pair_is_found_wherever_it_stands),
+        cmocka_unit_test(a_copy_has_the_same_holes),
         cmocka_unit_test(an_error_keeps_the_end_of_a_long_path),
     };
 

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <time.h>
 #include <cmocka.h>
 
 static char zeros[70 << 20];
@@ -106,6 +107,38 @@ static void hostile_archives_are_refused(void **state)
     }
 }
 
+/* Names as long as a path can be are read, one byte more is not; and directories that are many times what their members are stop before
+ * they fill the memory. */
+static void names_and_directories_have_a_limit(void **state)
+{
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    struct zip_entry entries[10] = { { .name = NULL } };
+    char *names[10];
+    struct em_error error;
+    struct em_zip *zip;
+
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        names[i] = em_arena_alloc(arena, EM_MAX_ZIP_NAME + 2);
+        memset(names[i], 'x', EM_MAX_ZIP_NAME);
+        names[i][0] = (char)('a' + i);
+        entries[i].name = names[i];
+    }
+    assert_int_equal(open_of(entries, 10, &(struct zip_end){ 0 }, &zip, &error), EM_OK);
+    em_zip_close(zip);
+    names[9][EM_MAX_ZIP_NAME] = 'x';
+    assert_int_equal(open_of(entries, 10, &(struct zip_end){ 0 }, &zip, &error), EM_BAD_ZIP);
+    assert_non_null(strstr(error.sentence, "4096 bytes"));
+    names[9][EM_MAX_ZIP_NAME] = '\0';
+    for (int i = 0; i < 10; i++)
+        for (size_t at = 1; at + 1 < EM_MAX_ZIP_NAME; at += 2)
+            names[i][at] = '/';
+    assert_int_equal(open_of(entries, 3, &(struct zip_end){ 0 }, &zip, &error), EM_OK);
+    em_zip_close(zip);
+    assert_int_equal(open_of(entries, 10, &(struct zip_end){ 0 }, &zip, &error), EM_BAD_ZIP);
+    assert_non_null(strstr(error.sentence, "directories whose names"));
+}
+
 /* A file that was cut anywhere, or of which one byte is another, is refused or read as it was: never a crash, never other bytes
  * with a CRC that fits. */
 static void no_cut_and_no_flip_is_survived_by_luck(void **state)
@@ -191,6 +224,57 @@ static void members_read_as_they_were_written(void **state)
             assert_int_equal(bytes.size, size);
             assert_memory_equal(bytes.data, data, size);
         }
+        em_zip_close(zip);
+    }
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Reading on where one left off does not begin at the beginning: in stored blocks, whose pieces end exactly where a chunk does, and
+ * in long matches, whose pieces end before. */
+static void reading_forward_is_one_pass(void **state)
+{
+    const size_t size = (size_t)32 << 20, piece = 64 << 10;
+    em_cleanup_free char *data = malloc(size);
+    em_cleanup_free uint8_t *back = malloc(piece);
+    const struct zip_entry entry = { .name = "a", .data = data, .data_size = size, .deflate = true };
+    struct em_zip_place place;
+    struct em_reader reader;
+    struct em_error error;
+    double begin, whole = 0;
+    uint32_t x = 1;
+
+    (void)state;
+    assert_true(data && back);
+    for (size_t i = 0; i < size; i++) {
+        x = x * 1664525 + 1013904223;
+        data[i] = i < size / 2 + 12345 ? (char)(x >> 24) : 0;
+    }
+    zip_write("x.whl", &entry, 1, &(struct zip_end){ 0 });
+    for (int way = 0; way < 2; way++) {
+        struct em_zip *zip;
+
+        assert_int_equal(em_zip_open(&zip, "x.whl", &error), EM_OK);
+        place = (struct em_zip_place){ zip, em_zip_members(zip)->items };
+        reader = em_zip_reader(&place);
+        begin = cpu_seconds();
+        if (way == 0)
+            assert_int_equal(em_read_at(&reader, back, 1, size - 1, &error), EM_OK);
+        else
+            for (size_t at = 0; at < size; at += piece) {
+                assert_int_equal(em_read_at(&reader, back, piece, at, &error), EM_OK);
+                assert_memory_equal(back, data + at, piece);
+            }
+        if (way == 0)
+            whole = cpu_seconds() - begin;
+        else if (cpu_seconds() - begin > 0.1 + 4 * whole)
+            fail_msg("%.2f s in one pass, %.2f s piece by piece", whole, cpu_seconds() - begin);
         em_zip_close(zip);
     }
 }
@@ -314,8 +398,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hostile_archives_are_refused),
+        cmocka_unit_test(names_and_directories_have_a_limit),
         cmocka_unit_test(no_cut_and_no_flip_is_survived_by_luck),
         cmocka_unit_test(members_read_as_they_were_written),
+        cmocka_unit_test(reading_forward_is_one_pass),
         cmocka_unit_test(a_lie_in_the_data_shows_when_it_is_read),
         cmocka_unit_test(a_wheel_answers_as_if_it_were_installed),
     };
