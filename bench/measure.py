@@ -36,7 +36,7 @@ def cost(scratch, command, statuses=(0,)):
 
 
 def compare(scratch, title, competitors, floor, column, rounds, once=(), peers=()):
-    """competitors: name -> (command, statuses, pattern of the output or None). One table, each line a ratio to floor in wall (0) or
+    """competitors: name -> (command, statuses, pattern of the output, None, or what clears away). One table, each line a ratio to floor in wall (0) or
     CPU seconds (1). Those in once take minutes and run in the first round alone; of those in peers one that fails is named, and left
     out. Gives name -> (ratio, wall, cpu, memory in MB, size of the output)."""
     runs = {name: [] for name in competitors}
@@ -53,6 +53,9 @@ def compare(scratch, title, competitors, floor, column, rounds, once=(), peers=(
                 if name not in peers:
                     sys.exit(f"bench: {failed}")
                 refused[name] = str(failed).strip().splitlines()[-1]
+                continue
+            if callable(output):
+                output()
                 continue
             for made in glob.glob(output) if output else ():
                 sizes[name] = os.stat(made).st_size

@@ -1,65 +1,14 @@
-#include "bundle/env/inside.h"
+#include "bundle/env/verify.h"
 
-#include <limits.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
-
-/* Reads of this size cost little beside hashing them, and two of them fit beside each other in a core's cache. */
-#define PIECE ((size_t)256 * 1024)
 
 /* A batch is worked on by one thread with one buffer: many small files or one large one. */
 #define BATCH_ITEMS 128u
 #define BATCH_BYTES ((uint64_t)4 << 20)
 
-enum item_state {
-    ITEM_SAME,
-    ITEM_MISSING,
-    ITEM_OTHER_SIZE,
-    ITEM_OTHER_HASH,
-    ITEM_NO_PROOF, /* the RECORD has a hash that anybody can make a second file for, or of a kind that we do not know */
-    ITEM_NO_HASH,  /* the RECORD has a SHA-256 that cannot be read */
-    ITEM_NO_FILE,  /* something else is there: a directory, a device */
-};
-
-/* One row of one RECORD whose file lies in the target. Paths are not kept: they are made again where they are needed, which costs
- * less than the memory of tens of thousands of them. */
-struct item {
-    const struct em_distribution *distribution;
-    const struct em_record_row *row;
-    uint64_t path_hash;
-    uint64_t actual_size;
-    uint32_t next; /* the next item of the same path plus 1, 0 if there is none */
-    bool is_first; /* of its path */
-    bool is_moved; /* see em_env_moved_row */
-    uint8_t state;
-};
-
-struct batch {
-    size_t first, count;
-    uint64_t bytes;
-};
-
-struct verify {
-    struct em_env *env;
-    const struct em_verify_options *options;
-    struct em_arena *scratch;
-    struct {
-        EM_VEC(struct item);
-    } items;
-    uint32_t *by_hash; /* places in items, by path_hash and then by place */
-    struct {
-        EM_VEC(struct batch);
-    } batches;
-    atomic_uint_fast64_t bytes_read;
-    pthread_mutex_t lock; /* guards the two below */
-    size_t failed_batch;
-    struct em_error failure;
-};
-
-static bool item_path(const struct verify *verify, const struct item *item, char path[PATH_MAX])
+bool em_verify_path(const struct verify *verify, const struct item *item, char path[PATH_MAX])
 {
     if (item->is_moved) {
         const char *moved = em_env_moved_row(verify->env, item->distribution, item->row->path);
@@ -79,7 +28,7 @@ static int add_item(struct verify *verify, const struct em_distribution *distrib
     char path[PATH_MAX];
 
     item.is_moved = em_env_moved_row(env, distribution, row->path) != NULL;
-    if (!item_path(verify, &item, path) || !em_path_is_below(path, env->path))
+    if (!em_verify_path(verify, &item, path) || !em_path_is_below(path, env->path))
         return EM_OK;
     if (item.is_moved) {
         struct em_node node;
@@ -115,7 +64,7 @@ static void link_equal_paths(struct verify *verify)
         for (size_t j = i; j > 0 && items[verify->by_hash[j - 1]].path_hash == item->path_hash; j--) {
             struct item *before = &items[verify->by_hash[j - 1]];
 
-            if (!item_path(verify, before, path) || !item_path(verify, item, other) || strcmp(path, other) != 0)
+            if (!em_verify_path(verify, before, path) || !em_verify_path(verify, item, other) || strcmp(path, other) != 0)
                 continue;
             before->next = verify->by_hash[i] + 1;
             item->is_first = false;
@@ -212,177 +161,6 @@ static int collect(struct verify *verify)
     return make_batches(verify);
 }
 
-/* ---- looking at files, by several threads ---- */
-
-struct worker {
-    struct verify *verify;
-    struct em_hasher *hasher; /* NULL unless files are hashed */
-    uint8_t *piece;
-    struct em_near near;
-    uint64_t bytes_read;
-    struct em_error error;
-};
-
-static struct item *next_of_path(const struct verify *verify, const struct item *item)
-{
-    return item->next ? &verify->items.items[item->next - 1] : NULL;
-}
-
-static int hash_file(struct worker *worker, struct em_file *file, struct em_sha256 *digest)
-{
-    for (uint64_t at = 0; at < file->reader.size; at += PIECE) {
-        size_t length = file->reader.size - at < PIECE ? (size_t)(file->reader.size - at) : PIECE;
-        int r = em_read_at(&file->reader, worker->piece, length, at, &worker->error);
-
-        if (r < 0)
-            return r;
-        em_hasher_add(worker->hasher, worker->piece, length);
-        worker->bytes_read += length;
-    }
-    em_hasher_end(worker->hasher, digest);
-    return EM_OK;
-}
-
-static void set_state(struct verify *verify, struct item *item, enum item_state state)
-{
-    for (; item; item = next_of_path(verify, item))
-        item->state = (uint8_t)state;
-}
-
-/* SHA-256 "or better" is what a RECORD is to have (packaging specifications, "Recording installed projects"). What is better is rare,
- * and has a pass over the file of its own. */
-static int check_better_hash(struct worker *worker, struct em_file *file, struct item *item)
-{
-    static const char *const better[] = { "sha384", "sha512" };
-    const char *spelled = item->row->hash, *value = spelled + strcspn(spelled, "=");
-
-    item->state = ITEM_NO_PROOF;
-    for (size_t i = 0; i < sizeof better / sizeof *better; i++) {
-        char digest[EM_DIGEST_BASE64_SIZE];
-        size_t length;
-        int r;
-
-        if (*value != '=' || strncmp(spelled, better[i], (size_t)(value - spelled)) != 0 || better[i][value - spelled] != '\0')
-            continue;
-        r = em_digest_reader(&file->reader, better[i], digest, &worker->error);
-        if (r < 0)
-            return r;
-        worker->bytes_read += file->reader.size;
-        length = strcspn(value + 1, "="); /* some writers pad */
-        item->state = strlen(digest) == length && strncmp(value + 1, digest, length) == 0 ? ITEM_SAME : ITEM_OTHER_HASH;
-    }
-    return EM_OK;
-}
-
-/* Compares by size; true if a digest is needed to know more. */
-static bool compare_sizes(struct verify *verify, struct item *item, uint64_t size)
-{
-    bool wants_digest = false;
-
-    for (; item; item = next_of_path(verify, item)) {
-        const struct em_record_row *row = item->row;
-
-        item->actual_size = size;
-        item->state = row->has_size && row->size != size                          ? ITEM_OTHER_SIZE
-                      : !row->has_sha256 && strncmp(row->hash, "sha256=", 7) == 0 ? ITEM_NO_HASH
-                                                                                  : ITEM_SAME;
-        wants_digest = wants_digest || (item->state == ITEM_SAME && row->has_sha256);
-    }
-    return wants_digest;
-}
-
-static int look_at_item(struct worker *worker, struct item *first)
-{
-    em_cleanup_file struct em_file *file = NULL;
-    struct verify *verify = worker->verify;
-    struct em_sha256 digest;
-    struct em_node node;
-    char path[PATH_MAX];
-    bool wants_sha256;
-    int r;
-
-    if (!item_path(verify, first, path))
-        return EM_OK;
-    if (worker->hasher) {
-        r = em_tree_open(verify->env->tree, path, &file);
-        node = file ? file->node : (struct em_node){ .kind = EM_NODE_OTHER };
-    } else {
-        r = em_tree_stat_near(verify->env->tree, &worker->near, path, &node);
-    }
-    if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP) {
-        set_state(verify, first, ITEM_MISSING);
-        return EM_OK;
-    }
-    if (r == -EISDIR || r == -EINVAL || r == -ENXIO || (r == 0 && node.kind != EM_NODE_FILE)) {
-        set_state(verify, first, ITEM_NO_FILE);
-        return EM_OK;
-    }
-    if (r < 0)
-        return em_env_fail(&worker->error, verify->env, path, r, "cannot be read");
-    wants_sha256 = compare_sizes(verify, first, node.size);
-    if (!file)
-        return EM_OK;
-    r = wants_sha256 ? hash_file(worker, file, &digest) : EM_OK;
-    for (struct item *item = first; r == EM_OK && item; item = next_of_path(verify, item)) {
-        if (item->state == ITEM_SAME && !item->row->has_sha256 && *item->row->hash)
-            r = check_better_hash(worker, file, item);
-    }
-    if (r < 0)
-        return r;
-    for (struct item *item = first; item; item = next_of_path(verify, item)) {
-        if (item->state == ITEM_SAME && item->row->has_sha256 && !em_sha256_equal(&item->row->sha256, &digest))
-            item->state = ITEM_OTHER_HASH;
-    }
-    return EM_OK;
-}
-
-static int work(void *context, size_t index)
-{
-    struct verify *verify = context;
-    const struct batch *batch = &verify->batches.items[index];
-    bool hash = verify->options->hash;
-    em_cleanup_hasher struct em_hasher *hasher = NULL;
-    em_cleanup_free uint8_t *piece = hash ? malloc(PIECE) : NULL;
-    struct worker worker = { .verify = verify, .piece = piece, .error = EM_ERROR_INIT };
-    int r = hash ? em_hasher_new(&hasher, &worker.error) : EM_OK;
-
-    if (r == EM_OK && hash && !piece)
-        r = EM_NO_MEMORY;
-    worker.hasher = hasher;
-    em_near_init(&worker.near);
-    for (size_t i = 0; i < batch->count && r == EM_OK; i++) {
-        struct item *item = &verify->items.items[batch->first + i];
-
-        if (item->is_first)
-            r = look_at_item(&worker, item);
-    }
-    em_near_close(&worker.near);
-    atomic_fetch_add(&verify->bytes_read, worker.bytes_read);
-    if (r < 0) {
-        /* The pool reports the lowest batch that failed; its sentence must be the one that is kept. */
-        pthread_mutex_lock(&verify->lock);
-        if (index < verify->failed_batch) {
-            verify->failed_batch = index;
-            verify->failure = worker.error;
-        }
-        pthread_mutex_unlock(&verify->lock);
-    }
-    return r;
-}
-
-static int look_at_all(struct verify *verify, struct em_error *error)
-{
-    int r;
-
-    verify->failed_batch = SIZE_MAX;
-    pthread_mutex_init(&verify->lock, NULL);
-    r = em_pool_each(verify->options->jobs, verify->batches.count, work, verify);
-    pthread_mutex_destroy(&verify->lock);
-    if (r < 0 && error)
-        *error = verify->failure;
-    return r;
-}
-
 /* ---- what is wrong ---- */
 
 static const char *full_name(struct em_arena *arena, const struct em_distribution *distribution)
@@ -395,7 +173,7 @@ static int add_deviation(struct verify *verify, struct em_deviations *deviations
 {
     char path[PATH_MAX];
 
-    if (!item_path(verify, item, path))
+    if (!em_verify_path(verify, item, path))
         return EM_OK;
     deviation.path = em_arena_strdup(verify->env->arena, path);
     deviation.row = item->row;
@@ -513,7 +291,7 @@ static bool is_listed(const struct verify *verify, const char *path)
             high = middle;
     }
     for (; low < verify->items.count && verify->items.items[verify->by_hash[low]].path_hash == hash; low++) {
-        if (item_path(verify, &verify->items.items[verify->by_hash[low]], listed) && strcmp(path, listed) == 0)
+        if (em_verify_path(verify, &verify->items.items[verify->by_hash[low]], listed) && strcmp(path, listed) == 0)
             return true;
     }
     return false;
@@ -610,7 +388,7 @@ int em_env_verify(struct em_deviations *deviations, struct em_env *env, const st
                   uint64_t *bytes_read, struct em_error *error)
 {
     em_cleanup_arena struct em_arena *scratch = em_arena_new();
-    struct verify verify = { .env = env, .options = options, .scratch = scratch, .failure = EM_ERROR_INIT };
+    struct verify verify = { .env = env, .options = options, .scratch = scratch };
     int r;
 
     *deviations = (struct em_deviations){ 0 };
@@ -619,7 +397,7 @@ int em_env_verify(struct em_deviations *deviations, struct em_env *env, const st
     atomic_init(&verify.bytes_read, 0);
     r = collect(&verify);
     if (r == EM_OK)
-        r = look_at_all(&verify, error);
+        r = em_verify_look(&verify, error);
     if (r == EM_OK)
         r = judge(&verify, deviations);
     if (r == EM_OK && options->unlisted)
