@@ -1,3 +1,4 @@
+#include "bundle/wheel/metadata.h"
 #include "bundle/wheel/repack.h"
 
 #include <pthread.h>
@@ -16,9 +17,72 @@ static bool is_signature(const char *name)
     return strcmp(base, "RECORD.jws") == 0 || strcmp(base, "RECORD.p7s") == 0;
 }
 
+/* "pkg-1.0.dist-info" of a file that is called otherwise is what pip and PyPI refuse; another spelling of the same is made the file's. */
+static int check_dist_info(const struct em_wheel *wheel, struct em_arena *arena, struct em_error *error)
+{
+    const char *end = wheel->dist_info + strlen(wheel->dist_info) - strlen(".dist-info");
+    const char *dash = memrchr(wheel->dist_info, '-', (size_t)(end - wheel->dist_info));
+    char *name, *version, *wanted = em_normalize_name(arena, wheel->name);
+
+    if (!dash)
+        return em_fail(error, EM_BAD_RECORD, wheel->given, "has a .dist-info directory that is not NAME-VERSION: %s",
+                       wheel->dist_info);
+    name = em_arena_strndup(arena, wheel->dist_info, (size_t)(dash - wheel->dist_info));
+    name = name ? em_normalize_name(arena, name) : NULL;
+    version = em_arena_strndup(arena, dash + 1, (size_t)(end - dash - 1));
+    if (!wanted || !name || !version)
+        return EM_NO_MEMORY;
+    if (strcmp(name, wanted) != 0 || !em_metadata_is_same_version(version, wheel->version))
+        return em_fail(error, EM_BAD_RECORD, wheel->given, "is the wheel of another distribution by its directory: %s",
+                       wheel->dist_info);
+    return EM_OK;
+}
+
+static int check_metadata(const struct em_wheel *wheel, struct em_arena *arena, struct em_error *error)
+{
+    const char *name, *version, *normalized, *wanted = em_normalize_name(arena, wheel->name);
+    struct em_bytes bytes;
+    int r = em_zip_read(wheel->zip, em_wheel_part(wheel, arena, "METADATA"), arena, EM_MAX_METADATA, &bytes, error);
+
+    if (r == EM_OK)
+        r = em_metadata_header(&name, arena, bytes, "Name");
+    if (r == EM_OK)
+        r = em_metadata_header(&version, arena, bytes, "Version");
+    if (r < 0)
+        return r;
+    if (!name || !version)
+        return em_fail(error, EM_BAD_RECORD, wheel->given, "has a METADATA without a %s", name ? "Version" : "Name");
+    normalized = em_normalize_name(arena, name);
+    if (!wanted || !normalized)
+        return EM_NO_MEMORY;
+    if (strcmp(normalized, wanted) != 0 || !em_metadata_is_same_version(version, wheel->version))
+        return em_fail(error, EM_BAD_RECORD, wheel->given, "is the wheel of another distribution by its METADATA: %s %s", name,
+                       version);
+    return EM_OK;
+}
+
+/* Binary distribution format, "File contents": who does not know the major must not install it, nor rewrite it. */
+static int check_wheel_version(const struct em_wheel *wheel, struct em_arena *arena, struct em_error *error)
+{
+    const char *version;
+    struct em_bytes bytes;
+    int r = em_zip_read(wheel->zip, em_wheel_part(wheel, arena, "WHEEL"), arena, EM_MAX_METADATA, &bytes, error);
+
+    if (r == EM_OK)
+        r = em_metadata_header(&version, arena, bytes, "Wheel-Version");
+    if (r < 0)
+        return r;
+    if (!version)
+        return bad(wheel, error, "has a WHEEL without a Wheel-Version");
+    if (strncmp(version, "1.", 2) != 0)
+        return em_fail(error, EM_UNSUPPORTED, wheel->given, "has Wheel-Version %s, and only 1.x is known here", version);
+    return EM_OK;
+}
+
 static int check_form(const struct em_wheel *wheel, struct em_arena *arena, struct em_error *error)
 {
     static const char *const parts[] = { "METADATA", "WHEEL", "RECORD" };
+    int r;
 
     if (!wheel->name)
         return bad(wheel, error, "has a file name that is not NAME-VERSION(-BUILD)-PYTHON-ABI-PLATFORM.whl");
@@ -31,7 +95,10 @@ static int check_form(const struct em_wheel *wheel, struct em_arena *arena, stru
         if (member->local_differs)
             return em_fail_at(error, EM_BAD_ZIP, wheel->given, member->header,
                               "has a member whose local header has another size or CRC than the directory: %s", member->name);
-    return EM_OK;
+    r = check_dist_info(wheel, arena, error);
+    if (r == EM_OK)
+        r = check_metadata(wheel, arena, error);
+    return r < 0 ? r : check_wheel_version(wheel, arena, error);
 }
 
 static int read_record(struct em_record *record, const struct em_wheel *wheel, struct em_arena *arena, struct em_error *error)
@@ -41,7 +108,7 @@ static int read_record(struct em_record *record, const struct em_wheel *wheel, s
     int r = em_zip_read(wheel->zip, member, arena, EM_MAX_RECORD, &bytes, error);
 
     if (r == EM_OK)
-        r = em_record_read(record, arena, bytes, member->name, error);
+        r = em_record_read(record, arena, bytes, em_arena_printf(arena, "%s: %s", wheel->given, member->name), error);
     if (r < 0)
         return r;
     em_vec_each (const struct em_record_row, row, &record->rows) {

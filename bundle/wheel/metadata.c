@@ -64,6 +64,82 @@ static bool is_empty(const char *line, size_t size)
     return size == 0 || line[0] == '\n' || (size > 1 && line[0] == '\r' && line[1] == '\n');
 }
 
+int em_metadata_header(const char **value, struct em_arena *arena, struct em_bytes bytes, const char *name)
+{
+    struct lines lines = { (const char *)bytes.data, (const char *)bytes.data + bytes.size };
+    size_t size, from = strlen(name) + 1;
+    const char *line;
+
+    *value = NULL;
+    while (next_line(&lines, &line, &size) && !is_empty(line, size)) {
+        if (!is_header(line, size, name))
+            continue;
+        while (from < size && isspace((unsigned char)line[from]))
+            from++;
+        while (size > from && isspace((unsigned char)line[size - 1]))
+            size--;
+        *value = em_arena_strndup(arena, line + from, size - from);
+        return *value ? EM_OK : EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+/* The release: its numbers, without zeros at the end. Both are moved behind theirs. */
+static bool is_same_release(const char **a, const char **b)
+{
+    for (;;) {
+        bool more_a = isdigit((unsigned char)**a), more_b = isdigit((unsigned char)**b);
+        char *end;
+        unsigned long x = more_a ? strtoul(*a, &end, 10) : 0, y;
+
+        if (more_a)
+            *a = end + (end[0] == '.' && isdigit((unsigned char)end[1]));
+        y = more_b ? strtoul(*b, &end, 10) : 0;
+        if (more_b)
+            *b = end + (end[0] == '.' && isdigit((unsigned char)end[1]));
+        if (x != y)
+            return false;
+        if (!more_a && !more_b)
+            return true;
+    }
+}
+
+/* The next letter or digit of what follows the release; longer words for a phase are taken for their short ones. */
+static int next_sign(const char **at)
+{
+    static const char *const words[][2] = { { "alpha", "a" }, { "beta", "b" }, { "preview", "c" },
+                                            { "pre", "c" },   { "rc", "c" },   { "rev", "post" } };
+
+    while (**at && strchr("-_.", **at))
+        (*at)++;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strncasecmp(*at, words[i][0], strlen(words[i][0])) == 0) {
+            *at += strlen(words[i][0]);
+            return words[i][1][0];
+        }
+    if (strncasecmp(*at, "post", 4) == 0) {
+        *at += 4;
+        return 'p';
+    }
+    return **at ? tolower((unsigned char)*(*at)++) : 0;
+}
+
+bool em_metadata_is_same_version(const char *a, const char *b)
+{
+    a += *a == 'v' || *a == 'V';
+    b += *b == 'v' || *b == 'V';
+    if (!is_same_release(&a, &b))
+        return false;
+    for (;;) {
+        int x = next_sign(&a), y = next_sign(&b);
+
+        if (x != y)
+            return false;
+        if (!x)
+            return true;
+    }
+}
+
 static int finish(struct em_bytes *edited, struct em_arena *arena, struct em_text *text)
 {
     if (text->failed)
@@ -92,15 +168,16 @@ static size_t place_behind(struct em_bytes bytes, const char *name)
 }
 
 /* Behind an empty line everything is description (core metadata; RFC 822): a reader would not find what is put there. */
-static int no_headers(struct em_error *error, const char *name)
+static int no_headers(struct em_error *error, const char *label, const char *name)
 {
-    return em_fail(error, EM_BAD_RECORD, name,
-                   "is empty or begins with an empty line, so that it has no headers: "
-                   "ask whoever built the wheel");
+    return em_fail(error, EM_BAD_RECORD, label,
+                   "has a %s that is empty or begins with an empty line, so that it has no headers: "
+                   "ask whoever built the wheel",
+                   name);
 }
 
 int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata, const char *version,
-                     const struct em_strings *requirements, struct em_error *error)
+                     const struct em_strings *requirements, const char *label, struct em_error *error)
 {
     struct lines lines = { (const char *)metadata.data, (const char *)metadata.data + metadata.size };
     em_cleanup_text struct em_text text = { 0 };
@@ -109,7 +186,7 @@ int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_
     const char *line, *line_end = memmem(metadata.data, metadata.size, "\r\n", 2) ? "\r\n" : "\n";
 
     if (place == 0)
-        return no_headers(error, "METADATA");
+        return no_headers(error, label, "METADATA");
     while (next_line(&lines, &line, &size)) {
         headers = headers && !is_empty(line, size);
         if (headers && version && !versioned && is_header(line, size, "Version")) {
@@ -126,12 +203,12 @@ int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_
             em_text_printf(&text, "Requires-Dist: %s%s", *requirement, line_end);
     }
     if (version && !versioned)
-        return em_fail(error, EM_BAD_RECORD, "METADATA", "has no Version to change: ask whoever built the wheel");
+        return em_fail(error, EM_BAD_RECORD, label, "has a METADATA without a Version to change: ask whoever built the wheel");
     return finish(edited, arena, &text);
 }
 
 int em_metadata_set_build(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build,
-                          struct em_error *error)
+                          const char *label, struct em_error *error)
 {
     struct lines lines = { (const char *)wheel.data, (const char *)wheel.data + wheel.size };
     em_cleanup_text struct em_text text = { 0 };
@@ -139,7 +216,7 @@ int em_metadata_set_build(struct em_bytes *edited, struct em_arena *arena, struc
     const char *line;
 
     if (place == 0)
-        return no_headers(error, "WHEEL");
+        return no_headers(error, label, "WHEEL");
     while (next_line(&lines, &line, &size)) {
         if (!is_header(line, size, "Build"))
             em_text_add_bytes(&text, line, size);

@@ -3,6 +3,7 @@
  * Headers are edited line by line and keep everything else as it was spelled (core metadata; binary distribution format): readers
  * compare, and the description behind the headers is not ours.
  * Results are made in the arena; NULL: no memory.
+ * label is the wheel, for messages.
  * Errors: EM_BAD_RECORD where a file has no header to stand behind or no Version to change: what is asked for is done or refused.
  */
 #ifndef EM_BUNDLE_WHEEL_METADATA_H
@@ -15,13 +16,19 @@ const char *em_metadata_local_version(struct em_arena *arena, const char *versio
 /* Letters, digits and single dots between (PEP 440, "Local version identifiers"). */
 bool em_metadata_is_local(const char *label);
 
+/* The first header of that name, without white space around it; NULL in *value: there is none. EM_NO_MEMORY. */
+int em_metadata_header(const char **value, struct em_arena *arena, struct em_bytes bytes, const char *name);
+
+/* Two spellings of one version: "1.0-RC1" and "1.0.0rc1" (PEP 440, "Normalization"). */
+bool em_metadata_is_same_version(const char *a, const char *b);
+
 /* METADATA with another version (NULL: the same) and further requirements, behind those there are. */
 int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata, const char *version,
-                     const struct em_strings *requirements, struct em_error *error);
+                     const struct em_strings *requirements, const char *label, struct em_error *error);
 
 /* WHEEL with a build tag. */
 int em_metadata_set_build(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build,
-                          struct em_error *error);
+                          const char *label, struct em_error *error);
 
 /* A row of RECORD: quoted where it must be. */
 void em_metadata_add_row(struct em_text *record, const char *path, const struct em_sha256 *sha256, uint64_t size);

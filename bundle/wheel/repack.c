@@ -107,22 +107,16 @@ static int choose_names(struct run *run)
 {
     const struct em_wheel *wheel = run->result->wheel;
     const char *version = wheel->version, *build = run->wish->build ? run->wish->build : wheel->build;
-    size_t length = strlen(wheel->dist_info), old = strlen(wheel->version);
 
     if (run->wish->local) {
         run->new_version = version = em_metadata_local_version(run->arena, wheel->version, run->wish->local);
         if (!version)
             return EM_NO_MEMORY;
-        /* "x-1.dist-info" keeps its spelling of the name; one that has another version altogether takes the file's. */
-        if (length > old + 11 && strncmp(wheel->dist_info + length - 10 - old, wheel->version, old) == 0 &&
-            wheel->dist_info[length - 11 - old] == '-')
-            run->new_dist_info = em_arena_printf(run->arena, "%.*s%s.dist-info", (int)(length - 10 - old), wheel->dist_info,
-                                                 version);
-        else
-            run->new_dist_info = em_arena_printf(run->arena, "%s-%s.dist-info", wheel->name, version);
-        if (!run->new_dist_info)
-            return EM_NO_MEMORY;
     }
+    /* PyPI wants the directory spelled as the file is. */
+    run->new_dist_info = em_arena_printf(run->arena, "%s-%s.dist-info", wheel->name, version);
+    if (!run->new_dist_info)
+        return EM_NO_MEMORY;
     run->result->file_name = em_arena_printf(run->arena, "%s-%s%s%s-%s.whl", wheel->name, version, build ? "-" : "",
                                              build ? build : "", wheel->tags);
     run->result->path = run->result->file_name

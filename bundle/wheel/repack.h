@@ -79,7 +79,8 @@ struct em_rewrite {
     const struct em_plan *plan;
     const struct em_strings *requirements;
     const struct em_repack_wish *wish;
-    const char *new_version, *new_dist_info; /* NULL: as they are */
+    const char *new_version;   /* NULL: as it is */
+    const char *new_dist_info; /* as the file is called */
     struct em_strings *dropped;
     struct em_wheel_known known; /* of the new wheel, by writing it */
 };

@@ -34,7 +34,7 @@ struct work {
     struct {
         EM_VEC(struct part);
     } parts;
-    const char *data_dir, *new_data_dir; /* "x-1.data/", with the slash; NULL: not renamed */
+    const char *data_dir, *new_data_dir; /* "x-1.data/", with the slash */
     uint16_t dos_time, dos_date;         /* for what is new */
 };
 
@@ -57,10 +57,10 @@ static const char *renamed(struct work *work, const char *name)
     const struct em_rewrite *rewrite = work->rewrite;
     size_t length = strlen(rewrite->wheel->dist_info);
 
-    if (rewrite->new_dist_info && strncmp(name, rewrite->wheel->dist_info, length) == 0 && name[length] == '/')
+    if (strncmp(name, rewrite->wheel->dist_info, length) == 0 && name[length] == '/')
         return em_arena_printf(rewrite->arena, "%s%s", rewrite->new_dist_info, name + length);
-    length = work->data_dir ? strlen(work->data_dir) : 0;
-    if (length && strncmp(name, work->data_dir, length) == 0)
+    length = strlen(work->data_dir);
+    if (strncmp(name, work->data_dir, length) == 0)
         return em_arena_printf(rewrite->arena, "%s%s", work->new_data_dir, name + length);
     return name;
 }
@@ -98,9 +98,10 @@ static int edit_text(struct work *work, struct part *part)
     r = em_zip_read(rewrite->wheel->zip, part->member, rewrite->arena, EM_MAX_METADATA, &bytes, work->error);
     if (r < 0)
         return r;
-    return build
-               ? em_metadata_set_build(&part->text, rewrite->arena, bytes, rewrite->wish->build, work->error)
-               : em_metadata_edit(&part->text, rewrite->arena, bytes, rewrite->new_version, rewrite->requirements, work->error);
+    return build ? em_metadata_set_build(&part->text, rewrite->arena, bytes, rewrite->wish->build, rewrite->wheel->given,
+                                         work->error)
+                 : em_metadata_edit(&part->text, rewrite->arena, bytes, rewrite->new_version, rewrite->requirements,
+                                    rewrite->wheel->given, work->error);
 }
 
 static int add_member(struct work *work, struct em_zip_member *member)
@@ -136,7 +137,7 @@ static int rank(const struct part *part)
 static const char *sbom_name(struct work *work)
 {
     const struct em_rewrite *rewrite = work->rewrite;
-    const char *dist_info = rewrite->new_dist_info ? rewrite->new_dist_info : rewrite->wheel->dist_info;
+    const char *dist_info = rewrite->new_dist_info;
 
     for (unsigned number = 1;; number++) {
         const char *name = number == 1 ? em_arena_printf(rewrite->arena, "%s/sboms/elfmend.cdx.json", dist_info)
@@ -485,14 +486,12 @@ static int write_all(struct work *work)
     work->dos_time = metadata->dos_time;
     if (rewrite->wish->epoch >= 0)
         dos_of(rewrite->wish->epoch, &work->dos_date, &work->dos_time);
-    if (rewrite->new_version) {
-        work->data_dir = em_arena_printf(rewrite->arena, "%.*s.data/", (int)strlen(rewrite->wheel->dist_info) - 10,
-                                         rewrite->wheel->dist_info);
-        work->new_data_dir = em_arena_printf(rewrite->arena, "%.*s.data/", (int)strlen(rewrite->new_dist_info) - 10,
-                                             rewrite->new_dist_info);
-        if (!work->data_dir || !work->new_data_dir)
-            return EM_NO_MEMORY;
-    }
+    work->data_dir = em_arena_printf(rewrite->arena, "%.*s.data/", (int)strlen(rewrite->wheel->dist_info) - 10,
+                                     rewrite->wheel->dist_info);
+    work->new_data_dir = em_arena_printf(rewrite->arena, "%.*s.data/", (int)strlen(rewrite->new_dist_info) - 10,
+                                         rewrite->new_dist_info);
+    if (!work->data_dir || !work->new_data_dir)
+        return EM_NO_MEMORY;
     r = collect(work);
     if (r == EM_OK)
         r = open_scratch(work);

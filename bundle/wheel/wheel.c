@@ -152,7 +152,7 @@ static int install_record(struct em_installed *installed, struct em_arena *arena
         return EM_OK;
     r = em_zip_read(wheel->zip, member, arena, EM_MAX_RECORD, &bytes, error);
     if (r == EM_OK)
-        r = em_record_read(&record, arena, bytes, member->name, error);
+        r = em_record_read(&record, arena, bytes, em_arena_printf(arena, "%s: %s", wheel->given, member->name), error);
     if (r < 0)
         return r;
     em_vec_each (const struct em_record_row, row, &record.rows) {

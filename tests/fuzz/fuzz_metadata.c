@@ -20,11 +20,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *version = em_arena_strndup(arena, (const char *)data, size < 40 ? size : 40);
 
     FUZZ_HOLDS(version && em_vec_push(arena, &requirements, "nvidia-cudnn-cu12>=9") == EM_OK);
-    if (em_metadata_edit(&edited, arena, bytes, NULL, &none, NULL) == EM_OK)
+    if (em_metadata_edit(&edited, arena, bytes, NULL, &none, "x.whl", NULL) == EM_OK)
         FUZZ_HOLDS(is_same(edited, bytes));
-    if (em_metadata_edit(&edited, arena, bytes, "1+mend.1", &requirements, NULL) == EM_OK)
+    if (em_metadata_edit(&edited, arena, bytes, "1+mend.1", &requirements, "x.whl", NULL) == EM_OK)
         FUZZ_HOLDS(memmem(edited.data, edited.size, "nvidia-cudnn-cu12>=9", 20));
-    (void)em_metadata_set_build(&edited, arena, bytes, "1mend", NULL);
+    (void)em_metadata_set_build(&edited, arena, bytes, "1mend", "x.whl", NULL);
     FUZZ_HOLDS(em_metadata_local_version(arena, version, "mend.1") != NULL);
     (void)em_metadata_is_local(version);
     return 0;

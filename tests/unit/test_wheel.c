@@ -38,6 +38,39 @@ static void a_local_version_is_added_or_counted_up(void **state)
                  em_metadata_is_local("a..b") || em_metadata_is_local("a-b"));
 }
 
+static void versions_are_the_same_however_spelled(void **state)
+{
+    static const char *const same[][2] = {
+        { "1.0", "1.0.0" },      { "1.0-RC1", "1.0.0rc1" },      { "v1.0", "1" },
+        { "1.0.alpha2", "1a2" }, { "1.0+cu12_x", "1.0+cu12.x" }, { "1.0-rev3", "1.0.post3" }
+    };
+    static const char *const other[][2] = { { "1.0", "1.0.1" }, { "1.0", "10" },      { "1.0rc1", "1.0" }, { "1.0a1", "1.0b1" },
+                                            { "1!1", "1" },     { "1.0+a", "1.0+b" }, { "", "1" } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        assert_true(em_metadata_is_same_version(same[i][0], same[i][1]) && em_metadata_is_same_version(same[i][1], same[i][0]));
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        assert_false(em_metadata_is_same_version(other[i][0], other[i][1]) ||
+                     em_metadata_is_same_version(other[i][1], other[i][0]));
+}
+
+static void a_header_is_read(void **state)
+{
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    static const char text[] = "name:  x y\t\r\nNames: z\nEmpty:\n\nLate: w\n";
+    const struct em_bytes bytes = { (const uint8_t *)text, sizeof text - 1 };
+    const char *value;
+
+    (void)state;
+    assert_int_equal(em_metadata_header(&value, arena, bytes, "Name"), EM_OK);
+    assert_string_equal(value, "x y");
+    assert_int_equal(em_metadata_header(&value, arena, bytes, "Empty"), EM_OK);
+    assert_string_equal(value, "");
+    assert_int_equal(em_metadata_header(&value, arena, bytes, "Late"), EM_OK);
+    assert_null(value);
+}
+
 static void check_edit(const char *before, const char *version, const char *requirement, const char *after)
 {
     em_cleanup_arena struct em_arena *arena = em_arena_new();
@@ -46,7 +79,7 @@ static void check_edit(const char *before, const char *version, const char *requ
 
     if (requirement)
         assert_int_equal(em_vec_push(arena, &requirements, requirement), EM_OK);
-    assert_int_equal(em_metadata_edit(&edited, arena, bytes, version, &requirements, NULL), EM_OK);
+    assert_int_equal(em_metadata_edit(&edited, arena, bytes, version, &requirements, "x.whl", NULL), EM_OK);
     assert_string_equal((const char *)edited.data, after);
     assert_int_equal(edited.size, strlen(after));
 }
@@ -76,12 +109,12 @@ static void what_has_no_headers_is_refused(void **state)
     for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
         struct em_bytes bytes = { (const uint8_t *)without[i], strlen(without[i]) };
 
-        assert_int_equal(em_metadata_edit(&edited, arena, bytes, NULL, &requirements, &error), EM_BAD_RECORD);
+        assert_int_equal(em_metadata_edit(&edited, arena, bytes, NULL, &requirements, "x.whl", &error), EM_BAD_RECORD);
         assert_non_null(strstr(error.sentence, "has no headers"));
-        assert_int_equal(em_metadata_set_build(&edited, arena, bytes, "7x", &error), EM_BAD_RECORD);
+        assert_int_equal(em_metadata_set_build(&edited, arena, bytes, "7x", "x.whl", &error), EM_BAD_RECORD);
     }
-    assert_int_equal(em_metadata_edit(&edited, arena, nameless, "2", &requirements, &error), EM_BAD_RECORD);
-    assert_non_null(strstr(error.sentence, "no Version"));
+    assert_int_equal(em_metadata_edit(&edited, arena, nameless, "2", &requirements, "x.whl", &error), EM_BAD_RECORD);
+    assert_non_null(strstr(error.sentence, "without a Version"));
 }
 
 static void a_build_tag_stands_once(void **state)
@@ -91,9 +124,9 @@ static void a_build_tag_stands_once(void **state)
     struct em_bytes edited;
 
     (void)state;
-    assert_int_equal(
-        em_metadata_set_build(&edited, arena, (struct em_bytes){ (const uint8_t *)wheel, sizeof wheel - 1 }, "7x", NULL),
-        EM_OK);
+    assert_int_equal(em_metadata_set_build(&edited, arena, (struct em_bytes){ (const uint8_t *)wheel, sizeof wheel - 1 }, "7x",
+                                           "x.whl", NULL),
+                     EM_OK);
     assert_string_equal((const char *)edited.data, "Wheel-Version: 1.0\nTag: a-b-c\nTag: a-b-d\nBuild: 7x\n");
 }
 
@@ -191,6 +224,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_local_version_is_added_or_counted_up),
+        cmocka_unit_test(versions_are_the_same_however_spelled),
+        cmocka_unit_test(a_header_is_read),
         cmocka_unit_test(metadata_keeps_what_is_not_meant),
         cmocka_unit_test(what_has_no_headers_is_refused),
         cmocka_unit_test(a_build_tag_stands_once),
