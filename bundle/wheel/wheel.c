@@ -70,27 +70,35 @@ static int find_dist_info(struct em_wheel *wheel, struct em_arena *arena)
     return EM_OK;
 }
 
+/* Without links: its objects are laid over the tree of the machine, where a link on the way would lead past them. */
+static int read_place(struct em_wheel *wheel, struct em_arena *arena, const char *path, struct em_error *error)
+{
+    em_cleanup_free char *real = realpath(path, NULL);
+
+    if (!real)
+        return em_fail_errno(error, path, "cannot be named by an absolute path");
+    wheel->absolute = em_arena_strdup(arena, real);
+    wheel->given = em_arena_strdup(arena, path);
+    if (!wheel->absolute || !wheel->given)
+        return EM_NO_MEMORY;
+    wheel->file_name = em_path_basename(wheel->given);
+    return EM_OK;
+}
+
 int em_wheel_open(struct em_wheel **result, struct em_arena *arena, const char *path, struct em_error *error)
 {
     struct em_wheel *wheel = em_new(arena, struct em_wheel);
-    em_cleanup_free char *cwd = getcwd(NULL, 0);
     int r;
 
     *result = NULL;
     if (!wheel)
         return EM_NO_MEMORY;
-    if (!cwd && path[0] != '/')
-        return em_fail_errno(error, path, "is relative, and the current directory cannot be named");
-    wheel->given = em_arena_strdup(arena, path);
-    wheel->absolute = em_path_join(arena, cwd ? cwd : "/", path);
-    wheel->absolute = wheel->absolute ? em_path_normal(arena, wheel->absolute) : NULL;
-    if (!wheel->given || !wheel->absolute)
-        return EM_NO_MEMORY;
-    wheel->file_name = em_path_basename(wheel->given);
     r = em_zip_open(&wheel->zip, path, error);
     if (r < 0)
         return r;
-    r = read_name(wheel, arena);
+    r = read_place(wheel, arena, path, error);
+    if (r == EM_OK)
+        r = read_name(wheel, arena);
     if (r == EM_OK)
         r = find_dist_info(wheel, arena);
     if (r < 0) {

@@ -27,8 +27,8 @@
 #include "bundle/tree/site.h"
 
 struct em_wheel {
-    const char *given; /* as the user spelled it */
-    const char *absolute;
+    const char *given;    /* as the user spelled it */
+    const char *absolute; /* without links */
     const char *file_name;
     struct em_zip *zip;
     /* Of the file name; NULL where it has not that form. */
