@@ -28,7 +28,26 @@ def dynamic_symbols(text):
 
 def examine(path):
     """(facts, complaints of readelf, complaints of eu-elflint), complaints as counters of their kinds."""
-    _, text = run(["readelf", "-aW", path])
+    return examine_all([path])[0]
+
+
+def examine_all(paths):
+    """The same for many: one start of each tool serves them all. One that dies is asked about each alone."""
+    tools = (["readelf", "-aW"], "\nFile: {}\n"), (["eu-elflint", "--gnu-ld"], "\n{}:\n")
+    texts, lints = [ask_all(command, mark, paths) for command, mark in tools]
+    return [read(text, lint) for text, lint in zip(texts, lints)]
+
+
+def ask_all(command, mark, paths):
+    if len(paths) > 1:
+        status, said = run([*command, *paths])
+        starts = [said.find(mark.format(path)) for path in paths]
+        if status is not None and status >= 0 and -1 not in starts:
+            return [said[start:end].removeprefix(mark.format(path)) for path, start, end in zip(paths, starts, [*starts[1:], None])]
+    return [run([*command, path])[1] for path in paths]
+
+
+def read(text, lint):
     facts = Facts(needed=tuple(NEEDED.findall(text)), debug="(DEBUG)" in text, nodeflib="NODEFLIB" in text,
                   weak=bool(WEAK.search(text)))
     for pattern, field in ((SONAME, "soname"), (INTERPRETER, "interpreter"), (STACK, "stack"), (ABI, "abi")):
@@ -49,10 +68,9 @@ def examine(path):
             facts.exported = name
     said = collections.Counter(NUMBER.sub("", line) for line in COMPLAINT.findall(text))
     without_bytes = {index for index, kind, size in SECTION.findall(text) if kind == "NOBITS" or int(size, 16) == 0}
-    _, text = run(["eu-elflint", "--gnu-ld", path])
-    lint = collections.Counter(NUMBER.sub("", line) for line in text.splitlines()
-                               if line and line != "No errors" and not is_about_nothing(line, without_bytes))
-    return facts, said, lint
+    complaints = collections.Counter(NUMBER.sub("", line) for line in lint.splitlines()
+                                     if line and line != "No errors" and not is_about_nothing(line, without_bytes))
+    return facts, said, complaints
 
 
 def is_about_nothing(line, without_bytes):

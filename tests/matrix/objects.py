@@ -41,8 +41,15 @@ VARIANTS = {
     "versions-sysv": "-Wl,--version-script=probe.map,--hash-style=sysv,-z,now",
 }
 
-# Those in which other machines are likely to differ.
+# Those in which other machines are likely to differ; of these, those in which their programs are.
 ABROAD = ("plain", "full-relro", "no-relro", "hash-sysv", "hash-both", "page-2m", "no-spare-slot", "rpath", "versions", "relr")
+ABROAD_PROGRAMS = ("plain", "full-relro", "hash-both", "page-2m", "no-spare-slot")
+
+
+def variants(machine, kind):
+    if machine.name != "x86-64":
+        return ABROAD if kind == "library" else ABROAD_PROGRAMS
+    return VARIANTS if kind in ("library", "pie") else ABROAD
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +69,7 @@ def recipes():
             continue
         for linker in machine.linkers:
             for kind in KINDS:
-                for variant in VARIANTS if machine.name == "x86-64" else ABROAD:
+                for variant in variants(machine, kind):
                     if variant.startswith("versions") and kind != "library":
                         continue
                     if kind == "static-pie" and (machine.name != "x86-64" or variant in ("rpath", "runpath")):

@@ -52,14 +52,25 @@ def chosen(recipe, edit, share):
     return ["nothing", *picked, *hundred]
 
 
-def afterwards(bench, aftermath, path):
-    """Does it to the file; None or what went wrong."""
+def afterwards(bench, aftermath, *paths):
+    """Does it to the files; None or what went wrong."""
     tool, options = TOOLS[aftermath]
     tool = bench.machine.tool(tool)
     if not tool:
         return "not here"
-    status, said = run([tool, *options, path])
-    return None if status == 0 else said.strip()[-200:].replace(path, "FILE") or f"exit status {status}"
+    status, said = run([tool, *options, *paths])
+    return None if status == 0 else said.strip()[-200:].replace(paths[0], "FILE") or f"exit status {status}"
+
+
+@dataclasses.dataclass
+class Result:
+    """Of an edit and its aftermath, on its way to the judges."""
+
+    edit: str
+    aftermath: str
+    path: str
+    facts: edits.Facts
+    edited: str  # the file before the aftermath
 
 
 class Study:
@@ -91,21 +102,23 @@ class Study:
         todo = edits.edits(self.recipe, self.plain["nothing"][0], self.bench.folder)
         of_ours, of_peers = self.share
         for editor in self.editors:
-            is_ours, pending = editor is self.editors[0], []
+            is_ours, results = editor is self.editors[0], []
             short = {(c.edit, c.aftermath) for c in self.cells if c.editor == self.editors[0].name and c.verdict != "ok"}
             for name, calls in todo:
                 aftermaths = chosen(self.recipe, name, of_ours if is_ours else of_peers)
                 if not is_ours:
                     aftermaths += [a for a in AFTERMATHS if (name, a) in short and a not in aftermaths]
-                pending += self.edit(editor, name, calls, [a for a in aftermaths if a in self.plain])
-            self.judge(pending)
+                results += self.edit(editor, name, calls, [a for a in aftermaths if a in self.plain])
+            self.judge(editor, self.use_tools(editor, results))
+            for path in {path for result in results for path in (result.path, result.edited)}:
+                os.unlink(path)
         return self.cells
 
     def add(self, editor, name, aftermath, verdict, why="", growth=0):
         self.cells.append(Cell(str(self.recipe), name, aftermath, editor.name, verdict, why, growth))
 
     def edit(self, editor, name, calls, aftermaths):
-        """Edits once, and does the aftermaths to copies. What is settled becomes a cell, the rest is for the judges."""
+        """Edits once, and for each aftermath a copy. What is settled becomes a cell, the rest is returned."""
         edited = f"edited-{name}"
         wanted = edits.expected(self.plain["nothing"][0], calls)
         why = editor.edit("object", edited, calls)
@@ -113,23 +126,39 @@ class Study:
             for aftermath in aftermaths:
                 self.add(editor, name, aftermath, "bad" if dies(why) else "refused", why)
             return []
-        pending = []
+        results = []
         for aftermath in aftermaths:
-            path, facts = f"{edited}-{AFTERMATHS.index(aftermath)}", wanted
-            shutil.copy(edited, path)
-            if aftermath in TOOLS:
-                why = afterwards(self.bench, aftermath, path)
-            elif aftermath != "nothing":
-                more = (edits.second if aftermath == "a second edit" else edits.hundred)(self.recipe.kind)
-                why, facts = editor.edit(edited, path, more), edits.expected(wanted, more)
-            if why is not None:
+            result = Result(name, aftermath, f"{edited}-{AFTERMATHS.index(aftermath)}", wanted, edited)
+            why = None
+            if aftermath in AFTERMATHS[-2:]:
+                more = (edits.second if aftermath == AFTERMATHS[-2] else edits.hundred)(self.recipe.kind)
+                why, result.facts = editor.edit(edited, result.path, more), edits.expected(wanted, more)
+            else:
+                shutil.copy(edited, result.path)
+            if why is None:
+                results.append(result)
+            else:
                 self.add(editor, name, aftermath, "bad", f"{aftermath}: {why}")
-                continue
-            pending.append((editor, name, aftermath, path, facts, os.stat(path).st_size - self.size))
         if editor is self.editors[0]:
             self.repeat(editor, name, calls, edited)
-        os.unlink(edited)
-        return pending
+        return results
+
+    def use_tools(self, editor, results):
+        """Each tool once for all files that are meant for it; if it has something against one of them, for each by itself."""
+        fine = [r for r in results if r.aftermath not in TOOLS]
+        for tool in TOOLS:
+            mine = [r for r in results if r.aftermath == tool]
+            if mine and tool != "objcopy" and afterwards(self.bench, tool, *(r.path for r in mine)) is None:
+                fine += mine
+                continue
+            for result in mine:
+                shutil.copy(result.edited, result.path)
+                why = afterwards(self.bench, tool, result.path)
+                if why is None:
+                    fine.append(result)
+                else:
+                    self.add(editor, result.edit, tool, "bad", f"{tool}: {why}")
+        return fine
 
     def repeat(self, editor, name, calls, edited):
         """Ours alone: the edit once more changes no byte."""
@@ -142,18 +171,17 @@ class Study:
         if why:
             self.add(editor, name, "repeated", "bad", why)
 
-    def judge(self, pending):
-        runs = judge.run_all(self.bench, self.recipe.kind, [(path, facts) for _, _, _, path, facts, _ in pending])
-        for (editor, name, aftermath, path, wanted, growth), died in zip(pending, runs):
-            facts, said, lint = judge.examine(path)
-            _, plain_said, plain_lint = self.plain[aftermath]
-            os.unlink(path)
-            why = f"does not run: {died}" if died else judge.difference(wanted, facts)
+    def judge(self, editor, results):
+        runs = judge.run_all(self.bench, self.recipe.kind, [(r.path, r.facts) for r in results])
+        for result, died, (facts, said, lint) in zip(results, runs, judge.examine_all([r.path for r in results])):
+            _, plain_said, plain_lint = self.plain[result.aftermath]
+            growth = os.stat(result.path).st_size - self.size
+            why = f"does not run: {died}" if died else judge.difference(result.facts, facts)
             if not why and said - plain_said:
                 why = "readelf: " + next(iter(said - plain_said))
             if why:
-                self.add(editor, name, aftermath, "bad", why, growth)
+                self.add(editor, result.edit, result.aftermath, "bad", why, growth)
             elif lint - plain_lint:
-                self.add(editor, name, aftermath, "noisy", next(iter(lint - plain_lint)), growth)
+                self.add(editor, result.edit, result.aftermath, "noisy", next(iter(lint - plain_lint)), growth)
             else:
-                self.add(editor, name, aftermath, "ok", "", growth)
+                self.add(editor, result.edit, result.aftermath, "ok", "", growth)
