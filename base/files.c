@@ -6,7 +6,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define COPY_PIECE ((size_t)1024 * 1024)
+#define COPY_PIECE ((size_t)128 * 1024) /* stays in the second-level cache, as cp has it; a MiB takes half as long again */
 
 int em_open_at(int dir, const char *name, int flags, mode_t mode, struct em_error *error)
 {
