@@ -17,9 +17,9 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
-PACKAGES := libxxhash libdeflate zlib jansson
-# Opened by the commands that want them (base/library.h): of these the program has the headers alone.
-OPENED := libarchive libcrypto
+PACKAGES := libdeflate zlib jansson
+# Of these the program has the headers alone: commands that want the first two open them (base/library.h), the third is all inline.
+HEADERS := libarchive libcrypto libxxhash
 TEST_PACKAGES := libarchive libzip
 DEPS := gcc make pkg-config libarchive-dev libzip-dev libxxhash-dev libssl-dev libdeflate-dev zlib1g-dev \
         libjansson-dev libcmocka-dev libc6-dev perl python3 python3-venv python3-jsonschema binutils elfutils strace
@@ -33,7 +33,7 @@ FUZZ_DEPS := clang libclang-rt-14-dev
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wvla $(if $(WERROR),-Werror)
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fstack-clash-protection
-PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) $(OPENED) $(TEST_PACKAGES) 2>/dev/null)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) $(HEADERS) $(TEST_PACKAGES) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -ldl
 TEST_LIBS := $(shell pkg-config --libs $(TEST_PACKAGES) 2>/dev/null) -lcmocka
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARN) $(if $(SANITIZE),,$(HARDEN)) $(PKG_CFLAGS) $(CFLAGS) $(SANITIZE)

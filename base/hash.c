@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL /* a library less to load at each start */
 #include <xxhash.h>
 
 #define TEXT(number) TEXT_OF(number)

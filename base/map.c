@@ -4,6 +4,7 @@
 #include "base/vec.h"
 
 #include <string.h>
+#define XXH_INLINE_ALL /* a library less to load at each start */
 #include <xxhash.h>
 
 static struct em_map_entry *find(const struct em_map *map, const char *key, uint64_t hash)

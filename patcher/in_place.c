@@ -32,14 +32,16 @@ static bool is_one_write(const struct em_patch *patch, enum em_turn turn)
     return end == 0 || (start / PAGE == (end - 1) / PAGE && end <= patch->old_size);
 }
 
+bool em_patch_is_one_write(const struct em_patch *patch)
+{
+    return patch->ranges.count == 1 && patch->new_size == patch->old_size && is_one_write(patch, patch->ranges.items[0].turn);
+}
+
 bool em_layout_keeps_order(const struct em_layout *layout, const struct em_patch *patch)
 {
     const struct em_goal *goal = layout->goal;
     const struct em_image *image = layout->image;
 
-    /* A single write is old or new, whatever it changes. */
-    if (patch->ranges.count == 1 && patch->new_size == patch->old_size)
-        return is_one_write(patch, patch->ranges.items[0].turn);
     em_vec_each (const struct em_piece, piece, &layout->pieces)
         if (piece->moved)
             return false;

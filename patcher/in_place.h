@@ -12,6 +12,8 @@
 
 #include "patcher/layout.h"
 
+/* One write within one page, which is old or new whatever it changes. */
+bool em_patch_is_one_write(const struct em_patch *patch);
 /* Nothing moves, no table changes but .dynstr, which only gains, and what has to be one write can be one. */
 bool em_layout_keeps_order(const struct em_layout *layout, const struct em_patch *patch);
 

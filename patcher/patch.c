@@ -22,6 +22,13 @@ struct attempt {
     struct em_error reason; /* why the last candidate was no good */
 };
 
+/* In place, strings that the object refers to keep their bytes, or all of the patch is one write. */
+static bool can_be_written(const struct attempt *attempt, const struct em_layout *layout)
+{
+    return !attempt->in_place || em_patch_is_one_write(attempt->patch) ||
+           (attempt->old == EM_OLD_KEEP && em_layout_keeps_order(layout, attempt->patch));
+}
+
 /* 1: the patch is good; 0: nothing fits, reason says why. */
 static int climb(struct attempt *attempt, struct em_error *error)
 {
@@ -42,7 +49,7 @@ static int climb(struct attempt *attempt, struct em_error *error)
             r = em_layout_emit(attempt->patch, &layout, error);
         if (r < 0)
             return r;
-        if (r == 0 || (attempt->in_place && !em_layout_keeps_order(&layout, attempt->patch)))
+        if (r == 0 || !can_be_written(attempt, &layout))
             continue;
         attempt->reason = (struct em_error)EM_ERROR_INIT;
         r = em_check(attempt->patch, &layout, &attempt->reason);
@@ -133,6 +140,12 @@ int em_patch_make(struct em_patch *patch, struct em_arena *arena, struct em_read
         r = em_chains_find(&attempt.chains, &goal, &attempt.pieces, error);
     if (r == EM_OK)
         r = climb(&attempt, error);
+    /* A path over the one that it replaces: then its entry need not change. */
+    if (r == 0 && attempt.in_place) {
+        attempt.old = EM_OLD_FREE;
+        r = climb(&attempt, error);
+        attempt.old = EM_OLD_KEEP;
+    }
     if (r == 0 && (attempt.allowed & (1u << EM_RUNG_OVERWRITE))) {
         attempt.allowed &= ~((1u << EM_RUNG_OVERWRITE) | (1u << EM_RUNG_REUSE));
         r = climb(&attempt, error);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#define XXH_INLINE_ALL /* a library less to load at each start */
 #include <xxhash.h>
 
 /* A place in the RECORD while it is read: our copy of it, in which a NUL takes the place of each comma behind a path or a hash once

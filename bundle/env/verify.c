@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#define XXH_INLINE_ALL /* a library less to load at each start */
 #include <xxhash.h>
 
 /* A batch is worked on by one thread with one buffer: many small files or one large one. */

@@ -73,6 +73,12 @@ if [ -s log ]; then
 else
     test "$(stat -c %i dir/lib.so)" = "$inode"; ok $? "an edit in place keeps the inode"
     what="in place, over free bytes"; sweep 6 --in-place dir/lib.so
+    # Without free bytes a path goes over the one that it replaces, in one write.
+    old="\$ORIGIN:/$(printf '%0300d' 0)"
+    gcc -fuse-ld=bfd -shared -fPIC lib.c -o dir/lib.so -Ldir -ldep -Wl,-rpath,"$old" && cp dir/lib.so start.so
+    inode=$(stat -c %i dir/lib.so); "$ELFMEND" patch --in-place --set-rpath "$new" dir/lib.so 2> log
+    test "$(stat -c %i dir/lib.so)" = "$inode"; ok $? "an edit over the old path keeps the inode"
+    what="in place, over the old path"; sweep 3 --in-place dir/lib.so
     # Strings of this length go to a segment of their own at the end of the file: program and section headers change too.
     long=$(printf '%03000d' 0) old="\$ORIGIN:$long" new="$new:/$long"
     if gcc -fuse-ld=lld -shared -fPIC lib.c -o dir/lib.so -Ldir -ldep 2> log && "$ELFMEND" patch --set-rpath "$old" dir/lib.so 2> log; then
