@@ -1,5 +1,6 @@
 /* patch.c: patchelf's command line on our edits. Options, output and exit status are those that patchelf 0.19 documents; under its name
  * the program prefixes messages with it and fails with 1, as elfmend patch it fails with 2. All edits of a call go into one layout. */
+#include "cli/abi.h"
 #include "cli/cli.h"
 #include "cli/patchelf_words.h"
 #include "patcher/patcher.h"
@@ -93,15 +94,6 @@ static const struct {
     { "--version", OPTION_VERSION, 0, "", "prints it" },
     { "--help", OPTION_HELP, 0, "", "this text" },
     { "-h", OPTION_HELP, 0, NULL, NULL },
-};
-
-static const struct {
-    const char *name;
-    uint8_t number;
-} abis[] = {
-    { "System V", 0 }, { "HP-UX", 1 },    { "NetBSD", 2 },   { "Linux", 3 },    { "GNU Hurd", 4 },
-    { "Solaris", 6 },  { "AIX", 7 },      { "IRIX", 8 },     { "FreeBSD", 9 },  { "Tru64", 10 },
-    { "OpenBSD", 12 }, { "OpenVMS", 13 }, { "system-v", 0 }, { "System-V", 0 }, { "Hurd", 4 },
 };
 
 struct request {
@@ -239,13 +231,8 @@ static int read_map(struct request *request, const char *path)
 
 static int set_abi(struct request *request, const char *name)
 {
-    for (size_t i = 0; i < sizeof abis / sizeof *abis; i++)
-        if (strcasecmp(abis[i].name, name) == 0) {
-            request->sets_abi = true;
-            request->abi = abis[i].number;
-            return 0;
-        }
-    return complain(request, name, "unrecognized OS ABI");
+    request->sets_abi = em_abi_number(name, &request->abi);
+    return request->sets_abi ? 0 : complain(request, name, "unrecognized OS ABI");
 }
 
 static int set_prefixes(struct request *request, char *list)
@@ -442,14 +429,6 @@ static int list_edits(const struct request *request, struct edits *edits, const 
     return r < 0 ? r : add_list(request, edits, EM_EDIT_RENAME_SYMBOL, &request->rename, 2);
 }
 
-static const char *abi_name(struct em_arena *arena, uint8_t number)
-{
-    for (size_t i = 0; i < sizeof abis / sizeof *abis; i++)
-        if (abis[i].number == number)
-            return abis[i].name;
-    return em_arena_printf(arena, "0x%02X", number);
-}
-
 /* What was asked for, as it is before any edit. Returns 0 or an exit status. */
 static int print(const struct request *request, const struct em_object *object, const char *path)
 {
@@ -462,7 +441,7 @@ static int print(const struct request *request, const struct em_object *object, 
     if (request->print_interpreter)
         puts(object->interpreter);
     if (request->print_os_abi)
-        puts(abi_name(request->arena, object->osabi));
+        puts(em_abi_name(request->arena, object->osabi));
     if (request->print_soname && object->soname)
         puts(object->soname);
     if (request->print_rpath)

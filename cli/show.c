@@ -1,4 +1,5 @@
 #include "bundle/tree/tree.h"
+#include "cli/abi.h"
 #include "cli/cli.h"
 #include "patcher/gpucode.h"
 #include "patcher/patcher.h"
@@ -10,8 +11,11 @@ const struct em_command em_show_command = {
     .arguments = "FILE...",
     .summary = "One object: class, machine, soname, NEEDED, paths, flags, versions, what it may dlopen, GPU code",
     .example = "elfmend show .venv/lib/python3.11/site-packages/nvidia/cudnn/lib/libcudnn.so.9",
-    .details = "\"may open\" lists the library names in the object's read-only data: what it hands to dlopen is among them.\n"
-               "\"gpu code\" lists NVIDIA's cubins (sm_XX: for that GPU) and PTX (compute_XX: for that and later ones).\n",
+    .details =
+        "\"may open\" lists the library names in the object's read-only data: what it hands to dlopen is among them.\n"
+        "\"edits\" tells what each option of elfmend patch would meet, with a name that is 256 bytes longer: the way that it\n"
+        "would take and what that costs, or what stands in its way.\n"
+        "\"gpu code\" lists NVIDIA's cubins (sm_XX: for that GPU) and PTX (compute_XX: for that and later ones).\n",
     .accepts = 0,
     .run = em_cmd_show,
 };
@@ -21,6 +25,8 @@ struct shown {
     struct em_object object;
     struct em_strings names;
     struct em_gpu_listing gpu;
+    struct em_symbol_counts symbols;
+    struct em_forecasts edits;
 };
 
 struct shown_list {
@@ -171,6 +177,42 @@ static void put_gpu(const struct em_gpu_listing *gpu, struct em_arena *arena)
         printf("  %-12s %zu broken %s\n", label, gpu->broken, gpu->broken == 1 ? "container" : "containers");
 }
 
+static bool is_same(const struct em_forecast *a, const struct em_forecast *b)
+{
+    if (!a->refused != !b->refused)
+        return false;
+    return a->refused ? strcmp(a->refused, b->refused) == 0
+                      : a->rung == b->rung && a->growth == b->growth && !a->warning == !b->warning;
+}
+
+/* Edits that meet the same are one entry, their options joined. */
+static void put_edits(const struct em_forecasts *edits)
+{
+    const char *label = "edits";
+
+    em_vec_each (const struct em_forecast, edit, edits) {
+        bool told = false;
+
+        for (const struct em_forecast *earlier = edits->items; !told && earlier < edit; earlier++)
+            told = is_same(earlier, edit);
+        if (told)
+            continue;
+        printf("  %-12s %s", label, edit->option);
+        for (const struct em_forecast *later = edit + 1; later < edits->items + edits->count; later++)
+            if (is_same(edit, later))
+                printf(" %s", later->option);
+        label = "";
+        if (edit->refused) {
+            printf(": refused: ");
+            put_text(edit->refused);
+        } else {
+            printf(": %s, %llu bytes more%s%s", em_rung_name(edit->rung), (unsigned long long)edit->growth,
+                   edit->warning ? "; " : "", edit->warning ? edit->warning : "");
+        }
+        putchar('\n');
+    }
+}
+
 static void show_text(const struct shown *shown, struct em_arena *arena)
 {
     const struct em_object *object = &shown->object;
@@ -182,6 +224,7 @@ static void show_text(const struct shown *shown, struct em_arena *arena)
     printf("  %-12s ELF%d, %s-endian\n", "class", object->is64 ? 64 : 32, object->big_endian ? "big" : "little");
     put_field("machine", machine ? machine : "");
     put_field("type", type_name(object));
+    put_field("os abi", em_abi_name(arena, object->osabi));
     printf("  %-12s %llu bytes\n", "size", (unsigned long long)object->size);
     if (object->soname)
         put_field("soname", object->soname);
@@ -197,10 +240,16 @@ static void show_text(const struct shown *shown, struct em_arena *arena)
     put_words("flags", flag_words, sizeof flag_words / sizeof *flag_words, object->dt_flags);
     put_words("flags_1", flag_1_words, sizeof flag_1_words / sizeof *flag_1_words, object->dt_flags_1);
     put_field("stack", stack_sentence(object->stack));
+    if (object->has_debug_tag)
+        put_field("debug tag", "DT_DEBUG: a debugger finds the loader's list there");
+    if (shown->symbols.defined + shown->symbols.undefined > 0)
+        printf("  %-12s %llu defined, %llu undefined\n", "symbols", (unsigned long long)shown->symbols.defined,
+               (unsigned long long)shown->symbols.undefined);
     build_id(object, id);
     if (*id)
         put_field("build id", id);
     put_versions(object);
+    put_edits(&shown->edits);
     put_list("may open", &shown->names);
     put_gpu(&shown->gpu, arena);
     if (object->sections_beyond_end)
@@ -261,6 +310,18 @@ static json_t *gpu_json(const struct em_gpu_listing *gpu, struct em_arena *arena
                      (json_int_t)gpu->empty, "broken", (json_int_t)gpu->broken, "bare_cubins", (json_int_t)gpu->bare_cubins);
 }
 
+static json_t *edits_json(const struct em_forecasts *edits)
+{
+    json_t *array = json_array();
+
+    em_vec_each (const struct em_forecast, edit, edits)
+        json_array_append_new(array,
+                              json_pack("{s:s, s:b, s:s?, s:I, s:s?, s:s?}", "option", edit->option, "possible", !edit->refused,
+                                        "rung", edit->refused ? NULL : em_rung_name(edit->rung), "growth",
+                                        (json_int_t)edit->growth, "warning", edit->warning, "refused", edit->refused));
+    return array;
+}
+
 static json_t *object_json(const struct shown *shown, struct em_arena *arena)
 {
     const struct em_object *object = &shown->object;
@@ -278,6 +339,7 @@ static json_t *object_json(const struct shown *shown, struct em_arena *arena)
     json_object_set_new(json, "byte_order", json_string(object->big_endian ? "big" : "little"));
     json_object_set_new(json, "machine", string_json(em_machine_name(arena, object->machine)));
     json_object_set_new(json, "type", json_string(type_name(object)));
+    json_object_set_new(json, "os_abi", json_string(em_abi_name(arena, object->osabi)));
     json_object_set_new(json, "size", json_integer((json_int_t)object->size));
     json_object_set_new(json, "soname", string_json(object->soname));
     json_object_set_new(json, "needed", strings_json(&object->needed));
@@ -289,11 +351,16 @@ static json_t *object_json(const struct shown *shown, struct em_arena *arena)
     json_object_set_new(json, "flags", flags);
     json_object_set_new(json, "flags_1", flags_1);
     json_object_set_new(json, "stack", json_string(stack_name(object->stack)));
+    json_object_set_new(json, "debug_tag", json_boolean(object->has_debug_tag));
+    json_object_set_new(json, "symbols",
+                        json_pack("{s:I, s:I}", "defined", (json_int_t)shown->symbols.defined, "undefined",
+                                  (json_int_t)shown->symbols.undefined));
     json_object_set_new(json, "build_id", *id ? json_string(id) : json_null());
     json_object_set_new(json, "version_needs", needs);
     json_object_set_new(json, "version_defines", versions_json(&object->verdef));
     json_object_set_new(json, "may_open", strings_json(&shown->names));
     json_object_set_new(json, "gpu", gpu_json(&shown->gpu, arena));
+    json_object_set_new(json, "edits", edits_json(&shown->edits));
     json_object_set_new(json, "truncated", json_boolean(object->sections_beyond_end));
     return json;
 }
@@ -327,7 +394,11 @@ static int read_object(struct shown *shown, struct em_arena *arena, struct em_tr
     r = em_object_read(&shown->object, arena, &file->reader, error);
     if (r == EM_OK)
         r = em_names_scan(&shown->names, arena, &file->reader, error);
-    return r < 0 ? r : em_gpu_code_scan(&shown->gpu, arena, &file->reader, error);
+    if (r == EM_OK)
+        r = em_gpu_code_scan(&shown->gpu, arena, &file->reader, error);
+    if (r == EM_OK)
+        r = em_symbols_count(&shown->symbols, arena, &file->reader, error);
+    return r < 0 ? r : em_forecasts_make(&shown->edits, arena, &file->reader, &shown->object, error);
 }
 
 static int print_json(const struct shown_list *list, struct em_arena *arena, struct em_error *error)

@@ -227,6 +227,29 @@ int em_patch_make(struct em_patch *patch, struct em_arena *arena, struct em_read
                   size_t count, const struct em_patch_options *options, struct em_error *error);
 bool em_patch_is_empty(const struct em_patch *patch);
 
+/* What an edit would meet, found by laying each out: the rung that it would take, or why not. A name or path is tried that is longer than
+ * what the object has by 256 bytes. Nothing is written. */
+struct em_forecast {
+    const char *option;  /* of elfmend patch: "--set-rpath" */
+    const char *refused; /* the reason; NULL if it can be done */
+    enum em_rung rung;
+    uint64_t growth; /* bytes */
+    const char *warning;
+};
+
+struct em_forecasts {
+    EM_VEC(struct em_forecast);
+};
+
+int em_forecasts_make(struct em_forecasts *forecasts, struct em_arena *arena, struct em_reader *reader,
+                      const struct em_object *object, struct em_error *error);
+
+/* Dynamic symbols that a rename could reach. */
+struct em_symbol_counts {
+    uint64_t defined, undefined;
+};
+int em_symbols_count(struct em_symbol_counts *counts, struct em_arena *arena, struct em_reader *reader, struct em_error *error);
+
 /* The object as it will be: a reader that lays the patch over another reader. Both must outlive it. */
 struct em_patched {
     struct em_reader *below;

@@ -23,6 +23,37 @@ has '^  stack  *executable$' out "and an executable one"
 has '^  may open  *libfam_cnn.so.9$' out "the names that it may dlopen"
 has '^  *libfam_ops.so.9$' out "all of them"
 
+# What stands in the way of an edit is told by the patcher itself: the real thing meets the same.
+run show run.so
+has '^  os abi  *System V$' out "the ABI"
+has '^  symbols  *[0-9]* defined, [0-9]* undefined$' out "symbols that can be renamed"
+has '^  edits  *--set-rpath' out "what an edit would meet"
+has ' --set-interpreter: refused: has no interpreter' out "and why one would be refused"
+cc -static -nostdlib -x c - -o still 2> err << 'C'
+void _start(void) { for (;;); }
+C
+run show --json still run.so libdep.so
+is "same same same " "$(python3 - "$ELFMEND" << 'P'
+import json, os, shutil, subprocess, sys
+for shown in json.load(open("out"))["objects"]:
+    verdict = "same"
+    path = shown["runpath"] or shown["rpath"]
+    longer = (path + ":" if path else "") + "E" * 256
+    for edit in shown["edits"]:
+        value = {"--set-rpath": [longer], "--add-needed": ["libelfmend-forecast.so.0"], "--set-interpreter": [longer]}.get(edit["option"])
+        if value is None:
+            continue
+        shutil.copy(shown["path"], "copy")
+        tag = [] if shown["runpath"] or not path else ["--force-rpath"]
+        done = subprocess.run([sys.argv[1], "patch", *tag, edit["option"], *value, "copy"], capture_output=True, text=True)
+        if (done.returncode == 0) != edit["possible"] or (edit["refused"] or "") not in done.stderr:
+            verdict = f"{edit} {done}"
+        elif edit["possible"] and os.stat("copy").st_size - shown["size"] != edit["growth"]:
+            verdict = f"{edit} {os.stat('copy').st_size} {shown['size']}"
+    print(verdict, end=" ")
+P
+)" "what is foretold is what happens"
+
 run show --json libshim.so.9
 is 0 $status "--json"
 is 'elfmend.show/1 libshim.so.9 ["libdep.so.1"] $ORIGIN/../x None plain ["libfam_cnn.so.9", "libfam_ops.so.9"] False' "$(python3 -c "
