@@ -102,7 +102,7 @@ static void print_help(const struct em_command *command)
         if (specs[i].takes && !(specs[i].takes & command->accepts))
             continue;
         snprintf(left, sizeof left, "--%s%s%s", specs[i].name, specs[i].value ? " " : "", specs[i].value ? specs[i].value : "");
-        printf("  %-26s %s\n", left, specs[i].help);
+        printf("  %-29s %s\n", left, specs[i].help);
     }
 }
 

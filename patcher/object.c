@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#define NT_FDO_DLOPEN 0x407c0c0au     /* UAPI.12, ELF dlopen() metadata: owner "FDO", a JSON array as text */
 #define MAX_NOTES ((uint64_t)1 << 20) /* bytes of one PT_NOTE that we care to read; real ones have some hundred */
 
 static int add_string(struct em_strings *list, struct em_image *image, uint64_t index, struct em_error *error)
@@ -126,6 +127,9 @@ static int read_notes(struct em_object *object, struct em_image *image, const st
                 object->build_id_size = desc.size;
             }
         }
+        if (namesz == 4 && memcmp(name.data, "FDO", 4) == 0 && type == NT_FDO_DLOPEN && memchr(desc.data, '\0', desc.size) &&
+            em_vec_push(image->arena, &object->dlopen_notes, (const char *)desc.data) < 0)
+            return EM_NO_MEMORY;
         at = desc_at + (((uint64_t)descsz + align - 1) & ~(align - 1));
     }
     return EM_OK;

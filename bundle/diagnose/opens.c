@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <fnmatch.h>
+#include <jansson.h>
 #include <string.h>
 
 /* The digits and dots behind ".so." of a file name: "libcudnn-74a4c495.so.9.1.0" is 9.1.0. Empty if there are none. */
@@ -135,6 +136,69 @@ static int add_strings(struct em_openings *openings, struct em_arena *arena, con
     return EM_OK;
 }
 
+/* ---- notes ---- */
+
+static const struct em_opens by_note = { .what = "by the object's own note" };
+
+/* UAPI.12 allows no control characters; a terminal is not to be steered by an object. */
+static bool is_plain(const char *text)
+{
+    for (const char *at = text; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            return false;
+    return *text != '\0';
+}
+
+/* One object of a note's array: {"soname": ["liba.so.2", "liba.so.1"], "feature": "...", "description": "...", "priority": "..."}; of
+ * its sonames the first that is there is taken. */
+static int add_noted(struct em_openings *openings, struct em_arena *arena, json_t *item)
+{
+    const char *priority = json_string_value(json_object_get(item, "priority"));
+    const char *feature = json_string_value(json_object_get(item, "feature"));
+    const char *description = json_string_value(json_object_get(item, "description"));
+    struct em_opens_entry *entry = em_new(arena, struct em_opens_entry);
+    struct em_opening opening = { .rule = &by_note, .entry = entry };
+    json_t *name;
+    size_t i;
+
+    if (!entry)
+        return EM_NO_MEMORY;
+    json_array_foreach(json_object_get(item, "soname"), i, name)
+    {
+        const char *text = json_string_value(name), *copy = text ? em_arena_strdup(arena, text) : "";
+
+        if (!copy || (is_plain(copy) && em_vec_push(arena, &opening.names, copy) < 0))
+            return EM_NO_MEMORY;
+    }
+    if (opening.names.count == 0)
+        return EM_OK;
+    opening.wanted = entry->string = opening.names.items[0];
+    entry->without = priority && strcmp(priority, "required") == 0 ? EM_WITHOUT_MAIN : EM_WITHOUT_OPTIONAL;
+    entry->loses = em_arena_strdup(arena, description && is_plain(description) ? description
+                                          : feature && is_plain(feature)       ? feature
+                                                                               : "what it is opened for");
+    return entry->loses ? em_vec_push(arena, openings, opening) : EM_NO_MEMORY;
+}
+
+static int add_notes(struct em_openings *openings, struct em_arena *arena, const struct em_strings *notes)
+{
+    em_vec_each (const char *, note, notes) {
+        json_t *array = json_loads(*note, 0, NULL), *item;
+        int r = EM_OK;
+        size_t i;
+
+        json_array_foreach(array, i, item)
+        {
+            if (r == EM_OK)
+                r = add_noted(openings, arena, item);
+        }
+        json_decref(array);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
 /* The version of the CUDA runtime that an object needs: what composes names without a version of its own composes them by that. */
 static const char *runtime_of(const struct em_object *object)
 {
@@ -156,8 +220,9 @@ int em_openings_of(struct em_openings *openings, struct em_arena *arena, const s
     int r;
 
     *openings = (struct em_openings){ 0 };
-    if (!rule)
-        return EM_OK;
+    r = add_notes(openings, arena, &object->dlopen_notes);
+    if (r < 0 || !rule)
+        return r;
     if (!*version && soname)
         version = version_of(soname);
     if (!*version)

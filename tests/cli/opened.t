@@ -37,4 +37,25 @@ cp -a v optional
 so source/libdeep.so.3 libdeep.so.3 'int deep;'
 so optional/libs/libnccl.so.2 libnccl.so.2 'int nccl;' source/libdeep.so.3
 exits 0 "an opening that is optional: what it lacks is no error" "$ELFMEND" audit --world manylinux optional
+
+# What an object says itself that it opens (UAPI.12): required, by the first of two names that is there, and optional by the dozen
+note() { # FILE JSON
+    printf '.section .note.dlopen,"a",@note\n.balign 4\n.long 4, 2f-1f, 0x407c0c0a\n.asciz "FDO"\n1: .asciz "%s"\n2: .balign 4\n' \
+        "$(printf %s "$2" | sed 's/"/\\"/g')" > "$1"
+    echo '.section .note.GNU-stack,"",@progbits' >> "$1"
+}
+mkdir -p noted/libs
+note note.s '[{"feature":"core","description":"the core does not run","priority":"required","soname":["libnew.so.2","libnew.so.1"]},
+{"feature":"extra","soname":["libextra.so.1"]},{"feature":"more","priority":"suggested","soname":["libmore.so.3"]}]'
+echo 'int x;' | "${CC:-cc}" -shared -fPIC -o noted/_ext.abi3.so -x c - -x assembler note.s -Wl,-z,noexecstack
+so noted/libs/libnew.so.1 libnew.so.1 'int new;'
+exits 1 "a note's required library, out of the path: exit 1" "$ELFMEND" audit -v --world manylinux noted
+check "... EM102" grep -E 'error\[EM102\]: _ext.abi3.so: opens libnew.so.2 and will not find it' out
+check "... what is lost, in the note's own words" grep -E '^  without it the core does not run$' out
+check "... the optional ones are notes" grep -E '^note\[EM103\]: _ext.abi3.so: opens libextra.so.1' out
+exits 0 "fix: exit 0" "$ELFMEND" fix --yes --world manylinux noted
+exits 0 "... its second name is found" "$ELFMEND" explain --world manylinux noted libnew.so.1
+note note.s '{"not":"an array"'
+echo 'int x;' | "${CC:-cc}" -shared -fPIC -o noted/_ext.abi3.so -x c - -x assembler note.s -Wl,-z,noexecstack
+exits 0 "a note that is no JSON says nothing" "$ELFMEND" audit --world manylinux noted
 finish
