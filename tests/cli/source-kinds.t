@@ -20,6 +20,16 @@ place() { # KIND FAULT: in the name that such a file has
     rm -rf "$name"
     "$container" "$1" "$2" "$site" "$name"
 }
+whole() { # KIND FORM
+    place "$1" "$2"
+    exits 0 "$1, $2: exit 0" "$ELFMEND" fix --yes --source "$name" v
+    exits 0 "... it works" "$ELFMEND_TOP/fixtures/hidden" v/bin/python -B -c "$use"
+    exits 0 "... verify: exit 0" "$ELFMEND" verify v
+    exits 0 "... undo: exit 0" "$ELFMEND" undo --all v
+    files v > now
+    same "... everything is as it was" shipped now
+    rm -rf "$name"
+}
 refused() { # KIND FAULT WORDS
     place "$1" "$2"
     exits 2 "$1, $2: exit 2" "$ELFMEND" fix --yes --source "$name" v
@@ -29,16 +39,10 @@ refused() { # KIND FAULT WORDS
     rm -rf "$name"
 }
 
-archives='wheel tar tar.gz tar.xz tar.bz2 deb'
+archives='wheel tar tar.gz tar.xz tar.bz2 deb rpm'
 if command -v zstd > /dev/null; then archives="$archives tar.zst conda"; else skip "tar.zst, conda" "there is no zstd"; fi
 for kind in directory environment $archives conda.tar.bz2; do
-    place "$kind" none
-    exits 0 "$kind: exit 0" "$ELFMEND" fix --yes --source "$name" v
-    exits 0 "... it works" "$ELFMEND_TOP/fixtures/hidden" v/bin/python -B -c "$use"
-    exits 0 "... verify: exit 0" "$ELFMEND" verify v
-    exits 0 "... undo: exit 0" "$ELFMEND" undo --all v
-    files v > now
-    same "... everything is as it was" shipped now
+    whole "$kind" none
     refused "$kind" flipped 'libcudnn_cnn.so.9.*(sha256|SHA-256)'
     refused "$kind" truncated 'cannot|truncated|damaged|is no archive|is not what the RECORD'
     refused "$kind" machine 'cannot be used: it is for'
@@ -48,6 +52,16 @@ for kind in directory environment $archives conda.tar.bz2; do
     # Uncompressed there is no bomb: it is as large as it says.
     [ "$kind" = tar ] || refused "$kind" bomb 'beyond all measure'
 done
+
+# What is odd and honest, and what only looks like it
+for form in gnu pax hard case; do whole tar $form; done
+whole wheel case
+whole deb control
+if tar --version 2> log | grep -q GNU; then whole tar.gz sparse; else skip "tar.gz, sparse" "there is no GNU tar"; fi
+for kind in wheel tar deb rpm; do refused $kind twice "has two members of the name .*libcudnn_cnn.so.9"; done
+for kind in tar deb; do refused $kind hardout "leads out of it"; done
+for kind in wheel tar.gz rpm; do refused $kind nested "holds no library that could be copied"; done
+refused wheel encrypted "is encrypted"
 
 # Copied, taken back, copied again: the same tree each time.
 place directory none
