@@ -101,6 +101,33 @@ int em_emit_dynamic(struct em_out *out)
                                                                                                                   : 1;
 }
 
+/* The first section at or behind an address; end if there is none. */
+static uint64_t next_section(const struct em_image *image, uint64_t addr, uint64_t end)
+{
+    for (uint32_t i = 1; image->shdrs && i < image->shnum; i++)
+        if ((image->shdrs[i].flags & SHF_ALLOC) && image->shdrs[i].addr >= addr && image->shdrs[i].addr < end)
+            end = image->shdrs[i].addr;
+    return end;
+}
+
+/* GNU strip lets PT_GNU_RELRO begin with its first section and keeps its size: without .dynamic at its head it would reach beyond its
+ * PT_LOAD. So it begins behind; the loader protects whole pages, and those that are left out now hold nothing. */
+static void trim_relro(const struct em_layout *layout, struct em_phdr *phdr)
+{
+    em_vec_each (const struct em_piece, piece, &layout->pieces) {
+        uint64_t cut;
+
+        if (piece->kind != EM_PIECE_DYNAMIC || !piece->moved || piece->offset != phdr->offset || piece->size >= phdr->filesz)
+            continue;
+        cut = next_section(layout->image, piece->addr + piece->size, phdr->vaddr + phdr->filesz) - phdr->vaddr;
+        phdr->offset += cut;
+        phdr->vaddr += cut;
+        phdr->paddr += cut;
+        phdr->filesz -= cut;
+        phdr->memsz -= cut;
+    }
+}
+
 /* A header that describes a piece, or a part of it, goes where it goes. */
 static void follow_phdr(const struct em_layout *layout, struct em_phdr *phdr)
 {
@@ -140,6 +167,8 @@ int em_emit_phdrs(struct em_out *out)
         struct em_phdr phdr = layout->phdrs[i];
 
         follow_phdr(layout, &phdr);
+        if (phdr.type == PT_GNU_RELRO)
+            trim_relro(layout, &phdr);
         em_put_phdr(out->image, table + i * size, &phdr);
     }
     return em_emit(out, layout->phoff, table, layout->phnum * size);

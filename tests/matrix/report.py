@@ -65,6 +65,10 @@ def outdone(cells, editors):
     return [(cell, ours) for cell, ours in pairs if ours and RANK[cell.verdict] > RANK[ours.verdict]]
 
 
+def sentence(cell):
+    return f"{cell.verdict}: {cell.recipe} {cell.edit}, {cell.aftermath}: {cell.why}"
+
+
 def wrong(cells, editors):
     return [c for c in cells if c.editor == editors[0].name and c.verdict in ("bad", "noisy")]
 
@@ -84,7 +88,7 @@ def report(cells, editors):
         for verdict in ("bad", "refused"):
             reasons(shared(cells, editors), editors, verdict)
     ours, better = wrong(cells, editors), outdone(cells, editors)
-    show(f"{c.verdict}: {c.recipe} {c.edit}, {c.aftermath}: {c.why}" for c in ours)
+    show(map(sentence, ours))
     show(f"better: {c.editor} on {c.recipe} {c.edit}, {c.aftermath}: {c.verdict}; ours {o.verdict}: {o.why}" for c, o in better)
     if len(editors) > 1:
         print(f"\ncells where a peer is better: {len(better)}")

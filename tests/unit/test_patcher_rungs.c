@@ -433,6 +433,29 @@ static void the_absolute_symbol_of_the_dynamic_section_follows_it(void **state)
                      0);
 }
 
+/* GNU strip lets PT_GNU_RELRO begin with its first section and keeps its size (trim_relro). */
+static void a_dynamic_section_that_leaves_takes_its_part_of_relro_along(void **state)
+{
+    (void)state;
+    if (build_library("lib.so", "-fuse-ld=mold -Wl,--spare-dynamic-tags=1") != 0) {
+        print_message("# no mold here\n");
+        skip();
+    }
+    copy_file("lib.so", "edited.so");
+    assert_int_equal(edit_list("edited.so",
+                               (const struct em_edit[]){ { .kind = EM_EDIT_SET_RPATH, .value = "/x" },
+                                                         { .kind = EM_EDIT_ADD_DEBUG_TAG },
+                                                         { .kind = EM_EDIT_ADD_NEEDED, .value = "./libextra.so.1" } },
+                               3, 0)
+                         .rung,
+                     EM_RUNG_DYNAMIC_SLOT);
+    assert_true(loads("edited.so"));
+    assert_true(no_new_complaint("lib.so", "edited.so"));
+    assert_int_equal(run("strip lib.so edited.so"), 0);
+    assert_true(loads("edited.so"));
+    assert_true(no_new_complaint("lib.so", "edited.so"));
+}
+
 /* Linkers leave local symbols out of the hash table, and a name of one may be another's. */
 static void a_local_symbol_is_in_no_hash_table(void **state)
 {
@@ -503,6 +526,7 @@ int main(void)
         cmocka_unit_test(an_interpreter_that_leaves_leaves_room),
         cmocka_unit_test(an_interpreter_behind_the_strings_gives_its_bytes_once),
         cmocka_unit_test(the_absolute_symbol_of_the_dynamic_section_follows_it),
+        cmocka_unit_test(a_dynamic_section_that_leaves_takes_its_part_of_relro_along),
         cmocka_unit_test(a_local_symbol_is_in_no_hash_table),
         cmocka_unit_test(what_has_no_dynamic_section_is_refused),
     };
