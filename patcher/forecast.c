@@ -93,7 +93,7 @@ static int count_symbol(void *context, uint64_t index, const struct em_symbol *s
 
 int em_symbols_count(struct em_symbol_counts *counts, struct em_arena *arena, struct em_reader *reader, struct em_error *error)
 {
-    struct em_symbols symbols;
+    struct em_symbols symbols = { 0 };
     struct em_image image;
     int r = em_image_open(&image, arena, reader, error);
 
