@@ -220,6 +220,9 @@ static bool inherits(const struct em_process *process, const struct em_loaded *l
 /* Writes down what objects of the environment asked for since the open began. */
 static int keep_requests(struct run *run, const struct em_process *process, const struct em_open *open, struct em_case base)
 {
+    const struct em_loaded *last = NULL;
+    bool inherited = false;
+
     for (size_t i = open->first_request; i < process->requests.count; i++) {
         struct em_case item = base;
         int r;
@@ -230,7 +233,11 @@ static int keep_requests(struct run *run, const struct em_process *process, cons
                           : NULL;
         if (!item.object)
             continue;
-        item.inherited = inherits(process, item.request->from);
+        /* An object asks for all that it needs in a row: one look at the requests answers for all of them. */
+        if (item.request->from != last)
+            inherited = inherits(process, item.request->from);
+        last = item.request->from;
+        item.inherited = inherited;
         r = keep_case(run, item);
         if (r < 0)
             return r;
