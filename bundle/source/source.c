@@ -44,6 +44,20 @@ int em_source_open_for(struct em_source **source, struct em_arena *arena, struct
     return r;
 }
 
+bool em_source_has(const struct em_source *source, const char *name, const struct em_world *world)
+{
+    em_vec_each (struct em_candidate *, candidate, &source->candidates) {
+        const struct em_object *object = &(*candidate)->object;
+        bool is_named = (object->soname && strcmp(object->soname, name) == 0) ||
+                        strcmp(em_path_basename((*candidate)->path), name) == 0;
+
+        if (is_named && ((*candidate)->problem || (object->type == ET_DYN && object->machine == world->machine &&
+                                                   object->is64 == world->is64 && object->big_endian == world->big_endian)))
+            return true;
+    }
+    return false;
+}
+
 /* ---- what vouches for a candidate ---- */
 
 static int find_pin(struct em_candidate *candidate, const struct em_pins *pins, struct em_error *error)

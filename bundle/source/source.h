@@ -78,10 +78,8 @@ struct em_pins {
 };
 int em_pins_read(struct em_pins *pins, struct em_arena *arena, const char *path, struct em_error *error);
 
-/* The candidates that answer a request for soname on that class and machine: those of that SONAME first, then those of that file
- * name; among equals those that a RECORD has a digest for, then by path. */
-int em_source_find(const struct em_source *source, const char *soname, bool is64, bool big_endian, uint16_t machine,
-                   struct em_arena *arena, struct em_candidates *found);
+/* Whether a loader for that world would find something in it under that name: by SONAME or by file name. */
+bool em_source_has(const struct em_source *source, const char *name, const struct em_world *world);
 
 /* ---- family.c: which of them are taken ---- */
 

@@ -63,25 +63,18 @@ static void opens(struct fixture *f, const char *place)
         fail_msg("%s: %s", error.path, error.sentence);
 }
 
-static struct em_candidates find(struct fixture *f, const char *soname, uint16_t machine)
+static struct em_candidate *one(struct fixture *f, const char *name)
 {
-    struct em_candidates found = { 0 };
+    struct em_candidate *found = NULL;
 
-    assert_int_equal(em_source_find(f->source, soname, true, false, machine, f->arena, &found), EM_OK);
+    em_vec_each (struct em_candidate *, candidate, &f->source->candidates) {
+        if (strcmp(em_path_basename((*candidate)->path), name) != 0)
+            continue;
+        assert_null(found);
+        found = *candidate;
+    }
+    assert_non_null(found);
     return found;
-}
-
-static uint16_t machine_here(struct fixture *f)
-{
-    return f->source->candidates.items[0]->object.machine;
-}
-
-static struct em_candidate *one(struct fixture *f, const char *soname)
-{
-    struct em_candidates found = find(f, soname, machine_here(f));
-
-    assert_int_equal(found.count, 1);
-    return found.items[0];
 }
 
 static struct em_pins pins_of(struct fixture *f, const char *command)
@@ -139,17 +132,14 @@ static void one_byte_is_enough(void **state)
 static void what_cannot_be_read_is_refused_by_name(void **state)
 {
     struct fixture *f = *state;
-    struct em_candidates found;
 
     shell("head -c 100 " LIB "/libcudnn_cnn.so.9 > x && mv x " LIB "/libcudnn_cnn.so.9");
     opens(f, "s");
-    found = find(f, "libcudnn_cnn.so.9", 62);
-    assert_int_equal(found.count, 1);
-    assert_non_null(found.items[0]->problem);
-    refuses(found.items[0], NULL, true, "bytes instead of");
+    assert_non_null(one(f, "libcudnn_cnn.so.9")->problem);
+    refuses(one(f, "libcudnn_cnn.so.9"), NULL, true, "bytes instead of");
     shell("rm -r s/*.dist-info");
     opens(f, "s");
-    refuses(find(f, "libcudnn_cnn.so.9", 62).items[0], NULL, true, "cannot be used: it ");
+    refuses(one(f, "libcudnn_cnn.so.9"), NULL, true, "cannot be used: it ");
 }
 
 static void nothing_vouches(void **state)
@@ -210,25 +200,18 @@ static void pins_that_are_none(void **state)
 static void names_and_machines(void **state)
 {
     struct fixture *f = *state;
-    struct em_candidates found;
+    struct em_world world;
 
-    shell("cp " LIB "/libcudnn_ops.so.9 " LIB "/libcudnn_cnn.so; mv " LIB "/libcudnn_cnn.so.9 " LIB "/a.so;"
-          "cp " LIB "/libcudnn_ops.so.9 " LIB "/libcudnn_cnn.so.9; ln -s libcudnn_ops.so.9 " LIB "/libcudnn_ops.so");
+    shell("mv " LIB "/libcudnn_cnn.so.9 " LIB "/a.so; cp " LIB "/libcudnn_ops.so.9 " LIB "/libcudnn_file.so.9");
     opens(f, "s");
-    /* By SONAME first, then by file name. */
-    found = find(f, "libcudnn_cnn.so.9", machine_here(f));
-    assert_int_equal(found.count, 2);
-    assert_string_equal(em_path_basename(found.items[0]->path), "a.so");
-    assert_string_equal(em_path_basename(found.items[1]->path), "libcudnn_cnn.so.9");
-    /* Of three files with this SONAME, the one that the RECORD has a digest for is first. */
-    found = find(f, "libcudnn_ops.so.9", machine_here(f));
-    assert_int_equal(found.count, 3);
-    assert_true(found.items[0]->has_expected);
-    assert_int_equal(find(f, "libcudnn_ops.so.8", machine_here(f)).count, 0);
-    assert_int_equal(find(f, "libcudnn_ops.so.9", EM_ARM).count, 0);
-    found = (struct em_candidates){ 0 };
-    assert_int_equal(em_source_find(f->source, "libcudnn_ops.so.9", false, false, machine_here(f), f->arena, &found), EM_OK);
-    assert_int_equal(found.count, 0);
+    world = (struct em_world){ .machine = f->source->candidates.items[0]->object.machine, .is64 = true };
+    assert_true(em_source_has(f->source, "libcudnn_cnn.so.9", &world));  /* by its SONAME */
+    assert_true(em_source_has(f->source, "libcudnn_file.so.9", &world)); /* by its file name */
+    assert_false(em_source_has(f->source, "libcudnn_ops.so.8", &world));
+    world.is64 = false;
+    assert_false(em_source_has(f->source, "libcudnn_cnn.so.9", &world));
+    world = (struct em_world){ .machine = EM_ARM, .is64 = true };
+    assert_false(em_source_has(f->source, "libcudnn_cnn.so.9", &world));
 }
 
 static void what_is_no_source(void **state)
