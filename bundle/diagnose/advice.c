@@ -217,12 +217,35 @@ int em_advise_search(const struct em_advisor *advisor, const struct em_request *
     return EM_OK;
 }
 
-const char *em_advise_package(const struct em_advisor *advisor, const char *name)
+/* "nvidia-cuda-nvrtc-cu12==12.8.93" of "nvidia-cuda-nvrtc-cu12 (==12.8.93); platform_system == 'Linux'". */
+static const char *bare_requirement(struct em_arena *arena, const char *spelled)
+{
+    char *bare = em_arena_strndup(arena, spelled, strcspn(spelled, ";")), *to = bare;
+
+    for (const char *from = bare; from && *from; from++)
+        if (!strchr(" \t()", *from))
+            *to++ = *from;
+    if (to)
+        *to = '\0';
+    return bare;
+}
+
+const char *em_advise_package(const struct em_advisor *advisor, const struct em_env_object *requester, const char *name)
 {
     char major[16];
     const struct em_package *package = em_knowledge_package(advisor->knowledge, name, major);
+    const char *known = package ? em_package_requirement(package, major, advisor->cuda) : NULL;
+    size_t length = known ? strcspn(known, "<>=!~ ") : 0;
 
-    return package ? em_package_requirement(package, major, advisor->cuda) : NULL;
+    /* The release that a package was built and tested with, where it says which. */
+    for (size_t i = 0; known && requester->owner && i < requester->owner->requirements.count; i++) {
+        const struct em_requirement *requirement = &requester->owner->requirements.items[i];
+
+        if (strlen(requirement->name) == length && strncmp(requirement->name, known, length) == 0 &&
+            strpbrk(requirement->spelled, "=<>~"))
+            return bare_requirement(advisor->arena, requirement->spelled);
+    }
+    return known;
 }
 
 const char *em_advise_cure(const struct em_advisor *advisor, const struct em_env_object *requester, const char *name)

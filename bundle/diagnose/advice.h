@@ -35,8 +35,9 @@ const char *em_advise_place(const struct em_advisor *advisor, const struct em_en
 /* One line for each directory that was searched, in order; the system's together on one. */
 int em_advise_search(const struct em_advisor *advisor, const struct em_request *request, struct em_strings *lines);
 
-/* The package that brings the library: "nvidia-cudnn-cu12>=9,<10"; NULL: unknown. */
-const char *em_advise_package(const struct em_advisor *advisor, const char *name);
+/* The package that brings the library: "nvidia-cudnn-cu12>=9,<10", or in the version that the requester's own package requires; NULL:
+ * unknown. */
+const char *em_advise_package(const struct em_advisor *advisor, const struct em_env_object *requester, const char *name);
 
 /* The release of the requester's own package that needs it no longer: "pip install 'ctranslate2>=4.6.3', which needs no cuDNN". */
 const char *em_advise_cure(const struct em_advisor *advisor, const struct em_env_object *requester, const char *name);

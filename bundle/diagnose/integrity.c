@@ -92,6 +92,28 @@ static int add_shared(struct em_findings *findings, struct em_arena *arena, cons
     return r == EM_OK ? em_vec_push(arena, findings, finding) : r;
 }
 
+/* A file that several list and that went with one of them: nvidia/__init__.py, when one of NVIDIA's packages is uninstalled. One finding
+ * for it; a note where it was empty, since Python takes the directory for a package without it too (PEP 420). */
+static int add_missing(struct em_findings *findings, struct em_arena *arena, const struct em_deviation *deviation)
+{
+    struct em_finding finding;
+    int r;
+
+    em_vec_each (struct em_finding, known, findings) {
+        const struct em_distribution *distribution = deviation->distribution;
+        char *line;
+
+        if (strcmp(known->id, "EM602") != 0 || strcmp(known->object, deviation->path) != 0 || !distribution)
+            continue;
+        line = em_arena_printf(arena, "%-10s %s %s", "also", distribution->name, distribution->version);
+        return line ? em_vec_push(arena, &known->evidence, line) : EM_NO_MEMORY;
+    }
+    r = em_finding_of_deviation(&finding, arena, deviation);
+    if (deviation->row && deviation->row->has_size && deviation->row->size == 0)
+        finding.severity = EM_SEVERITY_NOTE;
+    return r < 0 ? r : em_vec_push(arena, findings, finding);
+}
+
 /* Files that are somebody else's too, mostly of a package manager's cache. What writes into them in place changes both. */
 static int judge_links(struct em_findings *findings, struct em_arena *arena, const struct em_env *env)
 {
@@ -133,11 +155,13 @@ int em_judge_integrity(struct em_findings *findings, struct em_arena *arena, str
             if (r < 0)
                 return r;
         }
-        if (deviation->kind != EM_DEVIATION_CHANGED && deviation->kind != EM_DEVIATION_MISSING)
-            continue;
-        r = em_finding_of_deviation(&finding, arena, deviation);
-        if (r == EM_OK)
-            r = em_vec_push(arena, findings, finding);
+        if (deviation->kind == EM_DEVIATION_MISSING)
+            r = add_missing(findings, arena, deviation);
+        if (deviation->kind == EM_DEVIATION_CHANGED) {
+            r = em_finding_of_deviation(&finding, arena, deviation);
+            if (r == EM_OK)
+                r = em_vec_push(arena, findings, finding);
+        }
         if (r < 0)
             return r;
     }

@@ -57,7 +57,7 @@ static int explain(const struct em_advisor *advisor, const struct em_case *item,
 static const char *help_for(const struct em_advisor *advisor, const struct em_case *item, const struct em_finding *finding)
 {
     const char *name = em_case_name(item);
-    const char *package = em_advise_package(advisor, name);
+    const char *package = em_advise_package(advisor, item->object, name);
     const char *cure = em_advise_cure(advisor, item->object, name);
     const char *first = NULL;
 

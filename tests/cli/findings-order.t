@@ -69,4 +69,20 @@ digest=sha256=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 distribution x-cu13 1.0 '' nvidia/x/lib/libx.so.1 nvidia/x/lib/liby.so.1
 exits 0 "two owners of the same bytes" "$ELFMEND" audit v
 silent "... no word" EM206
+
+# A file that both listed and that went with a third: one finding, and a note where it was empty
+rm -rf v; mkdir -p v/ns/x v/ns/y
+object v/ns/x/libx.so; object v/ns/y/liby.so
+digest=sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU size=0
+distribution x-cu12 1.0 '' ns/__init__.py
+distribution y-cu12 2.0 '' ns/__init__.py
+exits 0 "an empty file that two list is gone: exit 0" "$ELFMEND" audit v
+silent "... no warning" EM602
+exits 0 "... a note" "$ELFMEND" audit -v v
+check "... one" sh -c '[ "$(grep -c EM602 out)" -eq 1 ]'
+finds "... with the other that lists it" '^  also +y-cu12 2.0$'
+size=5
+distribution x-cu12 1.0 '' ns/__init__.py
+exits 0 "a file that was not empty" "$ELFMEND" audit v
+finds "... is a warning" '^warning\[EM602\]: ns/__init__.py'
 finish
