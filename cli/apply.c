@@ -1,5 +1,6 @@
 #include "bundle/plan/plan.h"
 #include "cli/cli.h"
+#include "cli/steps.h"
 
 #include <string.h>
 
@@ -18,9 +19,10 @@ const struct em_command em_apply_command = {
 static int report(const struct em_options *options, const struct em_plan *plan, const struct em_receipt *receipt)
 {
     if (options->json) {
-        json_t *document = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I}", "schema", "elfmend.apply/1", "root", plan->root, "undo",
-                                     receipt->id, "replaced", (json_int_t)receipt->replaced, "created",
-                                     (json_int_t)receipt->created, "bytes_written", (json_int_t)receipt->bytes_written);
+        json_t *document = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I}", "schema", "elfmend.apply/1", "root", plan->root,
+                                     "undo", receipt->id, "replaced", (json_int_t)receipt->replaced, "created",
+                                     (json_int_t)receipt->created, "removed", (json_int_t)receipt->removed, "bytes_written",
+                                     (json_int_t)receipt->bytes_written);
 
         if (!document)
             return EM_NO_MEMORY;
@@ -28,11 +30,10 @@ static int report(const struct em_options *options, const struct em_plan *plan, 
     }
     if (options->quiet)
         return EM_OK;
-    if (receipt->replaced + receipt->created == 0)
+    if (receipt->replaced + receipt->created + receipt->removed == 0)
         printf("%s: nothing to do, it is as the plan wants it\n", plan->root);
     else
-        printf("%s: %zu file%s replaced, %zu added%s%s\n", plan->root, receipt->replaced, receipt->replaced == 1 ? "" : "s",
-               receipt->created, receipt->id ? "; elfmend undo takes it back, as " : "", receipt->id ? receipt->id : "");
+        em_print_receipt(plan->root, receipt);
     return EM_OK;
 }
 

@@ -158,8 +158,9 @@ static json_t *result_json(const struct fix *fix, const struct em_survey *proof)
     em_vec_each (struct em_finding, finding, &proof->findings)
         if (em_is_shown(finding, &fix->options))
             json_array_append_new(findings, em_finding_json(finding, &proof->env));
-    return json_pack("{s:s, s:o?, s:o, s:I, s:I, s:o}", "schema", "elfmend.fix/1", "plan", plan, "undo", id, "replaced",
-                     (json_int_t)fix->receipt.replaced, "created", (json_int_t)fix->receipt.created, "findings", findings);
+    return json_pack("{s:s, s:o?, s:o, s:I, s:I, s:I, s:o}", "schema", "elfmend.fix/1", "plan", plan, "undo", id, "replaced",
+                     (json_int_t)fix->receipt.replaced, "created", (json_int_t)fix->receipt.created, "removed",
+                     (json_int_t)fix->receipt.removed, "findings", findings);
 }
 
 /* The proof: the same audit, from the disk. */
@@ -174,9 +175,7 @@ static int prove(struct fix *fix, const char *target, int *status)
             em_json_print(result_json(fix, &proof));
         } else {
             if (fix->plan.steps.count > 0 && !fix->options.quiet)
-                printf("\n%zu file%s replaced, %zu added%s%s\n", fix->receipt.replaced, fix->receipt.replaced == 1 ? "" : "s",
-                       fix->receipt.created, fix->receipt.id ? "; elfmend undo takes it back, as " : "",
-                       fix->receipt.id ? fix->receipt.id : "");
+                em_print_receipt(NULL, &fix->receipt);
             em_print_findings(&proof.findings, &proof.env, &fix->options);
             if (*status == EM_EXIT_OK && fix->plan.steps.count > 0 && !fix->options.quiet)
                 puts("audited again: nothing is missing any more");

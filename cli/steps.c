@@ -35,6 +35,10 @@ void em_print_step(const struct em_step *step, bool in_wheel)
         print_reason(step);
         break;
     case EM_STEP_CLEAR_STACK: printf("  clear-execstack  %s\n", step->path); break;
+    case EM_STEP_REMOVE:
+        printf("  remove    %s\n", step->path);
+        print_reason(step);
+        break;
     case EM_STEP_COPY:
         printf("  copy      %s\n            from %s\n", step->path, step->from);
         printf("            vouched for by %s\n", step->voucher ? step->voucher : "nothing (--allow-unverified)");
@@ -45,6 +49,17 @@ void em_print_step(const struct em_step *step, bool in_wheel)
             printf("  record    %s   (%zu file%s)\n", step->path, step->files.count, step->files.count == 1 ? "" : "s");
         break;
     }
+}
+
+void em_print_receipt(const char *where, const struct em_receipt *receipt)
+{
+    printf("%s%s%zu file%s replaced, %zu added", where ? where : "\n", where ? ": " : "", receipt->replaced,
+           receipt->replaced == 1 ? "" : "s", receipt->created);
+    if (receipt->removed > 0)
+        printf(", %zu taken away", receipt->removed);
+    if (receipt->id)
+        printf("; elfmend undo takes it back, as %s", receipt->id);
+    putchar('\n');
 }
 
 enum em_strategy em_strategy_named(const char *name)

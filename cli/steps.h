@@ -7,6 +7,9 @@
 /* A few lines, indented. A wheel has a new RECORD in any case: where in_wheel is set nothing is said of it. */
 void em_print_step(const struct em_step *step, bool in_wheel);
 
+/* "3 files replaced, 0 added; elfmend undo takes it back, as 0001"; where: in front of it; NULL: an empty line above. */
+void em_print_receipt(const char *where, const struct em_receipt *receipt);
+
 /* What --strategy says; NULL: the planner decides. */
 enum em_strategy em_strategy_named(const char *name);
 

@@ -362,10 +362,26 @@ static const char *missing_beside(const struct judging *judging, const struct em
     return list;
 }
 
+/* The same library as a package of the vendor's has it; NULL: none is installed. */
+static const struct em_env_object *installed_as(const struct judging *judging, const struct member *stray)
+{
+    em_vec_each (const struct member, member, &judging->members)
+        if (!member->grafted && strcmp(member->library, stray->library) == 0 && is_vendors(judging, member))
+            return member->object;
+    return NULL;
+}
+
 static int add_stray(struct judging *judging, const struct member *stray, const struct em_case *opened)
 {
     const struct em_advisor *advisor = judging->advisor;
-    struct em_finding finding = { .id = "EM603", .severity = EM_SEVERITY_WARNING, .object = stray->object->path };
+    struct em_finding finding = { .id = "EM603",
+                                  .severity = EM_SEVERITY_WARNING,
+                                  .object = stray->object->path,
+                                  .request = em_case_name(opened),
+                                  .requester = opened->object,
+                                  .names = opened->opening->names,
+                                  .mend = EM_MEND_AWAY,
+                                  .obstacle = stray->object->path };
     const char *missing = missing_beside(judging, opened), *shim = NULL;
     int r;
 
@@ -374,10 +390,12 @@ static int add_stray(struct judging *judging, const struct member *stray, const 
             shim = member->version;
     finding.message = em_arena_printf(judging->arena, "is listed in no RECORD: somebody put it there, for %s",
                                       em_path_basename(opened->object->path));
-    finding.help = missing && *missing
-                       ? em_arena_printf(judging->arena, "elfmend fix %s leads to the rest of its family", advisor->env->given)
-                       : em_arena_printf(judging->arena, "rm %s, then elfmend fix %s", stray->object->path,
-                                         advisor->env->given);
+    finding.provider = installed_as(judging, stray);
+    finding.help = finding.provider
+                       ? em_arena_printf(judging->arena, "elfmend fix %s takes it away, and leads to %s %s",
+                                         advisor->env->given, finding.provider->owner->name, finding.provider->owner->version)
+                       : em_arena_printf(judging->arena, "pip install '%s', then elfmend fix %s takes it away",
+                                         em_advise_package(advisor, finding.request), advisor->env->given);
     if (!missing || !finding.message || !finding.help)
         return EM_NO_MEMORY;
     r = add_line(judging, &finding, "opened as", opened->request->name);

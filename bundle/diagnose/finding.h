@@ -20,6 +20,7 @@ const char *em_severity_name(enum em_severity severity); /* "note", "warning", "
 enum em_mend {
     EM_MEND_REACH, /* that it finds what it asks for: a path or a copy */
     EM_MEND_STACK, /* that it asks for an executable stack no longer */
+    EM_MEND_AWAY,  /* that nothing nobody installed answers it: obstacle goes */
 };
 
 struct em_finding {
@@ -39,6 +40,7 @@ struct em_finding {
     /* For the planner; requester NULL: nothing that a change would mend. */
     const struct em_env_object *requester;
     enum em_mend mend;
+    const char *obstacle;                 /* AWAY: the file or link, absolute */
     struct em_strings names;              /* by which it can be satisfied, most wanted first */
     const struct em_env_object *provider; /* in the requester's world; NULL: none in the environment */
     bool wants_copy;                      /* a source may help: present nowhere, and no other major either */

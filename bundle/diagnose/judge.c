@@ -86,21 +86,30 @@ static const char *link_of(const struct em_advisor *advisor, const struct em_cas
 
 static int tell_link(const struct em_advisor *advisor, struct em_finding *finding, const char *verb, const char *link)
 {
-    const struct em_distribution *lister = em_env_owner(advisor->env, link);
+    struct em_distribution *lister = em_env_owner(advisor->env, link);
     const char *row = lister ? em_env_row_spelling(advisor->env, lister, link) : NULL;
 
     /* Whose the file is that it leads to does not make the link theirs. */
     if (lister && (!row || !em_record_find(&lister->record, row)))
         lister = NULL;
     finding->id = "EM604";
-    finding->requester = NULL;
     finding->message = em_arena_printf(advisor->arena, "%s %s and will not find it: $ORIGIN is the directory of the link %s",
                                        verb, finding->request, em_env_show(advisor->env, link));
-    if (lister)
+    if (lister) {
+        /* Who is mended is the object that should be there: if that is a private copy, it can be done without. */
+        struct em_env_object *object = em_new(advisor->arena, struct em_env_object);
+
+        if (!object)
+            return EM_NO_MEMORY;
+        *object = (struct em_env_object){ .path = link, .node = finding->requester->node, .owner = lister, .owners = 1 };
+        finding->requester = object;
         finding->help = em_arena_printf(advisor->arena, "pip install --force-reinstall --no-deps '%s==%s', then elfmend fix %s",
                                         lister->name, lister->version, advisor->env->given);
-    else
-        finding->help = em_arena_printf(advisor->arena, "rm %s, then elfmend fix %s", link, advisor->env->given);
+    } else {
+        finding->mend = EM_MEND_AWAY;
+        finding->obstacle = link;
+        finding->help = em_arena_printf(advisor->arena, "elfmend fix %s takes the link away", advisor->env->given);
+    }
     return finding->message && finding->help ? EM_OK : EM_NO_MEMORY;
 }
 
@@ -162,9 +171,7 @@ static int add_missing(struct results *results, const struct em_standing *standi
     r = explain(advisor, item, &finding, other ? other : stranger);
     if (r < 0)
         return r;
-    if (link)
-        finding.provider = NULL;
-    else
+    if (!link)
         finding.help = help_for(advisor, item, &finding);
     /* Its package sees to the order: nothing that a path would have to mend. */
     if (preloader && !link) {

@@ -104,8 +104,20 @@ static int fill_copy(struct em_change *change, int old, int new, struct em_error
 {
     struct item *item = change->context;
 
-    (void)old;
-    return em_pour(item->step, &item->edits, new, change, advance, item, error);
+    const int r = item->input ? em_input_check_fd(item->input, old, error) : EM_OK;
+
+    return r < 0 ? r : em_pour(item->step, &item->edits, new, change, advance, item, error);
+}
+
+/* ---- remove ---- */
+
+/* What is noted first is what is looked at: the exchange takes nothing away that has changed since. */
+static int stage_removal(struct item *item, struct em_error *error)
+{
+    struct em_transaction *transaction = item->run->transaction;
+    int r = em_transaction_remove(transaction, item->step->path, error);
+
+    return r == EM_OK && item->input ? em_input_check(item->input, em_transaction_root(transaction), error) : r;
 }
 
 /* ---- record ---- */
@@ -189,16 +201,18 @@ static int stage(struct run *run, struct item *item)
     case EM_STEP_CLEAR_STACK: item->change.fill = fill_edited; break;
     case EM_STEP_COPY:
         item->change.fill = fill_copy;
-        item->change.create = true;
+        item->change.create = !item->input; /* what is stated is there, and gives way */
         item->change.make_directories = true;
         item->change.mode = step->mode;
         break;
+    case EM_STEP_REMOVE: break;
     case EM_STEP_RECORD:
         item->change.fill = fill_record;
         item->change.last = true;
         break;
     }
-    r = em_transaction_stage(run->transaction, &item->change, &item->outcome.error);
+    r = step->kind == EM_STEP_REMOVE ? stage_removal(item, &item->outcome.error)
+                                     : em_transaction_stage(run->transaction, &item->change, &item->outcome.error);
     item->outcome.r = r;
     item->staged = r == EM_OK && !item->change.unchanged;
     return r;
@@ -250,8 +264,7 @@ static int prepare(struct run *run, struct em_arena *arena)
             continue;
         run->by_size[run->item_count++] = item;
         *item = (struct item){ .run = run, .step = step, .outcome.error = EM_ERROR_INIT };
-        if (step->kind != EM_STEP_COPY)
-            item->input = em_map_get(&run->targets, step->path);
+        item->input = em_map_get(&run->targets, step->path);
         if (em_plan_edits(plan, step->path, arena, &item->edits) < 0 || em_map_put(&readers, reads, item) < 0 ||
             em_map_put(&run->by_path, step->path, item) < 0)
             return EM_NO_MEMORY;
@@ -334,8 +347,12 @@ static int run_plan(struct run *run, struct em_arena *arena, struct em_receipt *
 
         if (!item->staged)
             continue;
-        done.created += item->change.create;
-        done.replaced += !item->change.create;
+        if (item->step->kind == EM_STEP_REMOVE)
+            done.removed++;
+        else if (item->change.create)
+            done.created++;
+        else
+            done.replaced++;
         done.bytes_written += item->change.size;
     }
     r = em_transaction_commit(run->transaction, note, run->options->keep_undo, &done.id, error);

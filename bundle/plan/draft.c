@@ -111,6 +111,11 @@ static int lay_change(struct em_draft *draft, struct em_arena *arena, const stru
     struct em_overlay_file *file = em_new(arena, struct em_overlay_file);
     int r;
 
+    if (change->remove) {
+        r = em_overlay_remove(draft->overlay, change->path);
+        errno = -r;
+        return r < 0 ? em_fail_errno(error, change->path, "cannot be taken out of the tree") : EM_OK;
+    }
     if (!file)
         return EM_NO_MEMORY;
     *file = (struct em_overlay_file){ .path = change->path, .source = tree_of(draft, change), .from = file_of(change) };
@@ -138,6 +143,8 @@ static int lay_object(struct em_draft *draft, const struct em_draft_change *chan
     if (position == 0)
         draft->laid.objects.items[draft->laid.objects.count++] = fresh;
     object = &draft->laid.objects.items[position ? position - 1 : draft->laid.objects.count - 1];
+    if (change->candidate)
+        *object = fresh;
     r = em_tree_stat(draft->overlay, change->path, &object->node);
     if (r < 0) {
         errno = -r;
@@ -155,6 +162,20 @@ static int note_positions(struct em_draft *draft)
         if (em_map_put(&draft->positions, draft->env->objects.items[i].path, (void *)(uintptr_t)(i + 1)) < 0)
             return EM_NO_MEMORY;
     return EM_OK;
+}
+
+/* What goes is no object any more. A link never was one. */
+static void drop_removed(struct em_draft *draft)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < draft->laid.objects.count; i++) {
+        const struct em_draft_change *change = em_draft_find(draft, draft->laid.objects.items[i].path);
+
+        if (!change || !change->remove)
+            draft->laid.objects.items[kept++] = draft->laid.objects.items[i];
+    }
+    draft->laid.objects.count = kept;
 }
 
 static int by_path(const void *left, const void *right)
@@ -189,10 +210,11 @@ int em_draft_lay(struct em_draft *draft, struct em_arena *arena, struct em_error
             return r;
     }
     em_vec_each (struct em_draft_change *, change, &draft->changes) {
-        r = lay_object(draft, *change, error);
+        r = (*change)->remove ? EM_OK : lay_object(draft, *change, error);
         if (r < 0)
             return r;
     }
+    drop_removed(draft);
     qsort(draft->laid.objects.items, draft->laid.objects.count, sizeof *draft->laid.objects.items, by_path);
     return EM_OK;
 }

@@ -23,6 +23,7 @@ struct em_draft_change {
     const char *old_value;
     enum em_path_tag tag;
     struct em_renames renames; /* of what it needs */
+    bool remove;               /* the file or link goes */
     bool clear_stack;          /* it asks for an executable stack no longer */
     struct em_strings resolves;
     const char *reason;
@@ -41,6 +42,8 @@ struct em_draft {
     struct em_map by_path;
 
     struct em_map retired; /* path of a private copy that nobody will need -> the change by which its last consumer does not */
+
+    struct em_map unlinked; /* path of an object -> the change that takes away a link by which it was found */
 
     struct em_map positions; /* path -> index in env->objects plus 1 */
 

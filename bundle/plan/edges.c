@@ -41,10 +41,12 @@ static int index_edges(struct em_map *known, const struct em_edges *edges)
 }
 
 /* The same request afterwards: in the same process; or, where what was opened by itself is loaded by a consumer now and so not opened
- * any more, in any. */
-static int find_after(struct em_arena *arena, const struct em_map *known, const struct em_edge *edge, struct em_edge **after)
+ * any more, and where it was found through a link that goes, in any. */
+static int find_after(struct em_arena *arena, const struct em_map *known, const struct em_draft *draft,
+                      const struct em_edge *edge, struct em_edge **after)
 {
-    char *key = key_of(arena, em_map_get(known, edge->root) ? edge->root : "", edge);
+    const bool anywhere = !em_map_get(known, edge->root) || em_map_get(&draft->unlinked, edge->object);
+    char *key = key_of(arena, anywhere ? "" : edge->root, edge);
 
     if (!key)
         return EM_NO_MEMORY;
@@ -53,9 +55,14 @@ static int find_after(struct em_arena *arena, const struct em_map *known, const 
 }
 
 /* The draft says so itself. */
-static bool is_given_up(const struct em_draft *draft, const struct em_edge *edge)
+static bool is_given_up(struct em_arena *arena, const struct em_draft *draft, const struct em_edge *edge)
 {
-    const struct em_draft_change *change = em_draft_find(draft, edge->object);
+    const struct em_draft_change *change = em_draft_find(draft, edge->object), *answer;
+    const char *path = em_path_normal(arena, edge->path);
+
+    answer = path ? em_draft_find(draft, path) : NULL;
+    if ((change && change->remove) || (answer && answer->remove))
+        return true;
 
     if (em_map_get(&draft->retired, edge->object))
         return true;
@@ -78,9 +85,9 @@ int em_edges_lost(struct em_losts *losts, struct em_arena *arena, const struct e
         struct em_lost lost = { .before = edge };
         int same;
 
-        if (!edge->path || may_change(before, edge) || is_given_up(draft, edge))
+        if (!edge->path || may_change(before, edge) || is_given_up(arena, draft, edge))
             continue;
-        if (find_after(arena, &known, edge, &then) < 0)
+        if (find_after(arena, &known, draft, edge, &then) < 0)
             return EM_NO_MEMORY;
         lost.after = then;
         same = lost.after && lost.after->path ? is_same_place(arena, lost.after->path, edge->path) : 0;

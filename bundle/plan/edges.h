@@ -15,7 +15,8 @@ struct em_losts {
 };
 
 /* All that the second tree would lose. What only the machine answered for a library that the tables give a package may change:
- * that is what was asked for; and so is what the draft renames, and all that a private copy asked for which it gives up. */
+ * that is what was asked for; and so is what the draft renames or takes away, and all that a private copy asked for which it gives
+ * up. */
 int em_edges_lost(struct em_losts *losts, struct em_arena *arena, const struct em_diagnosis *before,
                   const struct em_diagnosis *after, const struct em_draft *draft);
 

@@ -185,16 +185,24 @@ static int create(struct place *place, struct em_error *error)
     return em_fail_errno(error, place->label, "cannot be put in place");
 }
 
-/* Forward is: the old file is in the slot and nothing is at the path, as undo --force has found it. */
+static bool is_old(const struct place *place, const struct stat *st)
+{
+    return st->st_ino == place->entry->old.inode;
+}
+
+/* Forward is: the old file is in the slot and nothing is at the path. Both names, one file: a link-and-unlink that was cut off. */
 static int unrestore(struct place *place, struct em_error *error)
 {
-    if (place->in_slot)
+    const bool both = place->in_slot && place->is_there && is_old(place, &place->slot) && is_old(place, &place->there);
+    int r;
+
+    if (place->in_slot && !both)
         return EM_OK;
-    if (!place->is_there || place->there.st_ino != place->entry->old.inode)
+    if (!place->is_there || !is_old(place, &place->there))
         return changed(place, error);
-    if (move_to_free(place->dir, place->name, place->exchange->slots, place->names.slot, false) < 0)
-        return em_fail_errno(error, place->label, "cannot be moved");
-    return EM_OK;
+    r = both ? unlinkat(place->dir, place->name, 0)
+             : move_to_free(place->dir, place->name, place->exchange->slots, place->names.slot, false);
+    return r < 0 ? em_fail_errno(error, place->label, "cannot be moved") : EM_OK;
 }
 
 static int forward(const struct em_exchange *exchange, const struct em_entry *entry, struct em_error *error)
@@ -292,11 +300,16 @@ static int unmake(struct place *place, struct em_error *error)
 
 static int restore(struct place *place, struct em_error *error)
 {
-    if (place->is_there && place->there.st_ino == place->entry->old.inode)
+    const int slots = place->exchange->slots;
+
+    if (place->is_there && is_old(place, &place->there)) {
+        if (place->in_slot && is_old(place, &place->slot) && unlinkat(slots, place->names.slot, 0) < 0)
+            return em_fail_errno(error, place->label, "keeps a second name");
         return EM_OK;
+    }
     if (place->is_there || !place->in_slot)
         return changed(place, error);
-    if (move_to_free(place->exchange->slots, place->names.slot, place->dir, place->name, false) < 0)
+    if (move_to_free(slots, place->names.slot, place->dir, place->name, false) < 0)
         return em_fail_errno(error, place->label, "cannot be put back");
     return EM_OK;
 }

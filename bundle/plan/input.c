@@ -2,6 +2,7 @@
 
 #include "bundle/plan/beneath.h"
 
+#include <limits.h>
 #include <string.h>
 
 bool em_outcome_tell(const struct em_outcome *outcome, struct em_error *error)
@@ -13,18 +14,31 @@ bool em_outcome_tell(const struct em_outcome *outcome, struct em_error *error)
     return true;
 }
 
-/* Sources may be reached through links, it is the user who names them; nothing in the target may. */
+/* A link itself; -1: it is none. */
+static int open_link(int dir, const char *name)
+{
+    em_cleanup_fd int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode) ? em_steal_fd(&fd) : -1;
+}
+
+/* Sources may be reached through links, it is the user who names them; nothing in the target may: there a link is itself the input. */
 static int open_input(int dir, const char *path, bool is_source, struct em_error *error)
 {
     em_cleanup_fd int parent = -1;
-    const char *name;
+    const char *name = path;
+    int link;
 
-    if (is_source || dir == AT_FDCWD)
+    if (is_source)
         return em_open_at(dir, path, O_RDONLY, 0, error);
-    parent = em_beneath_parent(dir, path, &name, error);
-    if (parent < 0)
-        return parent;
-    return em_open_at(parent, name, O_RDONLY | O_NOFOLLOW, 0, error);
+    if (dir != AT_FDCWD) {
+        parent = em_beneath_parent(dir, path, &name, error);
+        if (parent < 0)
+            return parent;
+    }
+    link = open_link(dir == AT_FDCWD ? dir : parent, name);
+    return link >= 0 ? link : em_open_at(dir == AT_FDCWD ? dir : parent, name, O_RDONLY | O_NOFOLLOW, 0, error);
 }
 
 static int examine(int fd, const char *label, struct em_input *input, struct em_error *error)
@@ -33,7 +47,7 @@ static int examine(int fd, const char *label, struct em_input *input, struct em_
 
     if (fstat(fd, &st) < 0)
         return em_fail_errno(error, label, "cannot be examined");
-    if (!S_ISREG(st.st_mode))
+    if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
         return em_fail(error, EM_REFUSED, label, "is not a regular file");
     input->size = (uint64_t)st.st_size;
     input->stamp = em_stamp_of(&st);
@@ -43,7 +57,10 @@ static int examine(int fd, const char *label, struct em_input *input, struct em_
 
 static int hash(int fd, const char *label, struct em_input *input, struct em_error *error)
 {
-    struct em_reader reader = em_reader_fd(fd, input->size, label);
+    char target[PATH_MAX];
+    const ssize_t length = readlinkat(fd, "", target, sizeof target); /* of a regular file it has no answer */
+    const struct em_bytes held = { (const uint8_t *)target, length < 0 ? 0 : (size_t)length };
+    struct em_reader reader = length < 0 ? em_reader_fd(fd, input->size, label) : em_reader_memory(&held, label);
     int r = em_hash_reader(&reader, &input->sha256, &input->xxh3, error);
 
     input->has_digests = r == EM_OK;

@@ -10,7 +10,7 @@
  *     mkdir SLOT INODE PATH
  *     create SLOT INODE SIZE MTIME XXH3 SHA256 PATH
  *     replace SLOT OLD-INODE OLD-SIZE OLD-MTIME INODE SIZE MTIME XXH3 SHA256 PATH
- *     restore SLOT OLD-INODE OLD-SIZE OLD-MTIME PATH      undo --force found nothing at PATH
+ *     restore SLOT OLD-INODE OLD-SIZE OLD-MTIME PATH      nothing is at PATH: we took it away, or undo --force found it gone
  *     end STEPS XXH3
  *
  * In notes and paths a backslash is "\\" and a line feed "\n". Inode numbers are compared, device numbers are not kept: they

@@ -14,6 +14,7 @@ static const char *const step_names[] = {
     [EM_STEP_REPLACE_NEEDED] = "replace-needed",
     [EM_STEP_CLEAR_STACK] = "clear-execstack",
     [EM_STEP_COPY] = "copy",
+    [EM_STEP_REMOVE] = "remove",
     [EM_STEP_RECORD] = "record",
 };
 
@@ -34,6 +35,7 @@ static bool edit_of(const struct em_step *step, struct em_edit *edit)
         *edit = (struct em_edit){ .kind = EM_EDIT_REPLACE_NEEDED, .value = step->needed, .replacement = step->by };
         return true;
     case EM_STEP_CLEAR_STACK: edit->kind = EM_EDIT_CLEAR_EXECSTACK; return true;
+    case EM_STEP_REMOVE:
     case EM_STEP_RECORD: break;
     }
     return false;
@@ -159,7 +161,8 @@ static int put_step(json_t *object, const struct em_step *step)
     switch (step->kind) {
     case EM_STEP_SET_PATH: r = put_path_list(object, step); break;
     case EM_STEP_REPLACE_NEEDED: r = put_needed(object, step); break;
-    case EM_STEP_CLEAR_STACK: break;
+    case EM_STEP_CLEAR_STACK:
+    case EM_STEP_REMOVE: break;
     case EM_STEP_COPY: r = put_copy(object, step); break;
     case EM_STEP_RECORD: r = put_record(object, step); break;
     }
@@ -419,13 +422,14 @@ static int read_step(const struct reading *in, json_t *object, const char *what,
 {
     static const char *const set_path[] = { "do", "path", "tag", "value", "old_value", "resolves", "reason", NULL };
     static const char *const needed[] = { "do", "path", "needed", "by", "resolves", "reason", NULL };
-    static const char *const clear_stack[] = { "do", "path", "resolves", "reason", NULL };
+    static const char *const bare[] = { "do", "path", "resolves", "reason", NULL };
     static const char *const copy[] = { "do",  "path",  "from",      "sha256",   "voucher", "provenance", "mode",
                                         "tag", "value", "old_value", "resolves", "reason",  NULL };
     static const char *const record[] = { "do", "path", "site", "files", "resolves", "reason", NULL };
-    static const char *const *const members[] = { set_path, needed, clear_stack, copy, record };
+    static const char *const *const members[] = { set_path, needed, bare, copy, bare, record };
     static int (*const readers[])(const struct reading *, json_t *, const char *,
-                                  struct em_step *) = { read_path_list, read_needed, read_bare, read_copy, read_record };
+                                  struct em_step *) = { read_path_list, read_needed, read_bare,
+                                                        read_copy,      read_bare,   read_record };
     const char *kind;
     size_t i = 0;
     int r;
@@ -509,7 +513,8 @@ static int check_stated(const struct reading *in, const struct em_plan *plan, co
  * would mean, nobody could say. */
 static bool is_further_edit(const struct em_step *first, const struct em_step *step)
 {
-    return first->kind != EM_STEP_RECORD && (step->kind == EM_STEP_CLEAR_STACK || step->kind == EM_STEP_REPLACE_NEEDED);
+    return first->kind != EM_STEP_RECORD && first->kind != EM_STEP_REMOVE &&
+           (step->kind == EM_STEP_CLEAR_STACK || step->kind == EM_STEP_REPLACE_NEEDED);
 }
 
 /* A file is made by one action and what edits it further, and a RECORD speaks of files that other steps of this plan make: their
@@ -533,7 +538,7 @@ static int check_steps(const struct reading *in, const struct em_plan *plan)
         for (size_t j = 0; j < step->files.count; j++) {
             const struct em_step *file = em_map_get(&by_path, step->files.items[j]);
 
-            if (!file || file->kind == EM_STEP_RECORD)
+            if (!file || file->kind == EM_STEP_RECORD || file->kind == EM_STEP_REMOVE)
                 return bad(in, "actions[%zu] lists '%.200s', which no action changes", i, step->files.items[j]);
         }
     }

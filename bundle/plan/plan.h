@@ -28,10 +28,13 @@ enum em_step_kind {
     EM_STEP_SET_PATH,       /* path gets the path list value under tag */
     EM_STEP_REPLACE_NEEDED, /* path needs by where it needed needed, and asks of it what it asked of that */
     EM_STEP_CLEAR_STACK,    /* path asks for an executable stack no longer */
-    EM_STEP_COPY,           /* path is a new file: from, with the path list value if that is not NULL */
-    EM_STEP_RECORD,         /* path is a RECORD: its rows for files follow what the other steps made of them */
+    EM_STEP_COPY,   /* path is a new file: from, with the path list value if that is not NULL. Of the inputs it is one if it
+                             * takes the place of what is there */
+    EM_STEP_REMOVE, /* path, a file or a link, goes */
+    EM_STEP_RECORD, /* path is a RECORD: its rows for files follow what the other steps made of them */
 };
-const char *em_step_kind_name(enum em_step_kind kind); /* "set-path", "replace-needed", "clear-execstack", "copy", "record" */
+const char *
+em_step_kind_name(enum em_step_kind kind); /* "set-path", "replace-needed", "clear-execstack", "copy", "remove", "record" */
 
 /* Of most set-path steps: worth no line. */
 #define EM_REASON_USUAL "the object that asks gets the path"
@@ -62,7 +65,8 @@ struct em_step {
     const char *site;        /* relative to plan->root: what the RECORD's rows are relative to; "." for the root */
 };
 
-/* A file that the plan rests on, as it was when the plan was made: by its digests, by its stamp, or by both. */
+/* A file that the plan rests on, as it was when the plan was made: by its digests, by its stamp, or by both. What a link of the target
+ * holds is where it leads to. */
 struct em_input {
     const char *path; /* relative to root if is_source is not set, else absolute */
     bool is_source;
@@ -125,7 +129,7 @@ struct em_apply_options {
 
 struct em_receipt {
     const char *id; /* of the transaction, for undo --to; NULL if the plan was empty or undo was not kept */
-    size_t replaced, created;
+    size_t replaced, created, removed;
     uint64_t bytes_written;
 };
 

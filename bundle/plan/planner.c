@@ -330,8 +330,9 @@ static bool wants_copy(const struct planner *planner, const struct em_finding *f
 /* Something that a change of its requester, which is ours to change, could mend. */
 static bool is_actionable(const struct planner *planner, const struct em_finding *finding)
 {
-    return finding->requester && finding->severity != EM_SEVERITY_NOTE && strcmp(finding->id, "EM104") != 0 &&
-           (!planner->wish->only || finding->requester->owner == planner->wish->only) && is_wanted(planner, finding);
+    return finding->requester && finding->mend != EM_MEND_AWAY && finding->severity != EM_SEVERITY_NOTE &&
+           strcmp(finding->id, "EM104") != 0 && (!planner->wish->only || finding->requester->owner == planner->wish->only) &&
+           is_wanted(planner, finding);
 }
 
 /* The family is looked for as a whole: with all that is asked for now. */
@@ -344,6 +345,22 @@ static int find_candidate(struct planner *planner, const struct em_finding *find
             return EM_NO_MEMORY;
     return em_provide(&planner->provision, planner->draft.overlay ? planner->draft.overlay : planner->before->env->tree,
                       &together, finding, candidate, planner->error);
+}
+
+/* The copy that is made at path; one that takes the place of what goes from there is no removal any more. */
+static struct em_draft_change *copy_to(struct planner *planner, const char *path, const struct em_finding *finding,
+                                       struct em_candidate *candidate)
+{
+    struct em_draft_change *change = em_draft_find(&planner->draft, path);
+    struct em_distribution *owner = finding->requester->owner;
+
+    if (change)
+        *change = (struct em_draft_change){ .path = change->path, .owner = owner, .resolves = change->resolves };
+    else
+        change = em_draft_add(&planner->draft, path, owner);
+    if (change)
+        change->candidate = candidate;
+    return change;
 }
 
 /* The library goes where the requester is, under the name that is asked for. The requester looks there by a path of its own: one that
@@ -359,7 +376,8 @@ static int copy(struct planner *planner, const struct em_finding *finding, bool 
 
     if (!path)
         return EM_NO_MEMORY;
-    if (em_draft_find(&planner->draft, path))
+    change = em_draft_find(&planner->draft, path);
+    if (change && !change->remove)
         return EM_OK;
     if (em_map_get(&planner->barred, path))
         return give_up(planner, finding, em_map_get(&planner->barred, path));
@@ -374,15 +392,14 @@ static int copy(struct planner *planner, const struct em_finding *finding, bool 
                        planner->wish->sources.count == 0
                            ? "nothing to copy it from: name a place with --source"
                            : "no source has it, or its family whole, as this environment needs it");
-    if (em_tree_stat_link(planner->before->env->tree, path, &node) == 0)
+    if (!change && em_tree_stat_link(planner->before->env->tree, path, &node) == 0)
         return give_up(planner, finding, "a file of that name is there already and is not what is asked for");
     r = em_candidate_vouch(candidate, planner->wish->pins, planner->wish->allow_unverified, planner->error);
     if (r < 0)
         return r;
-    change = em_draft_add(&planner->draft, path, finding->requester->owner);
+    change = copy_to(planner, path, finding, candidate);
     if (!change)
         return EM_NO_MEMORY;
-    change->candidate = candidate;
     *progress = true;
     r = move_paths(planner, change, finding);
     if (r == EM_OK)
@@ -406,6 +423,73 @@ static int clear_stack(struct planner *planner, const struct em_finding *finding
     return lay_out(planner, change, progress);
 }
 
+/* ---- what nobody installed ---- */
+
+/* A library, or a link to one, that answers instead of what belongs there goes, where there is something to take its place. What its
+ * absence calls for is the next round's business. */
+static int take_away(struct planner *planner, const struct em_finding *finding, bool *progress)
+{
+    const bool copies = planner->wish->strategy == EM_STRATEGY_AUTO || planner->wish->strategy == EM_STRATEGY_COPY;
+    const char *barred = em_map_get(&planner->barred, finding->obstacle);
+    struct em_draft_change *change = em_draft_find(&planner->draft, finding->obstacle);
+
+    if (planner->wish->only || (planner->wish->wants && !planner->wish->wants(planner->wish->wants_context, finding)))
+        return EM_OK;
+    if (barred)
+        return give_up(planner, finding, barred);
+    if (!em_path_is_below(finding->obstacle, planner->before->env->path))
+        return give_up(planner, finding, "it lies outside of the target");
+    if (!finding->provider && (!copies || planner->wish->sources.count == 0))
+        return give_up(planner, finding, "nothing would take its place: install the package, or name a place with --source");
+    if (change && change->remove)
+        return add_resolved(planner, change, finding);
+    if (!change)
+        change = em_draft_add(&planner->draft, finding->obstacle, NULL);
+    if (!change)
+        return EM_NO_MEMORY;
+    *change = (struct em_draft_change){ .path = change->path,
+                                        .remove = true,
+                                        .reason = "nobody installed it, and it hides the library that belongs there" };
+    *progress = true;
+    if (strcmp(finding->object, finding->obstacle) != 0 && em_map_put(&planner->draft.unlinked, finding->object, change) < 0)
+        return EM_NO_MEMORY;
+    return add_resolved(planner, change, finding);
+}
+
+/* What goes must be missed by nobody: what was answered before is answered by something else then, or it stays. */
+static int keep_answers(struct planner *planner)
+{
+    struct em_map before = { .arena = planner->arena };
+    const char *missed = NULL;
+
+    em_vec_each (const struct em_finding, finding, &planner->before->findings) {
+        const char *name = em_draft_finding_name(planner->arena, planner->before->env, finding);
+
+        if (!name || em_map_put(&before, name, finding) < 0)
+            return EM_NO_MEMORY;
+    }
+    em_vec_each (const struct em_finding, finding, &planner->now.findings) {
+        const char *name = em_draft_finding_name(planner->arena, planner->before->env, finding);
+
+        if (!name)
+            return EM_NO_MEMORY;
+        if (finding->severity == EM_SEVERITY_ERROR && finding->requester && !em_map_get(&before, name))
+            missed = name;
+    }
+    em_vec_each (struct em_draft_change *, change, &planner->draft.changes)
+        if (missed && (*change)->remove &&
+            bar(planner, (*change)->path, em_arena_printf(planner->arena, "without it there would be %s", missed)) < 0)
+            return EM_NO_MEMORY;
+    return EM_OK;
+}
+
+static bool is_going(const struct planner *planner, const struct em_env_object *object)
+{
+    const struct em_draft_change *change = em_draft_find(&planner->draft, object->path);
+
+    return change && change->remove;
+}
+
 /* What one finding calls for. */
 static int act_on(struct planner *planner, const struct em_finding *finding, bool *progress)
 {
@@ -416,7 +500,9 @@ static int act_on(struct planner *planner, const struct em_finding *finding, boo
 
     if (finding->requester && strcmp(finding->id, "EM104") == 0 && is_wanted(planner, finding))
         return give_up(planner, finding, "another major is never bridged: install the package that the help names");
-    if (!is_actionable(planner, finding))
+    if (finding->mend == EM_MEND_AWAY)
+        return take_away(planner, finding, progress);
+    if (!is_actionable(planner, finding) || is_going(planner, finding->requester))
         return EM_OK;
     why = immovable(planner, finding->requester);
     /* Where no path can be written, or where it is asked for; what is no private copy, or cannot be given up, is as any other. */
@@ -465,6 +551,7 @@ static int draft(struct planner *planner)
     em_provision_init(&planner->provision, planner->arena, planner->before, planner->wish);
     planner->draft.by_path = (struct em_map){ .arena = planner->arena };
     planner->draft.retired = (struct em_map){ .arena = planner->arena };
+    planner->draft.unlinked = (struct em_map){ .arena = planner->arena };
     planner->gave_up = (struct em_map){ .arena = planner->arena };
     planner->now = *planner->before;
     for (planner->round = 1; planner->round <= MOST_ROUNDS; planner->round++) {
@@ -573,6 +660,8 @@ int em_plan_make(struct em_plan *plan, struct em_arena *arena, const struct em_d
         r = draft(&planner);
         if (r == EM_OK && !planner.restart)
             r = drop_useless(&planner);
+        if (r == EM_OK && !planner.restart)
+            r = keep_answers(&planner);
         if (r == EM_OK && !planner.restart)
             r = keep_edges(&planner);
     } while (r == EM_OK && planner.restart);

@@ -73,8 +73,11 @@ static int add_copy_step(struct writer *writer, const struct em_draft_change *ch
                             .sha256 = candidate->sha256,
                             .voucher = voucher_of(writer, candidate),
                             .mode = candidate->node.mode };
+    struct em_node node;
     int r = add_input(writer, candidate->path, true);
 
+    if (r == EM_OK && em_tree_stat_link(writer->draft->env->tree, change->path, &node) == 0)
+        r = add_input(writer, step.path, false);
     if (r < 0)
         return r;
     if (distribution)
@@ -109,6 +112,16 @@ static int add_needed_step(struct writer *writer, const struct em_draft_change *
     return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
 }
 
+static int add_remove_step(struct writer *writer, const struct em_draft_change *change)
+{
+    struct em_step step = {
+        .kind = EM_STEP_REMOVE, .path = in_root(writer, change->path), .resolves = change->resolves, .reason = change->reason
+    };
+    int r = add_input(writer, step.path, false);
+
+    return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
+}
+
 static int add_stack_step(struct writer *writer, const struct em_draft_change *change)
 {
     struct em_step step = { .kind = EM_STEP_CLEAR_STACK,
@@ -130,6 +143,8 @@ static int files_of(struct writer *writer, struct em_distribution *distribution,
 
         if (!row)
             return EM_NO_MEMORY;
+        if ((*change)->remove)
+            continue;
         listed = (*change)->candidate ? (*change)->owner == distribution : em_record_find(&distribution->record, row) != NULL;
         if (listed && em_vec_push(writer->arena, files, in_root(writer, (*change)->path)) < 0)
             return EM_NO_MEMORY;
@@ -171,7 +186,9 @@ static int write_steps(struct writer *writer)
     int r = EM_OK;
 
     em_vec_each (struct em_draft_change *, change, &writer->draft->changes) {
-        if ((*change)->candidate)
+        if ((*change)->remove)
+            r = add_remove_step(writer, *change);
+        else if ((*change)->candidate)
             r = add_copy_step(writer, *change);
         else if ((*change)->value)
             r = add_path_step(writer, *change);

@@ -142,20 +142,26 @@ static int plan_directory(struct em_transaction *txn, const char *path, bool *ma
     return r;
 }
 
+/* A path that may be touched, and for the first time. */
+static int admit(struct em_transaction *txn, const char *path, struct em_error *error)
+{
+    const char *label = em_store_label(&txn->store, path);
+
+    if (!em_path_is_contained(path))
+        return em_fail(error, EM_REFUSED, label, "does not stay below the target");
+    if (em_path_is_below(path, EM_STORE_NAME))
+        return em_fail(error, EM_REFUSED, label, "is elfmend's own");
+    if (em_map_get(&txn->by_path, path))
+        return em_fail(error, EM_REFUSED, label, "is changed twice by one plan");
+    return open_slots(txn, error);
+}
+
 /* Everything that needs the lock: a slot, and the directories that a new file wants. */
 static int reserve(struct em_transaction *txn, const struct em_change *change, struct step **step, struct em_error *error)
 {
-    const char *label = em_store_label(&txn->store, change->path);
     bool made;
-    int r;
+    int r = admit(txn, change->path, error);
 
-    if (!em_path_is_contained(change->path))
-        return em_fail(error, EM_REFUSED, label, "does not stay below the target");
-    if (em_path_is_below(change->path, EM_STORE_NAME))
-        return em_fail(error, EM_REFUSED, label, "is elfmend's own");
-    if (em_map_get(&txn->by_path, change->path))
-        return em_fail(error, EM_REFUSED, label, "is changed twice by one plan");
-    r = open_slots(txn, error);
     if (r < 0)
         return r;
     if (change->create && change->make_directories) {
@@ -189,6 +195,46 @@ int em_transaction_stage(struct em_transaction *transaction, struct em_change *c
     return r;
 }
 
+static int note_removal(struct em_transaction *txn, const char *path, struct em_error *error)
+{
+    const char *name, *label = em_store_label(&txn->store, path);
+    em_cleanup_fd int dir = -1;
+    struct step *step;
+    struct stat st;
+    bool there;
+    int r = admit(txn, path, error);
+
+    if (r < 0)
+        return r;
+    dir = em_beneath_parent(txn->store.root, path, &name, error);
+    if (dir < 0)
+        return dir;
+    r = em_beneath_examine(dir, name, label, &st, &there, error);
+    if (r < 0)
+        return r;
+    if (!there)
+        return em_fail(error, EM_CHANGED, label, "is not there any more");
+    if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+        return em_fail(error, EM_REFUSED, label, "is neither a regular file nor a link");
+    step = add_step(txn, EM_ENTRY_RESTORE, path);
+    if (!step)
+        return EM_NO_MEMORY;
+    step->entry.old = em_identity_of(&st);
+    step->staged = true;
+    return EM_OK;
+}
+
+int em_transaction_remove(struct em_transaction *transaction, const char *path, struct em_error *error)
+{
+    int r;
+
+    pthread_mutex_lock(&transaction->lock);
+    r = note_removal(transaction, path, error);
+    transaction->broken = transaction->broken || r < 0;
+    pthread_mutex_unlock(&transaction->lock);
+    return r;
+}
+
 /* ---- commit ---- */
 
 static int rank(const struct step *step)
@@ -212,6 +258,12 @@ static int step_order(const void *a, const void *b)
     return rank(x) != rank(y) ? rank(x) - rank(y) : strcmp(x->entry.path, y->entry.path);
 }
 
+/* Something is at its path before. */
+static bool has_old(const struct em_entry *entry)
+{
+    return entry->kind == EM_ENTRY_REPLACE || entry->kind == EM_ENTRY_RESTORE;
+}
+
 /* Each path must still be what it was when its new file was made, or still be free. */
 static int check_unchanged(const struct em_store *store, const struct em_entry *entry, struct em_error *error)
 {
@@ -221,14 +273,14 @@ static int check_unchanged(const struct em_store *store, const struct em_entry *
     bool there;
     int r;
 
-    if (dir == EM_NOT_FOUND && entry->kind != EM_ENTRY_REPLACE)
+    if (dir == EM_NOT_FOUND && !has_old(entry))
         return EM_OK;
     if (dir < 0)
         return dir == EM_NOT_FOUND ? EM_CHANGED : dir;
     r = em_beneath_examine(dir, name, label, &st, &there, error);
     if (r < 0)
         return r;
-    if (entry->kind != EM_ENTRY_REPLACE)
+    if (!has_old(entry))
         return there ? em_fail(error, EM_CHANGED, label, "is there now, and was not before") : EM_OK;
     if (!there || st.st_ino != entry->old.inode || !em_identity_unchanged(&entry->old, &st))
         return em_fail(error, EM_CHANGED, label, "was changed by somebody else meanwhile; start again");

@@ -7,6 +7,7 @@
  *     r = em_transaction_begin(&txn, arena, root, error)     locks ROOT/.elfmend, recovers an interrupted run first
  *     r = em_transaction_stage(txn, &change, error)          writes the new content into .elfmend/txn, fsync; no target touched
  *     ...
+ *     r = em_transaction_remove(txn, path, error)            notes a file or a link that is to go
  *     r = em_transaction_commit(txn, note, &id, error)       journal, exchange, commit record
  *     em_transaction_end(txn)                                without a commit: what was staged is removed; NULL is fine
  *
@@ -53,6 +54,8 @@ struct em_change {
 
 int em_transaction_begin(struct em_transaction **transaction, struct em_arena *arena, const char *root, struct em_error *error);
 int em_transaction_stage(struct em_transaction *transaction, struct em_change *change, struct em_error *error);
+/* The file or link goes with the exchange, into its slot: undo brings back the very same. */
+int em_transaction_remove(struct em_transaction *transaction, const char *path, struct em_error *error);
 /* note: one line for undo --list. keep false: nothing is kept to go back to once the commit record is durable. */
 int em_transaction_commit(struct em_transaction *transaction, const char *note, bool keep, const char **id,
                           struct em_error *error);

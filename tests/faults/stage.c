@@ -92,6 +92,12 @@ static bool has_line(const char *text, const char *line, size_t length)
     return false;
 }
 
+/* The plan takes it away. */
+static bool is_taken(const char *path)
+{
+    return strcmp(em_path_basename(path), "stray.so") == 0 || strcmp(em_path_basename(path), "link.so") == 0;
+}
+
 bool stage_is_whole(const char *contents)
 {
     for (const char *line = contents; *line; line += strcspn(line, "\n") + 1) {
@@ -102,8 +108,9 @@ bool stage_is_whole(const char *contents)
     }
     for (const char *line = stage.old_contents; *line; line += strcspn(line, "\n") + 1) {
         char *path = em_arena_strndup(stage.point, line, strcspn(line, " "));
+        struct stat st;
 
-        if (access(path, F_OK) < 0)
+        if (lstat(path, &st) < 0 && !is_taken(path))
             return false;
     }
     return true;
@@ -220,7 +227,9 @@ static void add_step(struct em_plan *plan, struct em_step step)
 static void write_plan(void)
 {
     static const char *const files[] = { "pkg/one.so", "pkg/two.so", "pkg/libs/deep/edited.so", "pkg/libs/plain.so" };
-    static const char *const changed[] = { "pkg/one.so", "pkg/two.so", "pkg-1.dist-info/RECORD" };
+    static const char *const taken[] = { "pkg/stray.so", "pkg/link.so" };
+    static const char *const changed[] = { "pkg/one.so", "pkg/two.so", "pkg-1.dist-info/RECORD", "pkg/stray.so",
+                                           "pkg/link.so" };
     struct em_plan plan = { .target = "t" };
     struct em_text text = { 0 };
     struct em_input source;
@@ -247,6 +256,8 @@ static void write_plan(void)
                                       .tag = EM_TAG_RPATH });
     add_step(&plan,
              (struct em_step){ .kind = EM_STEP_COPY, .path = files[3], .from = from, .sha256 = source.sha256, .mode = 0644 });
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        add_step(&plan, (struct em_step){ .kind = EM_STEP_REMOVE, .path = taken[i] });
     add_step(&plan, (struct em_step){ .kind = EM_STEP_RECORD, .path = "pkg-1.dist-info/RECORD", .site = ".", .files = list });
     for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
         struct em_input input;
@@ -270,7 +281,8 @@ void stage_make_tree(void)
         "rm -rf t outside && mkdir -p t/pkg t/pkg-1.dist-info outside && cp \"$OBJECT\" t/pkg/one.so && "
         "cp \"$OBJECT\" t/pkg/two.so && ln t/pkg/one.so outside/one.so && "
         "printf 'pkg/one.so,sha256=a,1\\npkg/two.so,,\\npkg-1.dist-info/RECORD,,\\n' > t/pkg-1.dist-info/RECORD && "
-        "chmod 750 t/pkg/two.so && touch -d '2022-02-22 22:22:22.2' t/pkg/* t/pkg* t outside/* outside";
+        "echo stray > t/pkg/stray.so && ln -s one.so t/pkg/link.so && "
+        "chmod 750 t/pkg/two.so && touch -h -d '2022-02-22 22:22:22.2' t/pkg/* t/pkg* t outside/* outside";
 
     if (system(em_arena_printf(stage.kept, "OBJECT=$PWD/object.so; cd %s && %s", stage.base, script)) != 0)
         die("cannot make the tree");

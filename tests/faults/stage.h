@@ -1,8 +1,9 @@
 /* stage.h: the tree that is repaired in the fault tests, and elfmend at work on it with the shim preloaded.
  *
  * The tree is BASE/t: an object with a second name in BASE/outside, one without, a RECORD; the plan, plan.json, edits both, brings
- * in two copies (one edited, into directories that are not there yet) and lets RECORD follow. Everything else (the plan, the
- * objects, what elfmend prints) lies in the current directory. Whatever goes wrong with the stage itself ends the test.
+ * in two copies (one edited, into directories that are not there yet), takes a file and a link away, and lets RECORD follow. Everything
+ * else (the plan, the objects, what elfmend prints) lies in the current directory. Whatever goes wrong with the stage itself ends the
+ * test.
  */
 #ifndef EM_TESTS_FAULTS_STAGE_H
 #define EM_TESTS_FAULTS_STAGE_H
