@@ -1,7 +1,9 @@
 #include "bundle/source/unpack.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <string.h>
+#include <time.h>
 
 #define PIECE ((size_t)256 * 1024)
 
@@ -137,6 +139,32 @@ void em_cache_remove(const char *directory)
     nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* What nobody has asked for in so many seconds is not kept: libraries take gigabytes, and unpacking them again takes seconds. */
+#define KEPT_FOR ((time_t)30 * 24 * 3600)
+
+/* Each use is noted in the directory's own time, so that what is in use is never old. */
+static void note_use(const char *directory)
+{
+    (void)utimensat(AT_FDCWD, directory, NULL, 0);
+}
+
+/* With what a run that was cut off left behind. What cannot be removed is not missed. */
+static void remove_old(struct em_arena *arena, const char *cache)
+{
+    DIR *listing = opendir(cache);
+    const struct dirent *entry;
+
+    while (listing && (entry = readdir(listing))) {
+        const char *path = entry->d_name[0] == '.' ? NULL : em_path_join(arena, cache, entry->d_name);
+        struct stat st;
+
+        if (path && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_mtim.tv_sec < time(NULL) - KEPT_FOR)
+            em_cache_remove(path);
+    }
+    if (listing)
+        closedir(listing);
+}
+
 int em_cache_scratch(struct em_arena *arena, const char **directory, struct em_error *error)
 {
     const char *cache = NULL, *name;
@@ -220,8 +248,11 @@ int em_source_unpack(struct em_arena *arena, const char *place, const char **dir
     *directory = em_arena_printf(arena, "%s/%s%s", cache, key, is_wheel_name(place) ? "-wheel" : "");
     if (!*directory)
         return EM_NO_MEMORY;
-    if (access(*directory, F_OK) == 0)
+    if (access(*directory, F_OK) == 0) {
+        note_use(*directory);
         return EM_OK;
+    }
+    remove_old(arena, cache);
     r = em_cache_scratch(arena, &made, error);
     if (r < 0)
         return r;

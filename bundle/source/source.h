@@ -2,7 +2,8 @@
  *
  * A source is a place that holds libraries: a directory (an unpacked wheel, a site-packages, a plain lib directory), or an archive,
  * told by its content: wheel, tar (gz, bz2, xz, zstd), .deb, .rpm, .conda. Of an archive the libraries are unpacked in one pass into a
- * cache ($ELFMEND_CACHE, else $XDG_CACHE_HOME/elfmend, under sources/), with the lists that vouch for them; then it is a directory
+ * cache ($ELFMEND_CACHE, else $XDG_CACHE_HOME/elfmend, under sources/; for thirty days after its last use), with the lists that vouch
+ * for them; then it is a directory
  * as any other, and candidate->path is a file that stays. One that has a name leading out, a link leading out, a wheel with a link, a
  * name twice, an end too early or a size beyond all measure is refused as a whole, and nothing of it is kept.
  *

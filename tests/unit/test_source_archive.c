@@ -348,6 +348,28 @@ static void nothing_to_copy(void **state)
 }
 
 /* An environment whose python is a script that does what pip would: the wheel, or "unpacked" as uv leaves it. */
+/* What has not been used for long goes when something new is unpacked; what was used today stays. */
+static void the_cache_forgets(void **state)
+{
+    struct fixture *f = *state;
+
+    shell("mkdir -p cache/sources/old cache/sources/unpacking-cut-off cache/sources/young && touch cache/sources/old/lib.so && "
+          "touch -d '40 days ago' cache/sources/old cache/sources/unpacking-cut-off && touch -d '10 days ago' "
+          "cache/sources/young");
+    make(f, "a.tar", archive_write_set_format_gnutar, NULL, wheel(f, ""));
+    assert_non_null(open_and_find(f, "a.tar"));
+    assert_int_equal(access("cache/sources/old", F_OK), -1);
+    assert_int_equal(access("cache/sources/unpacking-cut-off", F_OK), -1);
+    assert_int_equal(access("cache/sources/young", F_OK), 0);
+    /* Asked for again it is young again, however long it lay there. */
+    shell("touch -d '40 days ago' cache/sources/*");
+    assert_non_null(open_and_find(f, "a.tar"));
+    shell("printf x >> a.tar");
+    assert_non_null(open_and_find(f, "a.tar"));
+    assert_int_equal(access("cache/sources/young", F_OK), -1);
+    shell("test $(ls cache/sources | wc -l) -eq 2");
+}
+
 static void fetched_by_the_environment(void **state)
 {
     struct fixture *f = *state;
@@ -391,6 +413,7 @@ int main(void)
         TEST(nothing_goes_through_a_link),
         TEST(bombs),
         TEST(nothing_to_copy),
+        TEST(the_cache_forgets),
         TEST(fetched_by_the_environment),
     };
 
