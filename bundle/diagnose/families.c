@@ -395,7 +395,7 @@ static int add_stray(struct judging *judging, const struct member *stray, const 
                        ? em_arena_printf(judging->arena, "elfmend fix %s takes it away, and leads to %s %s",
                                          advisor->env->given, finding.provider->owner->name, finding.provider->owner->version)
                        : em_arena_printf(judging->arena, "pip install '%s', then elfmend fix %s takes it away",
-                                         em_advise_package(advisor, finding.request), advisor->env->given);
+                                         em_advise_package(advisor, opened->object, finding.request), advisor->env->given);
     if (!missing || !finding.message || !finding.help)
         return EM_NO_MEMORY;
     r = add_line(judging, &finding, "opened as", opened->request->name);
