@@ -85,7 +85,9 @@ static int fetch(const char *place, const char *requirement, const char *python,
     if (r < 0)
         return r;
     if (status < 0)
-        return em_fail(error, EM_NOT_FOUND, place, "cannot be fetched: the environment has no pip, and there is no uv");
+        return em_fail(error, EM_NOT_FOUND, place,
+                       "cannot be fetched: the environment has no pip, and there is no uv; install either, or name the wheel "
+                       "itself with --source");
     if (status > 0)
         return em_fail(error, EM_REFUSED, place, "could not be fetched: exit status %d, for the reason above", status);
     return EM_OK;

@@ -63,6 +63,12 @@ for kind in tar deb; do refused $kind hardout "leads out of it"; done
 for kind in wheel tar.gz rpm; do refused $kind nested "holds no library that could be copied"; done
 refused wheel encrypted "is encrypted"
 
+# Nobody who could fetch it
+exits 2 "pip:, and neither pip nor uv: exit 2" env PATH=/nowhere "$ELFMEND" fix --yes --source pip:nvidia-cudnn-cu12 v
+check "... says what to do" grep -F 'has no pip, and there is no uv; install either, or name the wheel itself' err
+files v > now
+same "... nothing has changed" shipped now
+
 # Copied, taken back, copied again: the same tree each time.
 place directory none
 "$ELFMEND" fix --yes --source source.directory v > /dev/null
