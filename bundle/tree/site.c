@@ -343,7 +343,7 @@ static struct entry *make_directory(struct site *site, const char *path, int *r)
 /* A new file at path, or the one that is there. */
 static int make_file(struct site *site, const char *path, struct entry **file)
 {
-    char *directory = em_path_dirname(site->arena, path);
+    em_cleanup_free char *directory = strndup(path, (size_t)(em_path_basename(path) - path - 1));
     struct entry *above;
     int r = -ENOMEM;
 
@@ -397,11 +397,14 @@ const char *em_site_member_path(struct em_arena *arena, const char *member, cons
 int em_site_put_wheel(struct em_tree *tree, struct em_zip *zip, struct em_error *error)
 {
     struct site *site = (struct site *)tree;
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
 
+    if (!scratch)
+        return EM_NO_MEMORY;
     em_vec_each (struct em_zip_member, member, em_zip_members(zip)) {
-        const char *place = em_site_member_path(site->arena, member->name, site->python);
-        const char *joined = place ? em_path_join(site->arena, site->path, place) : NULL;
-        const char *path = joined ? em_path_normal(site->arena, joined) : NULL;
+        const char *place = em_site_member_path(scratch, member->name, site->python);
+        const char *joined = place ? em_path_join(scratch, site->path, place) : NULL;
+        const char *path = joined ? em_path_normal(scratch, joined) : NULL;
         struct entry *entry;
         int r;
 

@@ -320,6 +320,10 @@ static int read_directory(struct em_zip *zip, struct em_arena *scratch, const st
     uint64_t at = 0, size = 0, packed = 0;
     int r = read_piece(zip, scratch, end->offset, end->size, &directory, error);
 
+    if (r == EM_OK && end->count <= end->size / CENTRAL_SIZE) {
+        zip->members.items = em_arena_array(zip->arena, (size_t)end->count + 1, sizeof *zip->members.items);
+        zip->members.capacity = zip->members.items ? (size_t)end->count + 1 : 0;
+    }
     for (uint64_t i = 0; r == EM_OK && i < end->count; i++)
         r = take_member(zip, directory, &at, end->offset, error);
     if (r < 0)
@@ -361,16 +365,16 @@ static int add_folders(struct em_zip *zip, struct folders *folders, char *path, 
             return em_fail(error, EM_BAD_ZIP, zip->path,
                            "has directories whose names take more than %llu bytes, which no package has",
                            (unsigned long long)EM_MAX_ZIP_FOLDERS);
-        copy = em_arena_strdup(zip->arena, path);
+        copy = em_arena_strdup(folders->map.arena, path);
         if (!copy || em_map_put(&folders->map, copy, member) < 0)
             return EM_NO_MEMORY;
     }
     return EM_OK;
 }
 
-static int check_names(struct em_zip *zip, struct em_error *error)
+static int check_names(struct em_zip *zip, struct em_arena *scratch, struct em_error *error)
 {
-    struct folders folders = { .map = { .arena = zip->arena } };
+    struct folders folders = { .map = { .arena = scratch } };
     char above[EM_MAX_ZIP_NAME + 1];
     int r;
 
@@ -483,7 +487,7 @@ static int read_archive(struct em_zip *zip, struct em_error *error)
     if (r == EM_OK)
         r = read_directory(zip, scratch, &end, error);
     if (r == EM_OK)
-        r = check_names(zip, error);
+        r = check_names(zip, scratch, error);
     em_vec_each (struct em_zip_member, member, &zip->members)
         if (r == EM_OK)
             r = check_local(zip, member, buffer, error);

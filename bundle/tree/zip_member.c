@@ -140,11 +140,12 @@ static int64_t read_deflated(struct em_zip *zip, struct em_zip_member *member, v
     pthread_mutex_lock(&zip->kept_lock);
     kept = find_kept(zip, member, chunk);
     if (kept->member != member || kept->chunk != chunk) {
-        struct cut cut = { kept->bytes ? kept->bytes : malloc(EM_ZIP_CHUNK), begin, begin + EM_ZIP_CHUNK };
+        struct cut cut = { NULL, begin, begin + EM_ZIP_CHUNK };
 
         if (cut.end > member->size)
             cut.end = member->size;
-        kept->bytes = cut.bytes;
+        free(kept->bytes);
+        kept->bytes = cut.bytes = malloc((size_t)(cut.end - begin));
         kept->member = NULL;
         r = cut.bytes ? em_zip_walk(zip, member, cut.begin, cut.end, cut_out, &cut, error) : EM_NO_MEMORY;
         if (r == EM_OK)

@@ -11,7 +11,7 @@
 struct em_zip_kept {
     const struct em_zip_member *member; /* NULL: free */
     uint64_t chunk, used;               /* used: when, by zip->clock */
-    uint8_t *bytes;                     /* EM_ZIP_CHUNK of them */
+    uint8_t *bytes;                     /* EM_ZIP_CHUNK of them, the last of a member fewer */
 };
 
 /* Where an inflater can be entered, and where the bytes before it are in the file of windows. */

@@ -204,6 +204,8 @@ static int write_wheel(struct run *run, int fd, const char *path)
     struct stat st;
     int r = em_rewrite(&rewrite, fd, run->result->path, run->error);
 
+    /* One study at a time: a wheel of 10,000 members is 10 MB of it. What the plan says of the first one has its own memory. */
+    em_study_free(&run->result->study);
     if (r == EM_OK)
         r = em_fsync(fd, run->result->path, run->error);
     if (r == EM_OK)

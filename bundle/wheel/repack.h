@@ -38,7 +38,7 @@ struct em_repack_wish {
 
 struct em_repack {
     struct em_wheel *wheel;
-    struct em_study study; /* as it was */
+    struct em_study study; /* as it was; not valid if written */
     struct em_plan plan;
     struct em_strings requirements; /* that METADATA gained */
     struct em_strings dropped;      /* members that the new wheel must not have: signatures */

@@ -28,6 +28,7 @@ struct part {
 
 struct work {
     struct em_rewrite *rewrite;
+    struct em_arena *arena; /* gone when the archive is written */
     struct em_error *error;
     struct em_pack pack;
     struct em_scratch scratch;
@@ -58,10 +59,10 @@ static const char *renamed(struct work *work, const char *name)
     size_t length = strlen(rewrite->wheel->dist_info);
 
     if (strncmp(name, rewrite->wheel->dist_info, length) == 0 && name[length] == '/')
-        return em_arena_printf(rewrite->arena, "%s%s", rewrite->new_dist_info, name + length);
+        return em_arena_printf(work->arena, "%s%s", rewrite->new_dist_info, name + length);
     length = strlen(work->data_dir);
     if (strncmp(name, work->data_dir, length) == 0)
-        return em_arena_printf(rewrite->arena, "%s%s", work->new_data_dir, name + length);
+        return em_arena_printf(work->arena, "%s%s", work->new_data_dir, name + length);
     return name;
 }
 
@@ -76,7 +77,7 @@ static bool is_signature(const char *name)
 static const struct em_step *step_for(struct work *work, const char *name)
 {
     const struct em_rewrite *rewrite = work->rewrite;
-    const char *place = em_site_member_path(rewrite->arena, name, rewrite->wheel->python);
+    const char *place = em_site_member_path(work->arena, name, rewrite->wheel->python);
 
     em_vec_each (const struct em_step, step, &rewrite->plan->steps)
         if (place && step->kind != EM_STEP_COPY && step->kind != EM_STEP_RECORD && strcmp(step->path, place) == 0)
@@ -93,14 +94,14 @@ static int edit_text(struct work *work, struct part *part)
     struct em_bytes bytes;
     int r;
 
-    if (part->member != em_wheel_part(rewrite->wheel, rewrite->arena, base) || (!build && !metadata))
+    if (part->member != em_wheel_part(rewrite->wheel, work->arena, base) || (!build && !metadata))
         return EM_OK;
-    r = em_zip_read(rewrite->wheel->zip, part->member, rewrite->arena, EM_MAX_METADATA, &bytes, work->error);
+    r = em_zip_read(rewrite->wheel->zip, part->member, work->arena, EM_MAX_METADATA, &bytes, work->error);
     if (r < 0)
         return r;
-    return build ? em_metadata_set_build(&part->text, rewrite->arena, bytes, rewrite->wish->build, rewrite->wheel->given,
+    return build ? em_metadata_set_build(&part->text, work->arena, bytes, rewrite->wish->build, rewrite->wheel->given,
                                          work->error)
-                 : em_metadata_edit(&part->text, rewrite->arena, bytes, rewrite->new_version, rewrite->requirements,
+                 : em_metadata_edit(&part->text, work->arena, bytes, rewrite->new_version, rewrite->requirements,
                                     rewrite->wheel->given, work->error);
 }
 
@@ -123,7 +124,7 @@ static int add_member(struct work *work, struct em_zip_member *member)
     part.is_record = part.in_dist_info && strcmp(member->name + length, "/RECORD") == 0;
     part.step = step_for(work, member->name);
     r = part.in_dist_info ? edit_text(work, &part) : EM_OK;
-    return r < 0 ? r : em_vec_push(rewrite->arena, &work->parts, part);
+    return r < 0 ? r : em_vec_push(work->arena, &work->parts, part);
 }
 
 /* Payload as it was ordered, then what is new, then .dist-info, RECORD last (binary distribution format, "Recommended archiver
@@ -140,8 +141,8 @@ static const char *sbom_name(struct work *work)
     const char *dist_info = rewrite->new_dist_info;
 
     for (unsigned number = 1;; number++) {
-        const char *name = number == 1 ? em_arena_printf(rewrite->arena, "%s/sboms/elfmend.cdx.json", dist_info)
-                                       : em_arena_printf(rewrite->arena, "%s/sboms/elfmend-%u.cdx.json", dist_info, number);
+        const char *name = number == 1 ? em_arena_printf(work->arena, "%s/sboms/elfmend.cdx.json", dist_info)
+                                       : em_arena_printf(work->arena, "%s/sboms/elfmend-%u.cdx.json", dist_info, number);
         bool taken = false;
 
         em_vec_each (const struct part, part, &work->parts)
@@ -161,7 +162,7 @@ static int collect_sbom(struct work *work)
     if (!copies)
         return EM_OK;
     part.name = sbom_name(work);
-    return part.name ? em_vec_push(work->rewrite->arena, &work->parts, part) : EM_NO_MEMORY;
+    return part.name ? em_vec_push(work->arena, &work->parts, part) : EM_NO_MEMORY;
 }
 
 static int collect(struct work *work)
@@ -179,14 +180,14 @@ static int collect(struct work *work)
     em_vec_each (const struct em_step, step, &rewrite->plan->steps) {
         struct part part = { .name = step->path, .step = step };
 
-        if (step->kind == EM_STEP_COPY && em_vec_push(rewrite->arena, &work->parts, part) < 0)
+        if (step->kind == EM_STEP_COPY && em_vec_push(work->arena, &work->parts, part) < 0)
             return EM_NO_MEMORY;
     }
     r = collect_sbom(work);
     if (r < 0)
         return r;
     count = work->parts.count;
-    ordered = em_arena_array(rewrite->arena, count, sizeof *ordered);
+    ordered = em_arena_array(work->arena, count, sizeof *ordered);
     if (!ordered)
         return EM_NO_MEMORY;
     for (int wanted = 0, at = 0; wanted < 4; wanted++)
@@ -195,7 +196,7 @@ static int collect(struct work *work)
                 ordered[at++] = *part;
     memcpy(work->parts.items, ordered, count * sizeof *ordered);
     em_vec_each (struct part, part, &work->parts)
-        if (part->step && em_plan_edits(rewrite->plan, part->step->path, rewrite->arena, &part->edits) < 0)
+        if (part->step && em_plan_edits(rewrite->plan, part->step->path, work->arena, &part->edits) < 0)
             return EM_NO_MEMORY;
     return EM_OK;
 }
@@ -323,9 +324,11 @@ static bool is_spliced(const struct em_zip_member *member)
 /* The object as the plan wants it, over where its bytes are now. old: as a member of a wheel; member NULL: it is none. */
 static int write_patched(struct work *work, struct part *part, const struct em_zip_place *old, struct em_reader *below)
 {
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
     struct em_patch patch;
     struct em_patched patched;
-    int r = em_patch_make(&patch, work->rewrite->arena, below, part->edits.items, part->edits.count, NULL, work->error);
+    int r = !arena ? EM_NO_MEMORY
+                   : em_patch_make(&patch, arena, below, part->edits.items, part->edits.count, NULL, work->error);
 
     if (r < 0)
         return r;
@@ -424,7 +427,7 @@ static int write_part(struct work *work, struct part *part)
 static int write_sbom(struct work *work, struct part *sbom)
 {
     const struct em_rewrite *rewrite = work->rewrite;
-    struct em_sbom bill = { .name = em_normalize_name(rewrite->arena, rewrite->wheel->name),
+    struct em_sbom bill = { .name = em_normalize_name(work->arena, rewrite->wheel->name),
                             .version = rewrite->new_version ? rewrite->new_version : rewrite->wheel->version };
     struct em_reader plain;
     int r;
@@ -433,10 +436,10 @@ static int write_sbom(struct work *work, struct part *sbom)
         return EM_NO_MEMORY;
     em_vec_each (const struct part, part, &work->parts)
         if (part->step && part->step->kind == EM_STEP_COPY &&
-            em_vec_push(rewrite->arena, &bill.libraries,
+            em_vec_push(work->arena, &bill.libraries,
                         ((struct em_sbom_library){ part->name, part->step->provenance, &part->sha256 })) < 0)
             return EM_NO_MEMORY;
-    r = em_sbom_write(&sbom->text, rewrite->arena, &bill);
+    r = em_sbom_write(&sbom->text, work->arena, &bill);
     if (r < 0)
         return r;
     plain = em_reader_memory(&sbom->text, sbom->name);
@@ -476,19 +479,28 @@ static int open_scratch(struct work *work)
     return work->scratch.fd < 0 ? em_fail_errno(work->error, "temporary file", "cannot be made") : EM_OK;
 }
 
+/* For the proof, when nothing else of the work is left. */
+static int remember(struct em_rewrite *rewrite, const struct part *part)
+{
+    const char *name = em_arena_strdup(rewrite->arena, part->name);
+
+    return name ? em_vec_push(rewrite->arena, &rewrite->known, ((struct em_wheel_knowledge){ name, part->learned }))
+                : EM_NO_MEMORY;
+}
+
 static int write_all(struct work *work)
 {
     struct em_rewrite *rewrite = work->rewrite;
-    struct em_zip_member *metadata = em_wheel_part(rewrite->wheel, rewrite->arena, "METADATA");
+    struct em_zip_member *metadata = em_wheel_part(rewrite->wheel, work->arena, "METADATA");
     int r;
 
     work->dos_date = metadata->dos_date;
     work->dos_time = metadata->dos_time;
     if (rewrite->wish->epoch >= 0)
         dos_of(rewrite->wish->epoch, &work->dos_date, &work->dos_time);
-    work->data_dir = em_arena_printf(rewrite->arena, "%.*s.data/", (int)strlen(rewrite->wheel->dist_info) - 10,
+    work->data_dir = em_arena_printf(work->arena, "%.*s.data/", (int)strlen(rewrite->wheel->dist_info) - 10,
                                      rewrite->wheel->dist_info);
-    work->new_data_dir = em_arena_printf(rewrite->arena, "%.*s.data/", (int)strlen(rewrite->new_dist_info) - 10,
+    work->new_data_dir = em_arena_printf(work->arena, "%.*s.data/", (int)strlen(rewrite->new_dist_info) - 10,
                                          rewrite->new_dist_info);
     if (!work->data_dir || !work->new_data_dir)
         return EM_NO_MEMORY;
@@ -499,18 +511,20 @@ static int write_all(struct work *work)
         if (r == EM_OK)
             r = part->is_record ? write_record(work, part) : part->is_sbom ? write_sbom(work, part) : write_part(work, part);
         if (r == EM_OK && part->learned)
-            r = em_vec_push(rewrite->arena, &rewrite->known, ((struct em_wheel_knowledge){ part->name, part->learned }));
+            r = remember(rewrite, part);
     }
     return r < 0 ? r : em_pack_finish(&work->pack, work->error);
 }
 
 int em_rewrite(struct em_rewrite *rewrite, int fd, const char *label, struct em_error *error)
 {
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
     struct work work = { .rewrite = rewrite,
+                         .arena = arena,
                          .error = error,
-                         .pack = { .fd = fd, .arena = rewrite->arena, .label = label },
+                         .pack = { .fd = fd, .arena = arena, .label = label },
                          .scratch = { .fd = -1 } };
-    int r = write_all(&work);
+    int r = arena ? write_all(&work) : EM_NO_MEMORY;
 
     em_closep(&work.scratch.fd);
     return r;
