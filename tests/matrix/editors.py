@@ -50,13 +50,15 @@ class Command:
 
 
 class Lief:
-    """A process of its own per object would cost more than the edits: one serves until it dies."""
+    """A process of its own per object would cost more than the edits: one serves all objects of a worker until it dies."""
+
+    server = None
 
     def __init__(self, name, python):
-        self.name, self.python, self.server = name, python, None
+        self.name, self.python = name, python
 
     def start(self):
-        self.server = subprocess.Popen([self.python, f"{here}/lief_server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        Lief.server = subprocess.Popen([self.python, f"{here}/lief_server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=subprocess.DEVNULL, text=True)
 
     def edit(self, source, result, calls):
@@ -66,7 +68,7 @@ class Lief:
         answer = self.server.stdout.readline()
         if not answer:
             status = self.server.wait()
-            self.server = None
+            Lief.server = None
             return f"dies: signal {-status}"
         return json.loads(answer)
 
