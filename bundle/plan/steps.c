@@ -152,6 +152,33 @@ static int files_of(struct writer *writer, struct em_distribution *distribution,
     return EM_OK;
 }
 
+/* A signature of the RECORD that was (binary distribution format, "Signed wheel files": no RECORD lists it). */
+static int add_signature_steps(struct writer *writer, const struct em_distribution *distribution)
+{
+    static const char *const names[] = { "RECORD.jws", "RECORD.p7s" };
+
+    for (size_t i = 0; !writer->wish->only && i < sizeof names / sizeof *names; i++) {
+        struct em_step step = { .kind = EM_STEP_REMOVE, .reason = "it signs a RECORD that is no longer so" };
+        const char *path = em_path_join(writer->arena, distribution->dist_info, names[i]);
+        const char *row = path ? em_env_row_spelling(writer->draft->env, distribution, path) : NULL;
+        struct em_node node;
+        int r;
+
+        if (!row)
+            return EM_NO_MEMORY;
+        if (em_tree_stat_link(writer->draft->env->tree, path, &node) < 0 || node.kind != EM_NODE_FILE ||
+            em_record_find(&distribution->record, row))
+            continue;
+        step.path = in_root(writer, path);
+        r = add_input(writer, step.path, false);
+        if (r == EM_OK)
+            r = em_vec_push(writer->arena, &writer->plan->steps, step);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
 static int add_record_steps(struct writer *writer)
 {
     const struct em_env *env = writer->draft->env;
@@ -175,6 +202,8 @@ static int add_record_steps(struct writer *writer)
         r = add_input(writer, step.path, false);
         if (r == EM_OK)
             r = em_vec_push(writer->arena, &writer->plan->steps, step);
+        if (r == EM_OK)
+            r = add_signature_steps(writer, *distribution);
         if (r < 0)
             return r;
     }

@@ -65,6 +65,19 @@ exits 0 "fix again: exit 0" "$ELFMEND" fix v
 files v > after
 same "... changes no byte and no mtime" before after
 
+# What signs the RECORD that was goes with a word; undo brings it back
+fresh
+for kind in jws p7s; do echo signature > v/"$site"/ctranslate2-4.6.0.dist-info/RECORD.$kind; done
+files v > before
+exits 0 "a signed RECORD" "$ELFMEND" fix v
+check "... its signature goes" test ! -e v/"$site"/ctranslate2-4.6.0.dist-info/RECORD.jws
+check "... either of them" test ! -e v/"$site"/ctranslate2-4.6.0.dist-info/RECORD.p7s
+check "... with a word" grep -F 'it signs a RECORD that is no longer so' out
+exits 0 "... verify: exit 0, not a note" "$ELFMEND" verify --fail-on note v
+exits 0 "... undo" "$ELFMEND" undo v
+files v > after
+same "... brings it back" before after
+
 # Copies
 "$standin" --cudnn none none
 cp -a none none.shipped
