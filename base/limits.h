@@ -5,10 +5,11 @@
 
 #define EM_MAX_PHDRS 4096u                   /* program headers [14] */
 #define EM_MAX_SECTIONS (1u << 20)           /* section headers [some 70,000 in -ffunction-sections objects] */
-#define EM_MAX_DYNAMIC (1u << 16)            /* dynamic entries [200] */
+#define EM_MAX_DYNAMIC (1u << 14)            /* dynamic entries [200] */
 #define EM_MAX_DYNSTR ((uint64_t)256 << 20)  /* bytes of .dynstr [3.2 MB libLLVM, 40 MB libtorch] */
 #define EM_MAX_VERSIONS (1u << 20)           /* verneed and verdef records in one object */
-#define EM_MAX_RECORD ((uint64_t)256 << 20)  /* bytes of a RECORD [3 MB] */
+#define EM_MAX_RECORD ((uint64_t)64 << 20)   /* bytes of a RECORD [3 MB] */
+#define EM_MAX_RECORD_ROWS 500000u           /* its rows [25,000] */
 #define EM_MAX_METADATA ((uint64_t)16 << 20) /* bytes of METADATA, WHEEL, pyvenv.cfg [1 MB] */
 #define EM_MAX_CACHE ((uint64_t)64 << 20)    /* bytes of ld.so.cache [1 MB] */
 #define EM_MAX_JSON ((uint64_t)256 << 20)    /* bytes of a plan or journal */

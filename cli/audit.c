@@ -82,7 +82,8 @@ static json_t *summary_json(const struct totals *totals)
 static int audit_json(struct em_options *options, const struct em_strings *targets, struct totals *totals,
                       struct em_error *error)
 {
-    json_t *world = NULL, *places = json_array(), *findings = json_array(), *place;
+    em_cleanup_text struct em_text findings = { 0 };
+    json_t *world = NULL, *places = json_array(), *place;
     int r = EM_OK;
 
     em_vec_each (const char *, target, targets) {
@@ -97,7 +98,7 @@ static int audit_json(struct em_options *options, const struct em_strings *targe
             json_array_append_new(places, place);
             em_vec_each (struct em_finding, finding, &survey.findings)
                 if (em_is_shown(finding, options))
-                    json_array_append_new(findings, em_finding_json(finding, &survey.env));
+                    em_json_findings_add(&findings, em_finding_json(finding, &survey.env));
             add_totals(totals, &survey, options);
         }
         em_survey_free(&survey);
@@ -107,11 +108,11 @@ static int audit_json(struct em_options *options, const struct em_strings *targe
     if (r < 0) {
         json_decref(world);
         json_decref(places);
-        json_decref(findings);
         return r;
     }
-    return em_json_print(json_pack("{s:s, s:o, s:o, s:o, s:o}", "schema", "elfmend.audit/1", "world", world, "targets", places,
-                                   "findings", findings, "summary", summary_json(totals))) == EM_EXIT_OK
+    return em_json_print_findings(json_pack("{s:s, s:o, s:o, s:o, s:o}", "schema", "elfmend.audit/1", "world", world, "targets",
+                                            places, "findings", json_array(), "summary", summary_json(totals)),
+                                  &findings) == EM_EXIT_OK
                ? EM_OK
                : em_fail(error, EM_IO, NULL, "the report cannot be written");
 }

@@ -115,6 +115,10 @@ const char *em_paint(bool on, const char *name);
 
 /* Prints a JSON document with its schema name first and a final newline; steals document. Returns 0, or 2 if stdout failed. */
 int em_json_print(json_t *document);
+/* The same for a document with an empty list "findings", which is printed with these: there may be a hundred thousand of them, and as
+ * text they take a fifth. em_json_findings_add consumes the finding. */
+void em_json_findings_add(struct em_text *findings, json_t *finding);
+int em_json_print_findings(json_t *document, const struct em_text *findings);
 
 /* A string as JSON; null for NULL. Bytes that are no UTF-8, in a file's name for one, become U+FFFD. */
 json_t *em_json_string(const char *string);

@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include <string.h>
+
 /* How many bytes of well-formed UTF-8 stand at the start: 0 if none do (RFC 3629, section 4, without the overlong forms' details:
  * what jansson refuses all the same is replaced byte by byte by the caller). */
 static size_t utf8_length(const char *at)
@@ -36,13 +38,59 @@ json_t *em_json_string(const char *string)
     return text.failed ? NULL : json_string(text.data);
 }
 
+/* No JSON_SORT_KEYS: the order of insertion is the stable order, and "schema" comes first. */
+#define STYLE (JSON_INDENT(2) | JSON_REAL_PRECISION(6))
+
 int em_json_print(json_t *document)
 {
-    /* No JSON_SORT_KEYS: the order of insertion is the stable order, and "schema" comes first. */
-    int r = json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    int r = json_dumpf(document, stdout, STYLE);
 
     json_decref(document);
     if (r == 0)
         putchar('\n');
     return r == 0 ? EM_EXIT_OK : EM_EXIT_FAILED;
+}
+
+static int add_indented(const char *bytes, size_t size, void *context)
+{
+    struct em_text *text = context;
+
+    for (const char *end = bytes + size, *line = bytes; line < end;) {
+        const char *next = memchr(line, '\n', (size_t)(end - line));
+
+        next = next ? next + 1 : end;
+        em_text_add_bytes(text, line, (size_t)(next - line));
+        if (next[-1] == '\n')
+            em_text_add(text, "    ");
+        line = next;
+    }
+    return text->failed ? -1 : 0;
+}
+
+void em_json_findings_add(struct em_text *findings, json_t *finding)
+{
+    em_text_add(findings, findings->size > 0 ? ",\n    " : "\n    ");
+    if (json_dump_callback(finding, add_indented, findings, STYLE) < 0)
+        findings->failed = true;
+    json_decref(finding);
+}
+
+/* A newline is never within a string of JSON, so that the empty list is where it is found first. */
+int em_json_print_findings(json_t *document, const struct em_text *findings)
+{
+    static const char empty[] = "\n  \"findings\": []";
+    char *whole = json_dumps(document, STYLE);
+    const char *place = whole ? strstr(whole, empty) : NULL;
+    int r = EM_EXIT_FAILED;
+
+    json_decref(document);
+    if (place && !findings->failed) {
+        const char *rest = place + strlen(empty);
+
+        printf("%.*s%s%s]%s\n", (int)(rest - 1 - whole), whole, findings->size > 0 ? findings->data : "",
+               findings->size > 0 ? "\n  " : "", rest);
+        r = EM_EXIT_OK;
+    }
+    free(whole);
+    return r;
 }

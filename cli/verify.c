@@ -173,7 +173,8 @@ static json_t *target_json(const struct verified *verified)
 static int verify_json(const struct em_options *options, const struct em_strings *targets, struct totals *totals,
                        struct em_error *error)
 {
-    json_t *places = json_array(), *findings = json_array();
+    em_cleanup_text struct em_text findings = { 0 };
+    json_t *places = json_array();
     int r = EM_OK;
 
     em_vec_each (const char *, target, targets) {
@@ -184,7 +185,7 @@ static int verify_json(const struct em_options *options, const struct em_strings
             json_array_append_new(places, target_json(&verified));
             /* Everything: who reads JSON can choose. */
             em_vec_each (struct em_finding, finding, &verified.findings)
-                json_array_append_new(findings, em_finding_json(finding, &verified.env));
+                em_json_findings_add(&findings, em_finding_json(finding, &verified.env));
             add_totals(totals, &verified, options);
         }
         forget(&verified);
@@ -193,13 +194,13 @@ static int verify_json(const struct em_options *options, const struct em_strings
     }
     if (r < 0) {
         json_decref(places);
-        json_decref(findings);
         return r;
     }
-    r = em_json_print(json_pack("{s:s, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}}", "schema", "elfmend.verify/1", "targets", places,
-                                "findings", findings, "summary", "error", (json_int_t)totals->errors, "warning",
-                                (json_int_t)totals->warnings, "note", (json_int_t)totals->notes, "files",
-                                (json_int_t)totals->files, "bytes_read", (json_int_t)totals->bytes_read));
+    r = em_json_print_findings(
+        json_pack("{s:s, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}}", "schema", "elfmend.verify/1", "targets", places, "findings",
+                  json_array(), "summary", "error", (json_int_t)totals->errors, "warning", (json_int_t)totals->warnings, "note",
+                  (json_int_t)totals->notes, "files", (json_int_t)totals->files, "bytes_read", (json_int_t)totals->bytes_read),
+        &findings);
     return r == EM_EXIT_OK ? EM_OK : em_fail(error, EM_IO, NULL, "the report cannot be written");
 }
 

@@ -295,6 +295,8 @@ static int read_rows(struct em_record *record, struct input *in)
 
         if (r < 0)
             return r;
+        if (record->rows.count == EM_MAX_RECORD_ROWS)
+            return EM_LIMIT;
         r = em_vec_push(record->arena, &record->rows, row);
         if (r < 0)
             return r;
@@ -351,6 +353,8 @@ int em_record_read(struct em_record *record, struct em_arena *arena, struct em_b
         *record = (struct em_record){ .arena = arena, .line_end = "\n" };
     if (r == EM_BAD_RECORD)
         return em_fail(error, r, label, "line %u %s", in.wrong_line, in.wrong);
+    if (r == EM_LIMIT)
+        return em_fail(error, r, label, "has more than the %u rows that a RECORD may have", EM_MAX_RECORD_ROWS);
     return r;
 }
 

@@ -250,6 +250,26 @@ static void many_rows(void **state)
     assert_string_equal(record.rows.items[5300].path, "d.dist-info/RECORD");
 }
 
+/* Rows cost more than their bytes. */
+static void rows_have_a_limit(void **state)
+{
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    em_cleanup_text struct em_text text = { 0 };
+    struct em_error error = EM_ERROR_INIT;
+    struct em_record record;
+
+    (void)state;
+    for (unsigned i = 0; i < EM_MAX_RECORD_ROWS; i++)
+        em_text_printf(&text, "%x,,\n", i);
+    assert_int_equal(em_record_read(&record, arena, (struct em_bytes){ (uint8_t *)text.data, text.size }, "RECORD", &error),
+                     EM_OK);
+    assert_int_equal(record.rows.count, EM_MAX_RECORD_ROWS);
+    em_text_add(&text, "one more,,\n");
+    assert_int_equal(em_record_read(&record, arena, (struct em_bytes){ (uint8_t *)text.data, text.size }, "RECORD", &error),
+                     EM_LIMIT);
+    assert_int_equal(record.rows.count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +282,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(put_keeps_the_style, setup, teardown),
         cmocka_unit_test_setup_teardown(put_at_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(many_rows, setup, teardown),
+        cmocka_unit_test(rows_have_a_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
