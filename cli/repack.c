@@ -133,8 +133,12 @@ static void print_result(const struct command *command, const struct em_repack *
     printf("%s:\n", result->wheel->given);
     em_vec_each (const struct em_step, step, &result->plan.steps)
         em_print_step(step, true);
-    em_vec_each (const char *, requirement, &result->requirements)
+    em_vec_each (const char *, requirement, &result->words.requirements)
         printf("  require   %s\n", *requirement);
+    em_vec_each (const struct em_licence, licence, &result->licences)
+        printf("  licence   %s\n", licence->file);
+    if (result->lowered)
+        printf("  tags      %s\n            was %s: %s\n", result->lowered, result->wheel->tags, result->lowered_by);
     em_vec_each (const char *, name, &result->dropped)
         printf("  drop      %s   (a signature of what is no longer so)\n", *name);
     em_vec_each (const struct em_refusal, refusal, &result->plan.refused)
@@ -171,12 +175,13 @@ static json_t *result_json(const struct command *command, const struct em_repack
         if (em_is_shown(finding, &command->options))
             json_array_append_new(findings, em_finding_json(finding, env));
     em_sha256_hex(&result->sha256, hex);
-    return json_pack("{s:s, s:s, s:s?, s:s?, s:I, s:o, s:o, s:o?, s:o}", "path", result->wheel->given, "status",
+    return json_pack("{s:s, s:s, s:s?, s:s?, s:I, s:o, s:o, s:s?, s:o, s:o?, s:o}", "path", result->wheel->given, "status",
                      result->written            ? "written"
                      : result->plan.steps.count ? "planned"
                                                 : "unchanged",
                      "output", result->written ? result->path : NULL, "sha256", result->written ? hex : NULL, "size",
-                     (json_int_t)result->size, "requires", strings_json(&result->requirements), "dropped",
+                     (json_int_t)result->size, "requires", strings_json(&result->words.requirements), "licences",
+                     strings_json(&result->words.license_files), "tags", result->lowered, "dropped",
                      strings_json(&result->dropped), "plan", plan, "findings", findings);
 }
 

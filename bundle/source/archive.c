@@ -5,6 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+/* Of what is taken from a container: counted up when that changes, so that what an older version unpacked is not taken for whole. */
+#define UNPACKED "-2"
+
 #define PIECE ((size_t)256 * 1024)
 
 /* Libraries compress to a third, static data of theirs to a fiftieth; who promises this much more is a bomb. */
@@ -245,7 +248,7 @@ int em_source_unpack(struct em_arena *arena, const char *place, const char **dir
         return r;
     em_xxh3_hex(&digest, key);
     /* A wheel is held to stricter rules than the same bytes under another name. */
-    *directory = em_arena_printf(arena, "%s/%s%s", cache, key, is_wheel_name(place) ? "-wheel" : "");
+    *directory = em_arena_printf(arena, "%s/%s%s" UNPACKED, cache, key, is_wheel_name(place) ? "-wheel" : "");
     if (!*directory)
         return EM_NO_MEMORY;
     if (access(*directory, F_OK) == 0) {

@@ -2,6 +2,21 @@
 
 #include <string.h>
 
+bool em_is_licence_name(const char *path)
+{
+    static const char *const names[] = { "LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS" };
+    const char *info = strstr(path, ".dist-info/"), *base = em_path_basename(path);
+
+    if (!info)
+        return false;
+    if (strncmp(info, ".dist-info/licenses/", 20) == 0)
+        return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (info + strlen(".dist-info/") == base && strncasecmp(base, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
 /* A file that is no object: what else it is, its content says. A directory, and what is not there, is for others to judge. */
 static bool may_be_archive(const char *place)
 {

@@ -25,6 +25,9 @@
 #include "bundle/loader/world.h"
 #include "patcher/patcher.h"
 
+/* A licence file of a distribution, by its path: below .dist-info/licenses/, or beside METADATA under one of the usual names. */
+bool em_is_licence_name(const char *path);
+
 enum em_voucher {
     EM_VOUCHER_NONE,
     EM_VOUCHER_RECORD,

@@ -57,8 +57,8 @@ static bool is_in_dist_info(const char *path)
 
 static bool is_wanted(const char *path)
 {
-    return em_is_library_name(em_path_basename(path)) || is_in_dist_info(path) || strcmp(path, "info/paths.json") == 0 ||
-           strcmp(path, "info/index.json") == 0;
+    return em_is_library_name(em_path_basename(path)) || is_in_dist_info(path) || em_is_licence_name(path) ||
+           strcmp(path, "info/paths.json") == 0 || strcmp(path, "info/index.json") == 0;
 }
 
 /* ---- files ---- */

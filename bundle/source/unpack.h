@@ -1,6 +1,6 @@
 /* unpack.h: the libraries of a container, as files of ours. For this room only.
  *
- * What is unpacked: regular members with a library's name, RECORD and METADATA of a .dist-info, and conda's own lists. Names are
+ * What is unpacked: regular members with a library's name, RECORD, METADATA and licence files of a .dist-info, and conda's own lists. Names are
  * taken for what they are, somebody else's: one that is absolute, climbs, is empty or holds a control character makes the whole
  * container refused, wanted or not. A link is made at the end, and only if it leads to a member; nothing is ever written through
  * one. Of two members with one name neither is believed.

@@ -176,39 +176,93 @@ static int no_headers(struct em_error *error, const char *label, const char *nam
                    name);
 }
 
-int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata, const char *version,
-                     const struct em_strings *requirements, const char *label, struct em_error *error)
-{
-    struct lines lines = { (const char *)metadata.data, (const char *)metadata.data + metadata.size };
-    em_cleanup_text struct em_text text = { 0 };
-    size_t place = place_behind(metadata, "Requires-Dist"), size;
-    bool headers = true, versioned = false;
-    const char *line, *line_end = memmem(metadata.data, metadata.size, "\r\n", 2) ? "\r\n" : "\n";
+/* Lines that go behind the last header of their name. */
+struct insertion {
+    const char *name;
+    const struct em_strings *values;
+    size_t place;
+};
 
-    if (place == 0)
+static bool knows_licenses(const char *version)
+{
+    char *end;
+    unsigned long major = version ? strtoul(version, &end, 10) : 0;
+
+    return major > 2 || (major == 2 && *end == '.' && strtoul(end + 1, NULL, 10) >= 4);
+}
+
+int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata,
+                     const struct em_metadata_change *change, const char *label, struct em_error *error)
+{
+    static const struct em_strings none;
+    struct lines lines = { (const char *)metadata.data, (const char *)metadata.data + metadata.size };
+    struct insertion insertions[] = { { "Requires-Dist", &change->requirements, place_behind(metadata, "Requires-Dist") },
+                                      { "License-File", &change->license_files, place_behind(metadata, "License-File") } };
+    em_cleanup_text struct em_text text = { 0 };
+    bool headers = true, versioned = false;
+    const char *line, *known, *line_end = memmem(metadata.data, metadata.size, "\r\n", 2) ? "\r\n" : "\n";
+    size_t size;
+
+    if (insertions[0].place == 0)
         return no_headers(error, label, "METADATA");
+    if (em_metadata_header(&known, arena, metadata, "Metadata-Version") < 0)
+        return EM_NO_MEMORY;
+    if (!knows_licenses(known))
+        insertions[1].values = &none;
     while (next_line(&lines, &line, &size)) {
         headers = headers && !is_empty(line, size);
-        if (headers && version && !versioned && is_header(line, size, "Version")) {
-            em_text_printf(&text, "Version: %s%s", version, line_end);
+        if (headers && change->version && !versioned && is_header(line, size, "Version")) {
+            em_text_printf(&text, "Version: %s%s", change->version, line_end);
             versioned = true;
         } else {
             em_text_add_bytes(&text, line, size);
         }
-        if ((size_t)(lines.at - (const char *)metadata.data) != place)
-            continue;
-        if (size > 0 && line[size - 1] != '\n')
-            em_text_add(&text, line_end);
-        em_vec_each (const char *, requirement, requirements)
-            em_text_printf(&text, "Requires-Dist: %s%s", *requirement, line_end);
+        for (size_t i = 0; i < sizeof insertions / sizeof *insertions; i++) {
+            if ((size_t)(lines.at - (const char *)metadata.data) != insertions[i].place || insertions[i].values->count == 0)
+                continue;
+            if (text.data[text.size - 1] != '\n')
+                em_text_add(&text, line_end);
+            em_vec_each (const char *, value, insertions[i].values)
+                em_text_printf(&text, "%s: %s%s", insertions[i].name, *value, line_end);
+        }
     }
-    if (version && !versioned)
+    if (change->version && !versioned)
         return em_fail(error, EM_BAD_RECORD, label, "has a METADATA without a Version to change: ask whoever built the wheel");
     return finish(edited, arena, &text);
 }
 
-int em_metadata_set_build(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build,
-                          const char *label, struct em_error *error)
+/* "cp311.cp312-abi3-a.b": the next of the parts of one field; false behind the last. */
+static bool next_part(const char **at, const char **part, size_t *size)
+{
+    if (!**at)
+        return false;
+    *part = *at;
+    *size = strcspn(*at, ".");
+    *at += *size + ((*at)[*size] == '.');
+    return true;
+}
+
+static int add_tags(struct em_text *text, struct em_arena *arena, const char *tags)
+{
+    const char *fields[3], *python, *abi, *platform;
+    char *rest = em_arena_strdup(arena, tags);
+    size_t sizes[3];
+
+    for (size_t i = 0; i < 3; i++) {
+        fields[i] = rest ? strsep(&rest, "-") : NULL;
+        if (!fields[i])
+            return EM_NO_MEMORY;
+    }
+    for (const char *p = fields[0]; next_part(&p, &python, &sizes[0]);)
+        for (const char *a = fields[1]; next_part(&a, &abi, &sizes[1]);)
+            for (const char *f = fields[2]; next_part(&f, &platform, &sizes[2]);)
+                em_text_printf(text, "Tag: %.*s-%.*s-%.*s\n", (int)sizes[0], python, (int)sizes[1], abi, (int)sizes[2],
+                               platform);
+    return EM_OK;
+}
+
+int em_metadata_edit_wheel(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build,
+                           const char *tags, const char *label, struct em_error *error)
 {
     struct lines lines = { (const char *)wheel.data, (const char *)wheel.data + wheel.size };
     em_cleanup_text struct em_text text = { 0 };
@@ -218,10 +272,16 @@ int em_metadata_set_build(struct em_bytes *edited, struct em_arena *arena, struc
     if (place == 0)
         return no_headers(error, label, "WHEEL");
     while (next_line(&lines, &line, &size)) {
-        if (!is_header(line, size, "Build"))
+        if (!(build && is_header(line, size, "Build")) && !(tags && is_header(line, size, "Tag")))
             em_text_add_bytes(&text, line, size);
-        if ((size_t)(lines.at - (const char *)wheel.data) == place)
-            em_text_printf(&text, "%sBuild: %s\n", line[size - 1] == '\n' ? "" : "\n", build);
+        if ((size_t)(lines.at - (const char *)wheel.data) != place)
+            continue;
+        if (text.size > 0 && text.data[text.size - 1] != '\n')
+            em_text_add(&text, "\n");
+        if (tags && add_tags(&text, arena, tags) < 0)
+            return EM_NO_MEMORY;
+        if (build)
+            em_text_printf(&text, "Build: %s\n", build);
     }
     return finish(edited, arena, &text);
 }

@@ -22,13 +22,18 @@ int em_metadata_header(const char **value, struct em_arena *arena, struct em_byt
 /* Two spellings of one version: "1.0-RC1" and "1.0.0rc1" (PEP 440, "Normalization"). */
 bool em_metadata_is_same_version(const char *a, const char *b);
 
-/* METADATA with another version (NULL: the same) and further requirements, behind those there are. */
-int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata, const char *version,
-                     const struct em_strings *requirements, const char *label, struct em_error *error);
+struct em_metadata_change {
+    const char *version;             /* NULL: the same */
+    struct em_strings requirements;  /* further ones, behind those there are */
+    struct em_strings license_files; /* the same; metadata older than 2.4 has no word for them (PEP 639) */
+};
 
-/* WHEEL with a build tag. */
-int em_metadata_set_build(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build,
-                          const char *label, struct em_error *error);
+int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata,
+                     const struct em_metadata_change *change, const char *label, struct em_error *error);
+
+/* WHEEL with a build tag, and with a Tag for each combination of "cp311-abi3-linux_x86_64.linux_i686"; NULL: as they are. */
+int em_metadata_edit_wheel(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build,
+                           const char *tags, const char *label, struct em_error *error);
 
 /* A row of RECORD: quoted where it must be. */
 void em_metadata_add_row(struct em_text *record, const char *path, const struct em_sha256 *sha256, uint64_t size);

@@ -1,6 +1,6 @@
 #include "bundle/wheel/repack.h"
 
-#include "bundle/wheel/metadata.h"
+#include "bundle/wheel/tags.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@ struct run {
     const struct em_repack_wish *wish;
     struct em_error *error;
     struct em_record record;
-    const char *new_version, *new_dist_info;
+    const char *new_dist_info;
     char *output; /* wish->output, absolute */
 };
 
@@ -34,10 +34,10 @@ static bool is_required(const struct run *run, const char *name)
 
 static int require(struct run *run, const char *requirement)
 {
-    em_vec_each (const char *, known, &run->result->requirements)
+    em_vec_each (const char *, known, &run->result->words.requirements)
         if (strcmp(*known, requirement) == 0)
             return EM_OK;
-    return em_vec_push(run->arena, &run->result->requirements, requirement);
+    return em_vec_push(run->arena, &run->result->words.requirements, requirement);
 }
 
 /* A path that some step writes leads there. */
@@ -101,6 +101,58 @@ static int collect_requirements(struct run *run)
     return EM_OK;
 }
 
+/* ---- what comes along with copies ---- */
+
+static int collect_licences(struct run *run)
+{
+    struct em_repack *result = run->result;
+    int r = em_licences_of(&result->licences, run->arena, &result->plan, &run->wish->plan.sources, run->error);
+
+    em_vec_each (const struct em_licence, licence, &result->licences)
+        if (r == EM_OK)
+            r = em_vec_push(run->arena, &result->words.license_files, licence->file);
+    return r;
+}
+
+/* The promise of the file's name, held against each library that comes in. */
+static int lower_tags(struct run *run)
+{
+    struct em_repack *result = run->result;
+    unsigned newest = 0;
+    const char *tags;
+
+    em_vec_each (const struct em_step, step, &result->plan.steps) {
+        em_cleanup_fd int fd = -1;
+        struct em_object object;
+        struct em_reader reader;
+        struct stat st;
+        unsigned minor;
+        int r;
+
+        if (step->kind != EM_STEP_COPY)
+            continue;
+        fd = em_open_at(AT_FDCWD, step->from, O_RDONLY, 0, run->error);
+        if (fd < 0)
+            return fd;
+        if (fstat(fd, &st) < 0)
+            return em_fail_errno(run->error, step->from, "cannot be examined");
+        reader = em_reader_fd(fd, (uint64_t)st.st_size, step->from);
+        r = em_object_read(&object, run->arena, &reader, run->error);
+        if (r < 0)
+            return r;
+        minor = em_tags_glibc(&object);
+        if (minor <= newest)
+            continue;
+        newest = minor;
+        result->lowered_by = em_arena_printf(run->arena, "%s needs glibc 2.%u", em_path_basename(step->path), minor);
+    }
+    tags = em_tags_hold(run->arena, result->wheel->tags, newest);
+    if (!tags || (newest && !result->lowered_by))
+        return EM_NO_MEMORY;
+    result->lowered = tags == result->wheel->tags ? NULL : tags;
+    return EM_OK;
+}
+
 /* ---- names ---- */
 
 static int choose_names(struct run *run)
@@ -109,7 +161,7 @@ static int choose_names(struct run *run)
     const char *version = wheel->version, *build = run->wish->build ? run->wish->build : wheel->build;
 
     if (run->wish->local) {
-        run->new_version = version = em_metadata_local_version(run->arena, wheel->version, run->wish->local);
+        run->result->words.version = version = em_metadata_local_version(run->arena, wheel->version, run->wish->local);
         if (!version)
             return EM_NO_MEMORY;
     }
@@ -118,7 +170,7 @@ static int choose_names(struct run *run)
     if (!run->new_dist_info)
         return EM_NO_MEMORY;
     run->result->file_name = em_arena_printf(run->arena, "%s-%s%s%s-%s.whl", wheel->name, version, build ? "-" : "",
-                                             build ? build : "", wheel->tags);
+                                             build ? build : "", run->result->lowered ? run->result->lowered : wheel->tags);
     run->result->path = run->result->file_name
                             ? em_path_join(run->arena, run->wish->output ? run->wish->output : ".", run->result->file_name)
                             : NULL;
@@ -154,6 +206,10 @@ static int decide(struct run *run)
     r = em_plan_make(&result->plan, run->arena, &result->study.diagnosis, &wish, run->error);
     if (r == EM_OK)
         r = collect_requirements(run);
+    if (r == EM_OK)
+        r = collect_licences(run);
+    if (r == EM_OK)
+        r = lower_tags(run);
     return r < 0 ? r : choose_names(run);
 }
 
@@ -195,9 +251,10 @@ static int write_wheel(struct run *run, int fd, const char *path)
                                   .wheel = run->result->wheel,
                                   .record = &run->record,
                                   .plan = &run->result->plan,
-                                  .requirements = &run->result->requirements,
+                                  .words = &run->result->words,
+                                  .licences = &run->result->licences,
+                                  .new_tags = run->result->lowered,
                                   .wish = run->wish,
-                                  .new_version = run->new_version,
                                   .new_dist_info = run->new_dist_info,
                                   .dropped = &run->result->dropped };
     struct em_reader whole;

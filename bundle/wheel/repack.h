@@ -20,6 +20,8 @@
 #define EM_BUNDLE_WHEEL_REPACK_H
 
 #include "bundle/plan/planner.h"
+#include "bundle/wheel/licences.h"
+#include "bundle/wheel/metadata.h"
 #include "bundle/wheel/study.h"
 
 struct em_repack_wish {
@@ -40,8 +42,11 @@ struct em_repack {
     struct em_wheel *wheel;
     struct em_study study; /* as it was; not valid if written */
     struct em_plan plan;
-    struct em_strings requirements; /* that METADATA gained */
-    struct em_strings dropped;      /* members that the new wheel must not have: signatures */
+    struct em_metadata_change words; /* of METADATA */
+    struct em_licences licences;     /* that came along with copies */
+    const char *lowered;             /* the tags, where they promised an older glibc than copies need; NULL: as they were */
+    const char *lowered_by;          /* "libcublas.so.12 needs GLIBC_2.27" */
+    struct em_strings dropped;       /* members that the new wheel must not have: signatures */
 
     bool written;          /* false: nothing to do, or a dry run */
     const char *file_name; /* of the result */
@@ -77,9 +82,10 @@ struct em_rewrite {
     const struct em_wheel *wheel;
     const struct em_record *record;
     const struct em_plan *plan;
-    const struct em_strings *requirements;
+    const struct em_metadata_change *words;
+    const struct em_licences *licences;
+    const char *new_tags; /* NULL: as they are */
     const struct em_repack_wish *wish;
-    const char *new_version;   /* NULL: as it is */
     const char *new_dist_info; /* as the file is called */
     struct em_strings *dropped;
     struct em_wheel_known known; /* of the new wheel, by writing it */

@@ -88,21 +88,22 @@ static const struct em_step *step_for(struct work *work, const char *name)
 static int edit_text(struct work *work, struct part *part)
 {
     const struct em_rewrite *rewrite = work->rewrite;
+    const struct em_metadata_change *words = rewrite->words;
     const char *base = em_path_basename(part->name);
-    bool build = rewrite->wish->build && strcmp(base, "WHEEL") == 0;
-    bool metadata = strcmp(base, "METADATA") == 0 && (rewrite->new_version || rewrite->requirements->count > 0);
+    bool wheel = (rewrite->wish->build || rewrite->new_tags) && strcmp(base, "WHEEL") == 0;
+    bool metadata = strcmp(base, "METADATA") == 0 &&
+                    (words->version || words->requirements.count + words->license_files.count > 0);
     struct em_bytes bytes;
     int r;
 
-    if (part->member != em_wheel_part(rewrite->wheel, work->arena, base) || (!build && !metadata))
+    if (part->member != em_wheel_part(rewrite->wheel, work->arena, base) || (!wheel && !metadata))
         return EM_OK;
     r = em_zip_read(rewrite->wheel->zip, part->member, work->arena, EM_MAX_METADATA, &bytes, work->error);
     if (r < 0)
         return r;
-    return build ? em_metadata_set_build(&part->text, work->arena, bytes, rewrite->wish->build, rewrite->wheel->given,
-                                         work->error)
-                 : em_metadata_edit(&part->text, work->arena, bytes, rewrite->new_version, rewrite->requirements,
-                                    rewrite->wheel->given, work->error);
+    return wheel ? em_metadata_edit_wheel(&part->text, work->arena, bytes, rewrite->wish->build, rewrite->new_tags,
+                                          rewrite->wheel->given, work->error)
+                 : em_metadata_edit(&part->text, work->arena, bytes, words, rewrite->wheel->given, work->error);
 }
 
 static int add_member(struct work *work, struct em_zip_member *member)
@@ -134,6 +135,29 @@ static int rank(const struct part *part)
     return part->is_record ? 3 : part->in_dist_info ? 2 : part->member ? 0 : 1;
 }
 
+static bool is_taken(const struct work *work, const char *name)
+{
+    em_vec_each (const struct part, part, &work->parts)
+        if (strcmp(part->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Those that a wheel has from before are the same: name and version of where they come from stand in their path. */
+static int collect_licences(struct work *work)
+{
+    struct em_rewrite *rewrite = work->rewrite;
+
+    em_vec_each (const struct em_licence, licence, rewrite->licences) {
+        struct part part = { .in_dist_info = true, .text = licence->text };
+
+        part.name = em_arena_printf(work->arena, "%s/licenses/%s", rewrite->new_dist_info, licence->file);
+        if (!part.name || (!is_taken(work, part.name) && em_vec_push(work->arena, &work->parts, part) < 0))
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
 /* A wheel that was given libraries before keeps what was said of them then. */
 static const char *sbom_name(struct work *work)
 {
@@ -143,11 +167,8 @@ static const char *sbom_name(struct work *work)
     for (unsigned number = 1;; number++) {
         const char *name = number == 1 ? em_arena_printf(work->arena, "%s/sboms/elfmend.cdx.json", dist_info)
                                        : em_arena_printf(work->arena, "%s/sboms/elfmend-%u.cdx.json", dist_info, number);
-        bool taken = false;
 
-        em_vec_each (const struct part, part, &work->parts)
-            taken = taken || (name && strcmp(part->name, name) == 0);
-        if (!taken)
+        if (!name || !is_taken(work, name))
             return name;
     }
 }
@@ -183,7 +204,9 @@ static int collect(struct work *work)
         if (step->kind == EM_STEP_COPY && em_vec_push(work->arena, &work->parts, part) < 0)
             return EM_NO_MEMORY;
     }
-    r = collect_sbom(work);
+    r = collect_licences(work);
+    if (r == EM_OK)
+        r = collect_sbom(work);
     if (r < 0)
         return r;
     count = work->parts.count;
@@ -428,7 +451,7 @@ static int write_sbom(struct work *work, struct part *sbom)
 {
     const struct em_rewrite *rewrite = work->rewrite;
     struct em_sbom bill = { .name = em_normalize_name(work->arena, rewrite->wheel->name),
-                            .version = rewrite->new_version ? rewrite->new_version : rewrite->wheel->version };
+                            .version = rewrite->words->version ? rewrite->words->version : rewrite->wheel->version };
     struct em_reader plain;
     int r;
 

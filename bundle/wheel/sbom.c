@@ -37,14 +37,18 @@ static json_t *describe(struct em_arena *arena, const struct em_sbom_library *li
 int em_sbom_write(struct em_bytes *text, struct em_arena *arena, const struct em_sbom *sbom)
 {
     const char *purl = purl_of(arena, sbom->name, sbom->version);
-    json_t *components = json_array(), *document;
+    json_t *components = json_array(), *uses = json_array(), *document;
     char *dumped;
 
-    em_vec_each (const struct em_sbom_library, library, &sbom->libraries)
+    em_vec_each (const struct em_sbom_library, library, &sbom->libraries) {
         json_array_append_new(components, describe(arena, library));
-    document = json_pack("{s:s, s:s, s:i, s:{s:{s:s, s:s, s:s, s:s, s:s}}, s:o}", "bomFormat", "CycloneDX", "specVersion",
-                         "1.6", "version", 1, "metadata", "component", "type", "library", "bom-ref", purl, "name", sbom->name,
-                         "version", sbom->version, "purl", purl, "components", components);
+        json_array_append_new(uses, json_string(library->path));
+    }
+    document = json_pack("{s:s, s:s, s:i, s:{s:{s:[{s:s, s:s}]}, s:{s:s, s:s, s:s, s:s, s:s}}, s:o, s:[{s:s, s:o}]}",
+                         "bomFormat", "CycloneDX", "specVersion", "1.6", "version", 1, "metadata", "tools", "components",
+                         "type", "application", "name", "elfmend", "component", "type", "library", "bom-ref", purl, "name",
+                         sbom->name, "version", sbom->version, "purl", purl, "components", components, "dependencies", "ref",
+                         purl, "dependsOn", uses);
     dumped = document ? json_dumps(document, JSON_INDENT(1)) : NULL;
     *text = (struct em_bytes){ 0 };
     if (dumped)

@@ -14,29 +14,8 @@ echo 'x = 1' > w/pkg/__init__.py
 echo '#!python' > w/pkg-1.0.data/scripts/pkg-run
 printf 'Metadata-Version: 2.1\nName: pkg\nVersion: 1.0\nRequires-Dist: numpy\nSummary: x\n\nVersion: 1.0 is said here\n' > w/pkg-1.0.dist-info/METADATA
 printf 'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: cp311-abi3-linux_x86_64\n' > w/pkg-1.0.dist-info/WHEEL
-cat > pack.py <<'END'
-"""pack.py DIRECTORY WHEEL [MEMBER=TEXT...]: a wheel; MEMBER=TEXT puts other bytes than RECORD says."""
-import base64, hashlib, os, sys, zipfile
-top, wheel, *other = sys.argv[1:]
-other = dict(o.split("=", 1) for o in other)
-names = sorted(os.path.relpath(os.path.join(d, f), top) for d, _, fs in os.walk(top) for f in fs)
-record = "pkg-1.0.dist-info/RECORD"
-rows = []
-with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as z:
-    for name in names:
-        data = open(os.path.join(top, name), "rb").read()
-        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-        rows.append(f"{name},sha256={digest},{len(data)}")
-        info = zipfile.ZipInfo(name, (2024, 5, 6, 7, 8, 10))
-        info.external_attr = (0o100755 if name.endswith(".so") else 0o100644) << 16
-        info.compress_type = zipfile.ZIP_DEFLATED
-        z.writestr(info, other.get(name, data))
-    for name in set(other) - set(names):
-        z.writestr(name, other[name])
-    z.writestr(record, "\n".join(rows + [record + ",,"]) + "\n")
-END
 whl=pkg-1.0-cp311-abi3-linux_x86_64.whl new=made/pkg-1.0+mend.1-cp311-abi3-linux_x86_64.whl
-python3 pack.py w $whl
+python3 -B "$ELFMEND_TOP/tests/cli/pack_wheel.py" w $whl
 
 exits 1 "audit of the wheel: exit 1" "$ELFMEND" audit $whl
 check "... the library is nowhere, and repack is the help" grep -F "elfmend repack $whl" out
@@ -94,14 +73,14 @@ END
 check "a wheel that got a path alone has none" sh -c '! python3 -m zipfile -l "$1" | grep sboms' - $new
 
 mkdir bad
-python3 pack.py w bad/$whl pkg/__init__.py='x = 2'
+python3 -B "$ELFMEND_TOP/tests/cli/pack_wheel.py" w bad/$whl pkg/__init__.py='x = 2'
 exits 2 "a member that is not what RECORD says: exit 2" "$ELFMEND" repack bad/$whl -o o6
 check "... names the file" grep -F pkg/__init__.py err
 check "... and writes nothing" rmdir o6
 exits 1 "verify reports it" "$ELFMEND" verify --fail-on warning bad/$whl
-python3 pack.py w bad/$whl pkg/more.py='x'
+python3 -B "$ELFMEND_TOP/tests/cli/pack_wheel.py" w bad/$whl pkg/more.py='x'
 exits 2 "a member that RECORD does not list: exit 2" "$ELFMEND" repack bad/$whl -o o6
-python3 pack.py w bad/$whl ../up.py='x'
+python3 -B "$ELFMEND_TOP/tests/cli/pack_wheel.py" w bad/$whl ../up.py='x'
 exits 2 "a name that climbs: exit 2" "$ELFMEND" repack bad/$whl -o o6
 exits 2 "... from audit too" "$ELFMEND" audit bad/$whl
 head -c 700 $whl > bad/$whl

@@ -46,7 +46,8 @@ mkdir index
 "$PYTHON" serve.py > served 2>&1 &
 server=$!
 trap 'kill $server; rm -rf $big' EXIT
-for i in 1 2 3 4 5 6 7 8 9 10; do [ -f port ] || sleep 0.3; done
+i=0
+while [ ! -f port ] && [ $i -lt 100 ]; do i=$((i + 1)); sleep 0.3; done
 url="http://127.0.0.1:$(cat port)/"
 
 install() { # TOOL REQUIREMENT...: the index first, the cache for all that it does not have

@@ -4,6 +4,7 @@
 #include "bundle/wheel/compress.h"
 #include "bundle/wheel/metadata.h"
 #include "bundle/wheel/pack.h"
+#include "bundle/wheel/tags.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -75,11 +76,12 @@ static void check_edit(const char *before, const char *version, const char *requ
 {
     em_cleanup_arena struct em_arena *arena = em_arena_new();
     struct em_bytes bytes = { (const uint8_t *)before, strlen(before) }, edited;
-    struct em_strings requirements = { 0 };
+    struct em_metadata_change change = { .version = version };
 
     if (requirement)
-        assert_int_equal(em_vec_push(arena, &requirements, requirement), EM_OK);
-    assert_int_equal(em_metadata_edit(&edited, arena, bytes, version, &requirements, "x.whl", NULL), EM_OK);
+        assert_int_equal(em_vec_push(arena, &change.requirements, requirement), EM_OK);
+    assert_int_equal(em_vec_push(arena, &change.license_files, "p-1/L"), EM_OK);
+    assert_int_equal(em_metadata_edit(&edited, arena, bytes, &change, "x.whl", NULL), EM_OK);
     assert_string_equal((const char *)edited.data, after);
     assert_int_equal(edited.size, strlen(after));
 }
@@ -92,6 +94,10 @@ static void metadata_keeps_what_is_not_meant(void **state)
                "Name: x\nVersion: 1\nRequires-Dist: b;\n  python_version < '3'\nRequires-Dist: c>=1,<2\nSummary: s\n\nlong\n");
     check_edit("Name: x\r\nVersion: 1\r\n\r\nlong\r\n", "2", "c", "Name: x\r\nVersion: 2\r\nRequires-Dist: c\r\n\r\nlong\r\n");
     check_edit("Name: x\nVersion: 1", NULL, "c", "Name: x\nVersion: 1\nRequires-Dist: c\n");
+    check_edit("Metadata-Version: 2.4\nVersion: 1\nLicense-File: L\nSummary: s\n", NULL, "c",
+               "Metadata-Version: 2.4\nVersion: 1\nLicense-File: L\nLicense-File: p-1/L\nSummary: s\nRequires-Dist: c\n");
+    check_edit("Metadata-Version: 2.10\nVersion: 1", NULL, NULL, "Metadata-Version: 2.10\nVersion: 1\nLicense-File: p-1/L\n");
+    check_edit("Metadata-Version: 2.3\nVersion: 1\n", "1+a", NULL, "Metadata-Version: 2.3\nVersion: 1+a\n");
     check_edit("name: x\nversion: 1\n", "3", "c", "name: x\nVersion: 3\nRequires-Dist: c\n");
 }
 
@@ -101,33 +107,62 @@ static void what_has_no_headers_is_refused(void **state)
     static const char *const without[] = { "", "\nName: x\nVersion: 1\n", "\r\nName: x\r\nVersion: 1\r\n" };
     em_cleanup_arena struct em_arena *arena = em_arena_new();
     struct em_bytes nameless = { (const uint8_t *)"Name: x\n\nVersion: 1\n", 20 }, edited;
-    struct em_strings requirements = { 0 };
+    struct em_metadata_change change = { 0 };
     struct em_error error;
 
     (void)state;
-    assert_int_equal(em_vec_push(arena, &requirements, "c>=1"), EM_OK);
+    assert_int_equal(em_vec_push(arena, &change.requirements, "c>=1"), EM_OK);
     for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
         struct em_bytes bytes = { (const uint8_t *)without[i], strlen(without[i]) };
 
-        assert_int_equal(em_metadata_edit(&edited, arena, bytes, NULL, &requirements, "x.whl", &error), EM_BAD_RECORD);
+        assert_int_equal(em_metadata_edit(&edited, arena, bytes, &change, "x.whl", &error), EM_BAD_RECORD);
         assert_non_null(strstr(error.sentence, "has no headers"));
-        assert_int_equal(em_metadata_set_build(&edited, arena, bytes, "7x", "x.whl", &error), EM_BAD_RECORD);
+        assert_int_equal(em_metadata_edit_wheel(&edited, arena, bytes, "7x", NULL, "x.whl", &error), EM_BAD_RECORD);
     }
-    assert_int_equal(em_metadata_edit(&edited, arena, nameless, "2", &requirements, "x.whl", &error), EM_BAD_RECORD);
+    change.version = "2";
+    assert_int_equal(em_metadata_edit(&edited, arena, nameless, &change, "x.whl", &error), EM_BAD_RECORD);
     assert_non_null(strstr(error.sentence, "without a Version"));
 }
 
-static void a_build_tag_stands_once(void **state)
+static void check_wheel(const char *build, const char *tags, const char *after)
 {
     em_cleanup_arena struct em_arena *arena = em_arena_new();
-    static const char wheel[] = "Wheel-Version: 1.0\nBuild: 1\nTag: a-b-c\nTag: a-b-d\n";
-    struct em_bytes edited;
+    static const char wheel[] = "Wheel-Version: 1.0\nBuild: 1\nTag: a-b-c\nTag: a-b-d\nMore: x\n";
+    struct em_bytes bytes = { (const uint8_t *)wheel, sizeof wheel - 1 }, edited;
+
+    assert_int_equal(em_metadata_edit_wheel(&edited, arena, bytes, build, tags, "x.whl", NULL), EM_OK);
+    assert_string_equal((const char *)edited.data, after);
+}
+
+static void wheel_has_a_build_once_and_each_tag(void **state)
+{
+    (void)state;
+    check_wheel("7x", NULL, "Wheel-Version: 1.0\nTag: a-b-c\nTag: a-b-d\nBuild: 7x\nMore: x\n");
+    check_wheel(NULL, "p.q-b-e.f", "Wheel-Version: 1.0\nBuild: 1\nTag: p-b-e\nTag: p-b-f\nTag: q-b-e\nTag: q-b-f\nMore: x\n");
+    check_wheel("2", "a-b-e", "Wheel-Version: 1.0\nTag: a-b-e\nBuild: 2\nMore: x\n");
+}
+
+static void a_platform_that_does_not_hold_is_taken_back(void **state)
+{
+    static const struct {
+        const char *tags;
+        unsigned minor;
+        const char *result;
+    } cases[] = {
+        { "cp311-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64", 17,
+          "cp311-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64" },
+        { "cp311-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64", 27, "cp311-abi3-manylinux_2_27_x86_64" },
+        { "py3-none-manylinux1_i686", 6, "py3-none-manylinux_2_6_i686" },
+        { "py3-none-manylinux2010_x86_64.manylinux_2_28_x86_64", 27, "py3-none-manylinux_2_28_x86_64" },
+        { "py3-none-linux_x86_64", 39, "py3-none-linux_x86_64" },
+        { "py3-none-musllinux_1_1_x86_64.manylinux_2_5_x86_64", 17, "py3-none-musllinux_1_1_x86_64" },
+        { "py3-none-any", 39, "py3-none-any" },
+    };
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
 
     (void)state;
-    assert_int_equal(em_metadata_set_build(&edited, arena, (struct em_bytes){ (const uint8_t *)wheel, sizeof wheel - 1 }, "7x",
-                                           "x.whl", NULL),
-                     EM_OK);
-    assert_string_equal((const char *)edited.data, "Wheel-Version: 1.0\nTag: a-b-c\nTag: a-b-d\nBuild: 7x\n");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(em_tags_hold(arena, cases[i].tags, cases[i].minor), cases[i].result);
 }
 
 /* Sizes around the chunk, and the three kinds of what deflate makes of it: runs, text, noise. */
@@ -228,7 +263,8 @@ int main(void)
         cmocka_unit_test(a_header_is_read),
         cmocka_unit_test(metadata_keeps_what_is_not_meant),
         cmocka_unit_test(what_has_no_headers_is_refused),
-        cmocka_unit_test(a_build_tag_stands_once),
+        cmocka_unit_test(wheel_has_a_build_once_and_each_tag),
+        cmocka_unit_test(a_platform_that_does_not_hold_is_taken_back),
         cmocka_unit_test(chunks_are_one_stream),
         cmocka_unit_test(the_archive_is_taken_by_the_strict),
     };
