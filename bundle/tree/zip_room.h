@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 /* Inflated pieces of members, kept for the next question. */
-#define EM_ZIP_KEPT 20u
+#define EM_ZIP_KEPT 8u
 struct em_zip_kept {
     const struct em_zip_member *member; /* NULL: free */
     uint64_t chunk, used;               /* used: when, by zip->clock */
