@@ -49,7 +49,13 @@ static int note_hopeless(struct em_standing *standing)
 
         if (item->opening || !em_case_is_missing(item) || em_advise_provider(standing->advisor, item->object, &name))
             continue;
+        /* The driver is the machine's: where it is, that one is not missing. */
+        if (em_knowledge_is_driver(standing->advisor->knowledge, item->request->name))
+            continue;
         if (em_map_put(&standing->hopeless, item->object->path, item->object) < 0)
+            return EM_NO_MEMORY;
+        if (!em_knowledge_package(standing->advisor->knowledge, item->request->name, NULL) &&
+            em_map_put(&standing->foreign, item->object->path, item->object) < 0)
             return EM_NO_MEMORY;
     }
     return EM_OK;
@@ -88,7 +94,7 @@ int em_standing_init(struct em_standing *standing, const struct em_advisor *advi
     int r;
 
     *standing = (struct em_standing){
-        .advisor = advisor, .loads = empty, .variants = empty, .hopeless = empty, .opened = empty
+        .advisor = advisor, .loads = empty, .variants = empty, .hopeless = empty, .foreign = empty, .opened = empty
     };
     r = note_roots(standing);
     if (r == EM_OK)
@@ -102,6 +108,28 @@ static bool is_variant(const struct em_standing *standing, const struct em_env_o
     const struct em_env_object *other = shape ? em_map_get(&standing->variants, shape) : NULL;
 
     return other && other != object;
+}
+
+/* One of several builds of the same: the package opens the one that fits, and if none does, it does without. */
+static bool is_one_of_many(const struct em_standing *standing, const struct em_env_object *object)
+{
+    char *shape = shape_of(standing->advisor->arena, object->path);
+
+    em_vec_each (struct em_env_object, other, &standing->advisor->env->objects) {
+        char *others = other == object || other->owner != object->owner ? NULL
+                                                                        : shape_of(standing->advisor->arena, other->path);
+
+        if (shape && others && strcmp(shape, others) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* It lacks something that is nowhere, and nobody is expected to bring it: a plugin of a program that is not here, another build. */
+static bool is_given_up(const struct em_standing *standing, const struct em_env_object *object)
+{
+    return em_map_get(&standing->foreign, object->path) ||
+           (em_map_get(&standing->hopeless, object->path) && is_one_of_many(standing, object));
 }
 
 /* A distribution that the object's own requires, and of which an import loads the provider; NULL: none. */
@@ -149,11 +177,16 @@ enum em_severity em_standing_severity(const struct em_standing *standing, const 
     if (provider) {
         if (is_there_by_then(standing, item->object, provider))
             return EM_SEVERITY_NOTE;
-        return em_map_get(&standing->hopeless, item->object->path) ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
+        return is_given_up(standing, item->object) ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
     }
     if (is_opened(standing, item))
         return EM_SEVERITY_ERROR;
     if (is_variant(standing, item->object))
         return EM_SEVERITY_NOTE;
-    return known && !em_map_get(&standing->loads, owner_name(item->object)) ? EM_SEVERITY_WARNING : EM_SEVERITY_NOTE;
+    if (!known)
+        return EM_SEVERITY_NOTE;
+    /* The only build that there is, for a CUDA that is not here: what the package was installed for does not run. */
+    if (!em_map_get(&standing->foreign, item->object->path) && !is_one_of_many(standing, item->object))
+        return EM_SEVERITY_ERROR;
+    return em_map_get(&standing->loads, owner_name(item->object)) ? EM_SEVERITY_NOTE : EM_SEVERITY_WARNING;
 }

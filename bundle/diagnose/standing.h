@@ -10,7 +10,8 @@
  *   - *hopeless*: besides, it needs something that is nowhere; nobody can have opened it here;
  *   - an *extra*: one extension module of many, and others of its package load: what it lacks is the system's, and asked for only by
  *     those who use that module.
- * But what is *opened* by an object that is broken without it is missed, so what it lacks in turn is as bad as if it were not there.
+ * A library of the vendor's that is nowhere is missed all the same, where the object is the only build of its kind: onnxruntime's CUDA
+ * provider without CUDA. And what is *opened* by an object that is broken without it is missed, so what it lacks in turn is as bad as if it were not there.
  */
 #ifndef EM_BUNDLE_DIAGNOSE_STANDING_H
 #define EM_BUNDLE_DIAGNOSE_STANDING_H
@@ -22,6 +23,7 @@ struct em_standing {
     struct em_map loads;    /* distribution's name -> itself: one of its extension modules loads */
     struct em_map variants; /* path without its digits -> an object of that shape that loads */
     struct em_map hopeless; /* object's path -> itself: it needs something that is nowhere */
+    struct em_map foreign;  /* the same for something that no package of the tables brings: TensorRT, a desktop */
     struct em_map opened;   /* object's path -> itself: some object opens it by name and is broken without it */
 };
 

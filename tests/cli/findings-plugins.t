@@ -41,4 +41,19 @@ exits 0 "operators without a module's entry, for a program that is not here: exi
 object v/three/other_ops.so 'void *PyInit_other_ops(void) { return 0; }' away/libb.so.1 away/liba.so.1
 exits 1 "with it, it is a module: exit 1" "$ELFMEND" audit v
 finds "... and misses what it needs" '^error\[EM101\]: three/other_ops.so: needs libb.so.1 and will not find it'
+
+# The one build that there is for a GPU, without the libraries of the GPU's vendor; and what is not missed although it lacks the same
+object away/libcublas.so.12 '' -Wl,-soname,libcublas.so.12
+rm -rf v/three*
+object v/gpu/_core.abi3.so ''
+object v/gpu/libgpu_provider.so '' away/libcublas.so.12
+distribution gpu gpu/_core.abi3.so gpu/libgpu_provider.so
+exits 1 "a provider without CUDA: exit 1" "$ELFMEND" audit --world manylinux v
+finds "... the package" "^help: pip install 'nvidia-cublas-cu12'"
+object v/gpu/libgpu_provider.so '' away/libcublas.so.12 away/liba.so.1
+exits 0 "one that lacks something else besides, that no package brings: exit 0" "$ELFMEND" audit --world manylinux v
+object v/gpu/libgpu_provider.so '' away/libcublas.so.12
+mv v/gpu/libgpu_provider.so v/gpu/libgpu_provider12.so; cp v/gpu/libgpu_provider12.so v/gpu/libgpu_provider13.so
+distribution gpu gpu/_core.abi3.so gpu/libgpu_provider12.so gpu/libgpu_provider13.so
+exits 0 "one of several builds: exit 0" "$ELFMEND" audit --world manylinux v
 finish
