@@ -279,8 +279,10 @@ static int judge_root(struct em_findings *findings, const struct em_advisor *adv
 
 static int judge_version(struct em_findings *findings, const struct em_advisor *advisor, const struct em_version_miss *miss)
 {
+    /* A vendor's library of another major under the name that is wanted: no other order or path makes it that one. */
+    bool other_major = miss->version && em_knowledge_package(advisor->knowledge, miss->version, NULL);
     struct em_finding finding = { .id = "EM105",
-                                  .severity = miss->by_import ? EM_SEVERITY_ERROR : EM_SEVERITY_WARNING,
+                                  .severity = miss->by_import || other_major ? EM_SEVERITY_ERROR : EM_SEVERITY_WARNING,
                                   .object = miss->object->path,
                                   .owner = miss->object->owner,
                                   .request = miss->version };
