@@ -303,8 +303,9 @@ static int read_rows(struct em_record *record, struct input *in)
         /* A .pyc that a wheel brought and pip compiled again is listed twice, once without a digest: that is no contradiction. */
         known = em_record_find(record, row.path);
         record->repeats = record->repeats || known;
-        if (known && known->has_sha256 && row.has_sha256 && !em_sha256_equal(&known->sha256, &row.sha256))
-            return row_wrong(in, line, "has another digest for a path that an earlier line lists");
+        if (!record->contradiction && known && known->has_sha256 && row.has_sha256 &&
+            !em_sha256_equal(&known->sha256, &row.sha256))
+            record->contradiction = line;
         fill_slot(record, (uint32_t)record->rows.count - 1);
         if (record->rows.count * 2 > record->slot_count && refill_slots(record) < 0)
             return EM_NO_MEMORY;

@@ -40,7 +40,10 @@ struct em_record {
     uint32_t *slots; /* by hash of the path: index into rows plus 1, 0 is free. em_record_find knows how */
     size_t slot_count;
     const char *line_end; /* "\n" or "\r\n", as the first row has it */
-    bool repeats;         /* a path is listed twice */
+    bool repeats;         /* a path is listed twice; the first row counts */
+    /* The first line that has another digest for a path than a line before it, 0: none. A wheel with one is refused; distributions of
+     * Debian's have such rows for scripts. */
+    unsigned contradiction;
     bool has_bom;
     bool quotes_all;      /* the first row has quotes around each field */
     struct em_bytes head; /* what stands before the first row: a byte order mark, empty lines */

@@ -111,6 +111,10 @@ static int read_record(struct em_record *record, const struct em_wheel *wheel, s
         r = em_record_read(record, arena, bytes, em_arena_printf(arena, "%s: %s", wheel->given, member->name), error);
     if (r < 0)
         return r;
+    if (record->contradiction)
+        return em_fail(error, EM_BAD_RECORD, wheel->given,
+                       "has a RECORD whose line %u has another digest for a path that an earlier line lists",
+                       record->contradiction);
     em_vec_each (const struct em_record_row, row, &record->rows) {
         if (!em_path_is_contained(row->path))
             return em_fail(error, EM_BAD_RECORD, wheel->given, "has a RECORD with a path that leads out of the wheel: %s",
