@@ -14,6 +14,7 @@
 #define EM_MAX_CACHE ((uint64_t)64 << 20)    /* bytes of ld.so.cache [1 MB] */
 #define EM_MAX_JSON ((uint64_t)256 << 20)    /* bytes of a plan or journal */
 #define EM_MAX_PATH_LIST (1u << 16)          /* bytes of an RPATH, RUNPATH or LD_LIBRARY_PATH [3 KB]: all of it per name */
+#define EM_MAX_TRIES (1u << 18)              /* NEEDED of an object times directories of its path [1,500] */
 #define EM_MAX_TREE_DEPTH 256u               /* directories in directories while a tree is walked */
 
 /* Zip archives. The ratio is PyPI's, and counts from a size on; deflate itself ends near 1032. */

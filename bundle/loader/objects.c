@@ -39,6 +39,26 @@ static void key_of(char key[KEY_SIZE], const struct em_node *node)
 
 /* ---- files ---- */
 
+static size_t entries_of(const char *list)
+{
+    size_t count = list ? 1 : 0;
+
+    for (; list && *list; list++)
+        count += *list == ':';
+    return count;
+}
+
+/* Each name is looked for in each directory, and each of these tries is reported. */
+static int bound_search(const struct em_object *object, struct em_error *error)
+{
+    const size_t own = object->needed.count, entries = entries_of(object->rpath) + entries_of(object->runpath);
+
+    if (own * entries <= EM_MAX_TRIES)
+        return EM_OK;
+    return em_fail(error, EM_LIMIT, NULL, "has %zu NEEDED libraries and %zu directories to look for each, more than %u tries",
+                   own, entries, EM_MAX_TRIES);
+}
+
 static int read_object(struct em_loader *loader, struct loadable *file, struct em_file *opened)
 {
     struct em_error error = EM_ERROR_INIT;
@@ -49,6 +69,8 @@ static int read_object(struct em_loader *loader, struct loadable *file, struct e
     r = em_read_at(reader, file->header, file->header_size, 0, &error);
     if (r == EM_OK)
         r = em_object_read(&file->base.object, loader->arena, reader, &error);
+    if (r == EM_OK)
+        r = bound_search(&file->base.object, &error);
     loader->bytes_read += reader->bytes_read;
     if (r == EM_NO_MEMORY)
         return r;

@@ -65,4 +65,9 @@ run trace --world manylinux libstdc++.so.6
 holds "the manylinux world has it" '[ $status -eq 0 ]'
 run trace --world nowhere "$here/ext.so"
 holds "an unknown world is exit 2" '[ $status -eq 2 ]'
+
+echo 'int many;' | cc -shared -xc - -o many.so
+"$ELFMEND" patch $(seq -f '--add-needed lib%g.so' 600) --set-rpath "$(seq -s: -f '/none/%g' 600)" many.so 2> log
+run trace many.so
+holds "more tries than anybody can mean are refused" '[ $status -eq 2 ] && grep -q "has 600 NEEDED libraries and 600 directories" err'
 finish
