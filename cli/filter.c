@@ -56,17 +56,18 @@ static int read_ignore_file(struct em_strings *rules, struct em_arena *arena, co
 
 int em_filter_init(struct em_filter *filter, const struct em_options *options, const struct em_env *env, struct em_error *error)
 {
-    char *in_target = em_path_join(options->arena, env->path, ".elfmendignore");
+    const bool is_place = env && env->kind != EM_ENV_WHEEL;
+    char *in_target = is_place ? em_path_join(options->arena, env->path, ".elfmendignore") : NULL;
     int r;
 
     *filter = (struct em_filter){ .env = env, .only = options->only };
-    if (!in_target)
+    if (is_place && !in_target)
         return EM_NO_MEMORY;
     em_vec_each (const char *, rule, &options->ignore)
         if (em_vec_push(options->arena, &filter->ignore, *rule) < 0)
             return EM_NO_MEMORY;
     r = read_ignore_file(&filter->ignore, options->arena, ".elfmendignore", error);
-    if (r == EM_OK)
+    if (r == EM_OK && in_target)
         r = read_ignore_file(&filter->ignore, options->arena, in_target, error);
     return r;
 }

@@ -29,6 +29,7 @@ struct command {
     struct em_world world;
     struct em_knowledge knowledge;
     struct em_pins pins;
+    struct em_filter filter; /* of the wheel at hand */
     struct em_repack_wish wish;
     json_t *wheels; /* NULL: text */
 };
@@ -105,8 +106,12 @@ static int prepare(struct command *command, struct em_error *error)
         r = em_knowledge_load(&command->knowledge, options->arena, options->knowledge, error);
     if (r == EM_OK)
         r = open_sources(command, error);
+    if (r == EM_OK)
+        r = em_filter_init(&command->filter, options, NULL, error);
     if (r < 0)
         return r;
+    wish->plan.wants = em_filter_wants;
+    wish->plan.wants_context = &command->filter;
     wish->output = options->output;
     wish->local = options->keep_name || options->build_tag ? NULL : options->local ? options->local : "mend.1";
     wish->build = options->build_tag;
@@ -223,6 +228,7 @@ static int repack_one(struct command *command, const char *path)
 
     if (!arena)
         return failed(command, path, &error, EM_NO_MEMORY);
+    command->filter.env = &result.study.env;
     r = em_repack(&result, arena, path, &command->wish, &error);
     if (r == EM_OK && (command->wish.dry_run || command->wheels))
         r = em_plan_seal(&result.plan, arena, command->options.jobs, &error);

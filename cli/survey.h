@@ -43,7 +43,8 @@ void em_survey_free(struct em_survey *survey);
  * with the target can be said without it. */
 int em_survey_trail(struct em_trail *trail, const struct em_options *options, const struct em_env *env);
 
-/* From --only, --ignore and the ignore files of the target and the working directory. */
+/* From --only, --ignore and the ignore files of the target and the working directory. env NULL: it is known later, before the filter is
+ * asked, and is a wheel, which has no such file. */
 int em_filter_init(struct em_filter *filter, const struct em_options *options, const struct em_env *env,
                    struct em_error *error);
 bool em_filter_wants(const void *filter, const struct em_finding *finding);

@@ -24,6 +24,10 @@ exits 1 "a dry run: problems remain" "$ELFMEND" repack --dry-run $whl
 check "... nothing is written" test ! -e made
 exits 1 "a dry run, as JSON" "$ELFMEND" repack --dry-run --json $whl
 conforms repack-1
+for filter in "--ignore EM101" "--only other.so"; do
+    exits 0 "$filter: nothing is to be mended" "$ELFMEND" repack $filter $whl -o filtered
+    check "... and nothing is written" sh -c 'grep -q "nothing to do" out && ! ls filtered/* 2> err'
+done
 exits 0 "repack: exit 0" "$ELFMEND" repack $whl -o made
 check "the name has the local version" test -f $new
 check "the archive and RECORD are as validators want them" python3 -B "$ELFMEND_TOP/tests/cli/sound_wheel.py" $new
