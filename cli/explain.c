@@ -2,6 +2,7 @@
 #include "bundle/diagnose/knowledge.h"
 #include "bundle/diagnose/opens.h"
 #include "bundle/env/env.h"
+#include "bundle/wheel/study.h"
 #include "cli/loading.h"
 
 #include <string.h>
@@ -16,8 +17,9 @@ const struct em_command em_explain_command = {
         "order, the\n"
         "rule that leads there, and the one change that would alter the outcome. For a library that is opened and not found\n"
         "what people try is tried: LD_LIBRARY_PATH, a copy or a link, a preload; which of them helps, and why.\n"
+        "A wheel is looked at as it would be installed, with what it requires and --with its siblings.\n"
         "Exit status: 0 all who ask find it, 1 somebody does not, 2 bad input.\n",
-    .accepts = EM_TAKES_WORLD | EM_TAKES_KNOWLEDGE,
+    .accepts = EM_TAKES_WORLD | EM_TAKES_KNOWLEDGE | EM_TAKES_WITH,
     .run = em_cmd_explain,
 };
 
@@ -37,7 +39,9 @@ struct edge {
 
 struct explain {
     struct em_options options;
-    struct em_tree *tree;
+    struct em_tree *tree; /* of the machine */
+    struct em_wheel *wheel;
+    struct em_study study; /* of the wheel */
     struct em_env env;
     struct em_world world;
     struct em_knowledge knowledge;
@@ -70,7 +74,7 @@ static int find_name(struct explain *explain, const char *given, struct em_error
     explain->given = explain->name = given;
     if (!strchr(given, '/'))
         return EM_OK;
-    if (em_tree_real_path(explain->tree, explain->options.arena, given, &real) < 0)
+    if (em_tree_real_path(explain->env.tree, explain->options.arena, given, &real) < 0)
         return em_fail(error, EM_NOT_FOUND, given, "is not there; give a file, or the name that is asked for");
     file = em_loader_look(explain->loader, real);
     if (!file)
@@ -92,14 +96,14 @@ static int opens(struct explain *explain, const struct em_env_object *object, co
     struct em_strings names = { 0 };
     uint64_t bytes = 0;
     bool imports = false;
-    int r = em_openings_of(&openings, arena, &explain->knowledge, explain->tree, object->path, &file->object, NULL, &bytes,
+    int r = em_openings_of(&openings, arena, &explain->knowledge, explain->env.tree, object->path, &file->object, NULL, &bytes,
                            NULL);
 
     *asked = (struct em_strings){ 0 };
     for (size_t i = 0; r == EM_OK && i < openings.count; i++)
         if (has(&openings.items[i].names, explain->name))
             *asked = openings.items[i].names;
-    if (asked->count > 0 || r == EM_NO_MEMORY || em_tree_open(explain->tree, object->path, &opened) < 0)
+    if (asked->count > 0 || r == EM_NO_MEMORY || em_tree_open(explain->env.tree, object->path, &opened) < 0)
         return r == EM_NO_MEMORY ? r : EM_OK;
     if (em_object_imports(&imports, arena, &opened->reader, "dlopen", NULL) < 0 || !imports)
         return EM_OK;
@@ -477,6 +481,34 @@ static int report(const struct explain *explain)
     return status;
 }
 
+static int read_target(struct explain *explain, struct em_error *error)
+{
+    struct em_options *options = &explain->options;
+    int r = em_env_read(&explain->env, options->arena, explain->tree, options->arguments.items[0], error);
+
+    if (r == EM_OK)
+        r = em_options_world(options, &explain->tree, &explain->world, explain->env.python, error);
+    return r < 0 ? r : em_knowledge_load(&explain->knowledge, options->arena, options->knowledge, error);
+}
+
+/* As audit looks at it: installed, with its siblings and what it requires. */
+static int read_wheel(struct explain *explain, struct em_error *error)
+{
+    struct em_options *options = &explain->options;
+    const struct em_study_wish wish = { .with = &options->with };
+    int r = em_options_world(options, &explain->tree, &explain->world, NULL, error);
+
+    if (r == EM_OK)
+        r = em_knowledge_load(&explain->knowledge, options->arena, options->knowledge, error);
+    if (r == EM_OK)
+        r = em_wheel_open(&explain->wheel, options->arena, options->arguments.items[0], error);
+    if (r == EM_OK)
+        r = em_study_run(&explain->study, options->arena, explain->wheel, &explain->world, &explain->knowledge, &wish, error);
+    explain->env = explain->study.env;
+    explain->world = explain->study.world;
+    return r;
+}
+
 static int prepare(struct explain *explain, struct em_error *error)
 {
     struct em_options *options = &explain->options;
@@ -486,11 +518,8 @@ static int prepare(struct explain *explain, struct em_error *error)
         return em_fail(error, EM_USAGE, NULL, "explain: it takes a TARGET and a NAME; `elfmend explain --help` has an example");
     r = em_tree_disk(&explain->tree, options->root, error);
     if (r == EM_OK)
-        r = em_env_read(&explain->env, options->arena, explain->tree, options->arguments.items[0], error);
-    if (r == EM_OK)
-        r = em_options_world(options, &explain->tree, &explain->world, explain->env.python, error);
-    if (r == EM_OK)
-        r = em_knowledge_load(&explain->knowledge, options->arena, options->knowledge, error);
+        r = em_is_wheel_name(options->arguments.items[0]) && !options->root ? read_wheel(explain, error)
+                                                                            : read_target(explain, error);
     if (r < 0)
         return r;
     explain->loader = em_loader_new(&explain->world, options->arena);
@@ -523,6 +552,8 @@ int em_cmd_explain(int argc, char **argv)
     } else {
         status = report(&explain);
     }
+    em_study_free(&explain.study);
+    em_wheel_close(explain.wheel);
     em_tree_close(explain.tree);
     em_options_free(&explain.options);
     return status;

@@ -1,4 +1,5 @@
 #include "bundle/tree/tree.h"
+#include "bundle/wheel/wheel.h"
 #include "cli/abi.h"
 #include "cli/cli.h"
 #include "patcher/gpucode.h"
@@ -9,9 +10,10 @@
 const struct em_command em_show_command = {
     .name = "show",
     .arguments = "FILE...",
-    .summary = "One object: class, machine, soname, NEEDED, paths, flags, versions, what it may dlopen, GPU code",
+    .summary = "One object or wheel: class, machine, soname, NEEDED, paths, flags, versions, what it may dlopen, GPU code",
     .example = "elfmend show .venv/lib/python3.11/site-packages/nvidia/cudnn/lib/libcudnn.so.9",
     .details =
+        "Of a wheel, each object in it.\n\n"
         "\"may open\" lists the library names in the object's read-only data: what it hands to dlopen is among them.\n"
         "\"edits\" tells what each option of elfmend patch would meet, with a name that is 256 bytes longer: the way that it\n"
         "would take and what that costs, or what stands in its way.\n"
@@ -31,6 +33,21 @@ struct shown {
 
 struct shown_list {
     EM_VEC(struct shown);
+};
+
+/* objects: as the paths of what is shown behind it. */
+struct shown_wheel {
+    const char *path, *name, *version, *tags;
+    uint64_t size, unpacked, members;
+    struct em_strings objects;
+};
+
+struct report {
+    struct em_arena *arena;
+    struct {
+        EM_VEC(struct shown_wheel);
+    } wheels;
+    struct shown_list objects; /* in the order of the files, those of a wheel in its order */
 };
 
 /* ---- words ---- */
@@ -256,6 +273,23 @@ static void show_text(const struct shown *shown, struct em_arena *arena)
         put_field("truncated", "section headers are promised and lie beyond the end of the file");
 }
 
+static void show_wheel(const struct shown_wheel *wheel)
+{
+    put_text(wheel->path);
+    putchar('\n');
+    if (wheel->name) {
+        put_field("wheel", wheel->name);
+        put_field("version", wheel->version);
+        put_field("tags", wheel->tags);
+    }
+    printf("  %-12s %llu bytes; %llu members of %llu bytes unpacked\n", "size", (unsigned long long)wheel->size,
+           (unsigned long long)wheel->members, (unsigned long long)wheel->unpacked);
+    em_vec_each (const char *, object, &wheel->objects)
+        put_field(object == wheel->objects.items ? "objects" : "", *object + strlen(wheel->path) + 1);
+    if (wheel->objects.count == 0)
+        put_field("objects", "none");
+}
+
 /* ---- JSON ---- */
 
 /* A string of the file; what is not UTF-8 is not JSON, and is spelled byte by byte. */
@@ -367,20 +401,27 @@ static json_t *object_json(const struct shown *shown, struct em_arena *arena)
 
 /* ---- the command ---- */
 
-static bool is_wheel(const char *path)
+static int read_object(struct report *report, struct em_reader *reader, const char *path, struct em_error *error)
 {
-    size_t length = strlen(path);
+    struct shown shown = { .path = path };
+    int r = em_object_read(&shown.object, report->arena, reader, error);
 
-    return length > 4 && strcmp(path + length - 4, ".whl") == 0;
+    if (r == EM_OK)
+        r = em_names_scan(&shown.names, report->arena, reader, error);
+    if (r == EM_OK)
+        r = em_gpu_code_scan(&shown.gpu, report->arena, reader, error);
+    if (r == EM_OK)
+        r = em_symbols_count(&shown.symbols, report->arena, reader, error);
+    if (r == EM_OK)
+        r = em_forecasts_make(&shown.edits, report->arena, reader, &shown.object, error);
+    return r < 0 ? r : em_vec_push(report->arena, &report->objects, shown);
 }
 
-static int read_object(struct shown *shown, struct em_arena *arena, struct em_tree *tree, const char *path,
-                       struct em_error *error)
+static int read_file(struct report *report, struct em_tree *tree, const char *path, struct em_error *error)
 {
     em_cleanup_file struct em_file *file = NULL;
     int r = em_tree_open(tree, path, &file);
 
-    *shown = (struct shown){ .path = path };
     if (r == -EISDIR)
         return em_fail(error, EM_USAGE, path, "is a directory: `elfmend audit` looks at all that is in it");
     if (r == -EINVAL)
@@ -389,55 +430,103 @@ static int read_object(struct shown *shown, struct em_arena *arena, struct em_tr
         errno = -r;
         return em_fail_errno(error, path, "cannot be opened");
     }
-    if (is_wheel(path))
-        return em_fail(error, EM_NOT_BUILT, path, "is a wheel, and wheels are not built yet");
-    r = em_object_read(&shown->object, arena, &file->reader, error);
-    if (r == EM_OK)
-        r = em_names_scan(&shown->names, arena, &file->reader, error);
-    if (r == EM_OK)
-        r = em_gpu_code_scan(&shown->gpu, arena, &file->reader, error);
-    if (r == EM_OK)
-        r = em_symbols_count(&shown->symbols, arena, &file->reader, error);
-    return r < 0 ? r : em_forecasts_make(&shown->edits, arena, &file->reader, &shown->object, error);
+    return read_object(report, &file->reader, path, error);
 }
 
-static int print_json(const struct shown_list *list, struct em_arena *arena, struct em_error *error)
+/* What is no object, however it is called, is no matter of this command. */
+static int read_member(struct report *report, struct shown_wheel *shown, struct em_wheel *wheel, struct em_zip_member *member,
+                       struct em_error *error)
 {
-    json_t *objects = json_array();
+    struct em_zip_place place = { wheel->zip, member };
+    struct em_reader reader = em_zip_reader(&place);
+    char magic[SELFMAG];
+    const char *path;
+    int r;
 
-    em_vec_each (const struct shown, shown, list)
-        json_array_append_new(objects, object_json(shown, arena));
-    if (em_json_print(json_pack("{s:s, s:o}", "schema", "elfmend.show/1", "objects", objects)) == EM_EXIT_OK)
+    shown->members++;
+    shown->unpacked += member->size;
+    if (member->directory || member->size < sizeof magic)
+        return EM_OK;
+    r = em_read_at(&reader, magic, sizeof magic, 0, error);
+    if (r < 0 || memcmp(magic, ELFMAG, SELFMAG) != 0)
+        return r;
+    path = em_path_join(report->arena, shown->path, member->name);
+    if (!path || em_vec_push(report->arena, &shown->objects, path) < 0)
+        return EM_NO_MEMORY;
+    return read_object(report, &reader, path, error);
+}
+
+static int read_wheel(struct report *report, const char *path, struct em_error *error)
+{
+    struct shown_wheel shown = { .path = path };
+    struct em_wheel *wheel = NULL;
+    int r = em_wheel_open(&wheel, report->arena, path, error);
+
+    if (r == EM_OK) {
+        shown.name = wheel->name;
+        shown.version = wheel->version;
+        shown.tags = wheel->tags;
+        shown.size = em_zip_size(wheel->zip);
+        em_vec_each (struct em_zip_member, member, em_zip_members(wheel->zip))
+            r = r < 0 ? r : read_member(report, &shown, wheel, member, error);
+    }
+    em_wheel_close(wheel);
+    return r < 0 ? r : em_vec_push(report->arena, &report->wheels, shown);
+}
+
+static json_t *wheel_json(const struct shown_wheel *wheel)
+{
+    return json_pack("{s:o, s:s?, s:s?, s:s?, s:I, s:I, s:I, s:o}", "path", string_json(wheel->path), "name", wheel->name,
+                     "version", wheel->version, "tags", wheel->tags, "size", (json_int_t)wheel->size, "unpacked",
+                     (json_int_t)wheel->unpacked, "members", (json_int_t)wheel->members, "objects",
+                     strings_json(&wheel->objects));
+}
+
+static int print_json(const struct report *report, struct em_error *error)
+{
+    json_t *wheels = json_array(), *objects = json_array();
+
+    em_vec_each (const struct shown_wheel, wheel, &report->wheels)
+        json_array_append_new(wheels, wheel_json(wheel));
+    em_vec_each (const struct shown, shown, &report->objects)
+        json_array_append_new(objects, object_json(shown, report->arena));
+    if (em_json_print(json_pack("{s:s, s:o, s:o}", "schema", "elfmend.show/1", "wheels", wheels, "objects", objects)) ==
+        EM_EXIT_OK)
         return EM_OK;
     return em_fail(error, EM_IO, NULL, "the report cannot be written");
+}
+
+static void print_text(const struct report *report)
+{
+    size_t printed = 0;
+
+    em_vec_each (const struct shown_wheel, wheel, &report->wheels) {
+        if (printed++ > 0)
+            putchar('\n');
+        show_wheel(wheel);
+    }
+    em_vec_each (const struct shown, shown, &report->objects) {
+        if (printed++ > 0)
+            putchar('\n');
+        show_text(shown, report->arena);
+    }
 }
 
 /* All are read before anything is printed: a report is whole, or there is none. */
 static int show(const struct em_options *options, struct em_error *error)
 {
     em_cleanup_tree struct em_tree *tree = NULL;
-    struct shown_list list = { 0 };
+    struct report report = { .arena = options->arena };
     int r = em_tree_disk(&tree, NULL, error);
 
     if (r == EM_OK && options->arguments.count == 0)
         return em_fail(error, EM_USAGE, NULL, "show needs a FILE; `elfmend show --help` has an example");
-    em_vec_each (const char *, path, &options->arguments) {
-        struct shown shown;
-
-        if (r == EM_OK)
-            r = read_object(&shown, options->arena, tree, *path, error);
-        if (r == EM_OK)
-            r = em_vec_push(options->arena, &list, shown);
-    }
+    em_vec_each (const char *, path, &options->arguments)
+        r = r < 0 ? r : em_is_wheel_name(*path) ? read_wheel(&report, *path, error) : read_file(&report, tree, *path, error);
     if (r == EM_OK && options->json)
-        return print_json(&list, options->arena, error);
-    em_vec_each (const struct shown, shown, &list) {
-        if (r < 0)
-            break;
-        if (shown > list.items)
-            putchar('\n');
-        show_text(shown, options->arena);
-    }
+        return print_json(&report, error);
+    if (r == EM_OK)
+        print_text(&report);
     return r;
 }
 

@@ -20,6 +20,20 @@ python3 -B "$ELFMEND_TOP/tests/cli/pack_wheel.py" w $whl
 exits 1 "audit of the wheel: exit 1" "$ELFMEND" audit $whl
 check "... the library is nowhere, and repack is the help" grep -F "elfmend repack $whl" out
 exits 0 "verify of the wheel: exit 0" "$ELFMEND" verify $whl
+exits 1 "explain on the wheel: exit 1" "$ELFMEND" explain --world manylinux $whl libcublas.so.12
+check "... who asks, and what it gets" sh -c "grep -q '^pkg/_ext.abi3.so needs libcublas.so.12' out && grep -q 'libcublas.so.12 => not found' out"
+exits 1 "explain, as JSON" "$ELFMEND" explain --json --world manylinux $whl libcublas.so.12
+conforms explain-1
+exits 0 "show of the wheel: exit 0" "$ELFMEND" show $whl
+check "... the wheel and its object" sh -c "grep -qx '  tags         cp311-abi3-linux_x86_64' out && grep -qx '  objects      pkg/_ext.abi3.so' out"
+exits 0 "show of the wheel, as JSON" "$ELFMEND" show --json $whl
+conforms show-1
+cp out packed
+"$ELFMEND" show --json w/pkg/_ext.abi3.so > out
+check "... its object is the one that was packed" python3 -c '
+import json
+packed, file = json.load(open("packed"))["objects"], json.load(open("out"))["objects"]
+assert packed[0].pop("path") == "'$whl'/pkg/_ext.abi3.so" and file[0].pop("path") and packed == file'
 exits 1 "a dry run: problems remain" "$ELFMEND" repack --dry-run $whl
 check "... nothing is written" test ! -e made
 exits 1 "a dry run, as JSON" "$ELFMEND" repack --dry-run --json $whl
