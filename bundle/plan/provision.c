@@ -17,7 +17,8 @@ static const char *family_of(const struct em_provision *provision, const char *n
     char major[16];
     const struct em_package *package = em_knowledge_package(provision->before->knowledge, name, major);
 
-    return package ? em_arena_printf(provision->arena, "%s %s", package->component, major) : name;
+    return package ? em_arena_printf(provision->arena, "%s %s", package->component, major)
+                   : em_arena_strdup(provision->arena, name);
 }
 
 static bool is_wanted(const struct em_family *family, const char *name)
@@ -48,13 +49,17 @@ static int add_wants(struct em_provision *provision, struct em_tree *tree, const
 {
     em_vec_each (struct em_finding, finding, findings) {
         const char *its = family_of(provision, finding->request);
-        struct em_want want = { .name = finding->request };
+        struct em_want want = { 0 };
         int r;
 
         if (!its)
             return EM_NO_MEMORY;
-        if (strcmp(its, key) != 0 || is_wanted(family, want.name))
+        if (strcmp(its, key) != 0 || is_wanted(family, finding->request))
             continue;
+        /* What is told of it outlives the round that the finding is of. */
+        want.name = em_arena_strdup(provision->arena, finding->request);
+        if (!want.name)
+            return EM_NO_MEMORY;
         r = parse(provision, tree, finding->requester->path, &want.requester, error);
         if (r == EM_OK)
             r = em_vec_push(provision->arena, &family->wants, want);
