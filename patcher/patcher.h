@@ -89,7 +89,8 @@ struct em_object {
 
     const uint8_t *build_id; /* NULL if absent */
     size_t build_id_size;
-    struct em_strings dlopen_notes; /* JSON as it stands in the notes that say what the object opens (UAPI.12): not parsed here */
+    struct em_strings
+        dlopen_notes; /* JSON as it stands in the notes that say what the object opens (UAPI.12): not parsed here */
 };
 
 int em_object_read(struct em_object *object, struct em_arena *arena, struct em_reader *reader, struct em_error *error);
