@@ -44,13 +44,7 @@ libs=$(dirname "$shim")
 for member in $members; do
     check "libcudnn_$member.so.9 is there under its name" test -f "$libs/libcudnn_$member.so.9" -a ! -L "$libs/libcudnn_$member.so.9"
 done
-cat > works <<END
-cudnnGetVersion 91002
-cudnnCreate 1001
-cudnnCreateTensorDescriptor 0
-cudnnCreateConvolutionDescriptor 0
-cudnnCreateRNNDescriptor 0
-END
+what_works > works
 calls v "$shim" > got 2> messages
 same "the five calls return what they do on a machine without a GPU" works got
 lt=$(realpath "$(site v)")/nvidia/cublas/lib/libcublasLt.so.12

@@ -8,13 +8,7 @@ site=$(cd v && echo lib/python3*/site-packages)
 libs=v/$site/ctranslate2.libs cudnn=v/$site/nvidia/cudnn/lib
 shim=$libs/libcudnn-74a4c495.so.9.1.0
 ext=$(echo "v/$site"/ctranslate2/_ext.*.so)
-cat > works <<END
-cudnnGetVersion 91002
-cudnnCreate 1001
-cudnnCreateTensorDescriptor 0
-cudnnCreateConvolutionDescriptor 0
-cudnnCreateRNNDescriptor 0
-END
+what_works > works
 taken_over() { # WHAT FINDING
     calls v "$ext" > got 2> messages || true
     check "$1: the convolution aborts" grep -Fx 'cudnnCreateConvolutionDescriptor 134' got

@@ -25,13 +25,7 @@ cudnn8=$(fetch nvidia-cudnn-cu12==8.9.2.26 'nvidia_cudnn_cu12-8.9.2.26-*.whl')
 fetch numpy 'numpy-*.whl' > log; fetch pyyaml 'pyyaml-*.whl' > log; fetch setuptools 'setuptools-*.whl' > log
 for version in 4.4.0 4.5.0 4.6.0 4.8.5; do fetch ctranslate2==$version "ctranslate2-$version-cp*.whl" > log; done
 rm -rf v
-cat > works <<END
-cudnnGetVersion 91002
-cudnnCreate 1001
-cudnnCreateTensorDescriptor 0
-cudnnCreateConvolutionDescriptor 0
-cudnnCreateRNNDescriptor 0
-END
+what_works > works
 sed 's/91002/8902/; s/1001/1/' works > works8
 
 cat > serve.py <<'END'

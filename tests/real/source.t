@@ -79,13 +79,7 @@ END
     pip) echo pip:nvidia-cudnn-cu12==9.10.2.21 ;;
     esac
 }
-cat > works <<END
-cudnnGetVersion 91002
-cudnnCreate 1001
-cudnnCreateTensorDescriptor 0
-cudnnCreateConvolutionDescriptor 0
-cudnnCreateRNNDescriptor 0
-END
+what_works > works
 leavings() { find "$1" -path "$1/.elfmend" -prune -o \( -iname '*ctranslate2*' -o -name 'ct2-*' -o -name 'libcudnn*' \) -print; }
 checked() { "$1/bin/python" -m pip --disable-pip-version-check check; }
 kinds='directory wheel environment tar.zst deb conda rpm pip'
