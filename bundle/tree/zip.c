@@ -23,8 +23,6 @@
 
 #define HOST_UNIX 3
 
-#define LONGEST_TICK 2 /* seconds by which some file systems tell times (FAT); a change within one leaves no trace */
-
 /* Where the central directory is, by the end records. */
 struct end {
     uint64_t count, offset, size;
@@ -472,17 +470,19 @@ static int read_archive(struct em_zip *zip, struct em_error *error)
 {
     em_cleanup_arena struct em_arena *scratch = em_arena_new();
     em_cleanup_free uint8_t *buffer = malloc(LOCAL_SIZE + 0x10000);
+    struct stat st;
     struct end end = { 0 };
     int r;
 
     if (!scratch || !buffer)
         return EM_NO_MEMORY;
-    if (fstat(zip->fd, &zip->st) < 0)
+    if (fstat(zip->fd, &st) < 0)
         return em_fail_errno(error, zip->path, "cannot be examined");
-    if (!S_ISREG(zip->st.st_mode))
+    if (!S_ISREG(st.st_mode))
         return em_fail(error, EM_UNSUPPORTED, zip->path, "is no regular file");
-    zip->size = (uint64_t)zip->st.st_size;
-    zip->at_rest = time(NULL) - zip->st.st_ctim.tv_sec > LONGEST_TICK;
+    zip->size = (uint64_t)st.st_size;
+    zip->stamp = em_stamp_of(&st);
+    zip->is_fresh = em_stamp_is_fresh(&zip->stamp);
     r = read_end(zip, scratch, &end, error);
     if (r == EM_OK)
         r = read_directory(zip, scratch, &end, error);

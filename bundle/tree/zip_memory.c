@@ -14,15 +14,16 @@
 
 #define IDENTITY 7u
 
-static void identify(const struct stat *st, uint64_t identity[IDENTITY])
+/* As it stands in the memory of the file. */
+static void spell(const struct em_stamp *stamp, uint64_t identity[IDENTITY])
 {
-    identity[0] = (uint64_t)st->st_dev;
-    identity[1] = (uint64_t)st->st_ino;
-    identity[2] = (uint64_t)st->st_size;
-    identity[3] = (uint64_t)st->st_mtim.tv_sec;
-    identity[4] = (uint64_t)st->st_mtim.tv_nsec;
-    identity[5] = (uint64_t)st->st_ctim.tv_sec;
-    identity[6] = (uint64_t)st->st_ctim.tv_nsec;
+    identity[0] = stamp->device;
+    identity[1] = stamp->inode;
+    identity[2] = stamp->size;
+    identity[3] = (uint64_t)stamp->modified.tv_sec;
+    identity[4] = (uint64_t)stamp->modified.tv_nsec;
+    identity[5] = (uint64_t)stamp->changed.tv_sec;
+    identity[6] = (uint64_t)stamp->changed.tv_nsec;
 }
 
 static int digest_of(const void *data, size_t size, struct em_xxh3 *digest)
@@ -195,7 +196,7 @@ bool em_zip_recall(struct em_zip *zip)
     const char *directory, *path;
     struct cursor cursor = { 0 };
 
-    identify(&zip->st, identity);
+    spell(&zip->stamp, identity);
     path = scratch ? memory_path(zip, scratch, identity, &directory) : NULL;
     if (!path || em_read_file_at(AT_FDCWD, path, MOST_BYTES, scratch, &cursor.bytes, NULL) < 0 || !is_whole(&cursor.bytes))
         return false;
@@ -302,17 +303,20 @@ void em_zip_remember(const struct em_zip *zip)
 {
     em_cleanup_arena struct em_arena *scratch = em_arena_new();
     em_cleanup_text struct em_text text = { 0 };
-    uint64_t identity[IDENTITY], now[IDENTITY], index = 0;
+    uint64_t identity[IDENTITY], index = 0;
     const char *directory, *path;
     struct em_xxh3 digest;
+    struct em_stamp now;
     struct stat st;
 
-    if (!scratch || !zip->at_rest || !has_news(zip) || fstat(zip->fd, &st) < 0)
+    if (!scratch || zip->is_fresh || !has_news(zip) || fstat(zip->fd, &st) < 0)
         return;
-    identify(&zip->st, identity);
-    identify(&st, now);
+    now = em_stamp_of(&st);
+    if (!em_stamp_equal(&zip->stamp, &now))
+        return;
+    spell(&zip->stamp, identity);
     path = memory_path(zip, scratch, identity, &directory);
-    if (!path || memcmp(identity, now, sizeof now) != 0)
+    if (!path)
         return;
     put(&text, MAGIC);
     for (unsigned i = 0; i < IDENTITY; i++)

@@ -44,9 +44,9 @@ struct em_zip {
     const char *path;
     int fd;
     uint64_t size;
-    struct stat st;
-    bool at_rest;  /* it was not changed within the last step of any clock when it was opened */
-    bool recalled; /* it is remembered already */
+    struct em_stamp stamp; /* when it was opened */
+    bool is_fresh;         /* then: a change may leave no trace in the stamp (base/files.h) */
+    bool recalled;         /* it is remembered already */
     struct em_zip_members members;
     struct em_map by_name;
 

@@ -2,6 +2,7 @@
  * its settings and of libdeflate, whole, cut, and with wrong bits; left at any piece and entered there again by another inflater.
  * ELFMEND_INFLATE_CASES=100000 for the long run. */
 #include "bundle/tree/inflate.h"
+#include "tests/unit/random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,26 +15,10 @@
 
 #define MOST ((size_t)600 << 10)
 
-static uint64_t seed;
 static uint8_t plain[MOST], packed[MOST * 2], ours[MOST * 2], theirs[MOST * 2];
 static struct {
     size_t cases, good, bad, entered;
 } sums;
-
-static uint64_t random64(void)
-{
-    /* splitmix64: the same cases on every machine. */
-    uint64_t z = (seed += UINT64_C(0x9e3779b97f4a7c15));
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-static size_t below(size_t limit)
-{
-    return limit ? (size_t)(random64() % limit) : 0;
-}
 
 /* Long matches, near ones and far ones, literals of a skewed alphabet (long codes), noise. */
 static void fill(size_t size)

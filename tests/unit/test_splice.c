@@ -2,6 +2,7 @@
  * in all its settings, flushed anywhere, and of libdeflate, edited, grown and cut at random; judged by two inflaters.
  * ELFMEND_SPLICE_CASES many of them, from ELFMEND_SPLICE_FIRST on: make check-splice tries 10,000. */
 #include "bundle/wheel/splice.h"
+#include "tests/unit/random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,25 +16,9 @@
 
 #define MOST ((size_t)1 << 20)
 
-static uint64_t seed;
 #define ROOM (MOST + 16384)
 
 static uint8_t old[ROOM], new[ROOM], packed[ROOM * 2], result[ROOM * 3], again[ROOM];
-
-static uint64_t random64(void)
-{
-    /* splitmix64: the same cases on every machine. */
-    uint64_t z = (seed += UINT64_C(0x9e3779b97f4a7c15));
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-static size_t below(size_t limit)
-{
-    return limit ? (size_t)(random64() % limit) : 0;
-}
 
 /* Noise, runs, text of few words, and copies of what came before, as libraries are made of. */
 static void fill(uint8_t *bytes, size_t size)
