@@ -311,13 +311,18 @@ static int move_paths(struct planner *planner, struct em_draft_change *change, c
     return em_draft_patch(&planner->draft, change, planner->error);
 }
 
+/* --only, --ignore. */
+static bool passes_filter(const struct planner *planner, const struct em_finding *finding)
+{
+    return !planner->wish->wants || planner->wish->wants(planner->wish->wants_context, finding);
+}
+
 /* The user's filters hold for what was found; a copy that we make is ours to complete. */
 static bool is_wanted(const struct planner *planner, const struct em_finding *finding)
 {
     const struct em_draft_change *change = em_draft_find(&planner->draft, finding->requester->path);
 
-    return (change && change->candidate) || !planner->wish->wants ||
-           planner->wish->wants(planner->wish->wants_context, finding);
+    return (change && change->candidate) || passes_filter(planner, finding);
 }
 
 static bool wants_copy(const struct planner *planner, const struct em_finding *finding)
@@ -433,7 +438,7 @@ static int take_away(struct planner *planner, const struct em_finding *finding, 
     const char *barred = em_map_get(&planner->barred, finding->obstacle);
     struct em_draft_change *change = em_draft_find(&planner->draft, finding->obstacle);
 
-    if (planner->wish->only || (planner->wish->wants && !planner->wish->wants(planner->wish->wants_context, finding)))
+    if (planner->wish->only || !passes_filter(planner, finding))
         return EM_OK;
     if (barred)
         return give_up(planner, finding, barred);
