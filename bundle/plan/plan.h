@@ -35,6 +35,7 @@ enum em_step_kind {
 };
 const char *
 em_step_kind_name(enum em_step_kind kind); /* "set-path", "replace-needed", "clear-execstack", "copy", "remove", "record" */
+bool em_step_kind_named(const char *name, enum em_step_kind *kind); /* false: no kind is called so */
 
 /* Of most set-path steps: worth no line. */
 #define EM_REASON_USUAL "the object that asks gets the path"
@@ -113,7 +114,8 @@ struct em_edits {
 /* What the steps for the file at path make of it, in order; none: it stays, or is copied, as it is. */
 int em_plan_edits(const struct em_plan *plan, const char *path, struct em_arena *arena, struct em_edits *edits);
 
-/* ---- plan.c: JSON, schema elfmend.plan/1 ---- */
+/* ---- plan.c, plan_read.c: JSON ---- */
+#define EM_PLAN_SCHEMA "elfmend.plan/1"
 int em_plan_to_json(const struct em_plan *plan, struct em_text *text);
 /* Checks everything: schema, kinds, contained paths, digests. EM_BAD_JSON with what is wrong. */
 int em_plan_from_json(struct em_plan *plan, struct em_arena *arena, struct em_bytes bytes, const char *label,
