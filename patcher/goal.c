@@ -419,6 +419,8 @@ int em_goal_finish(struct em_goal *goal, struct em_error *error)
 {
     int r = em_goal_finish_versions(goal, error);
 
+    if (r == EM_OK)
+        r = em_goal_finish_cache(goal, error);
     return r < 0 ? r : em_goal_finish_symbols(goal, error);
 }
 

@@ -91,7 +91,7 @@ int em_goal_text(struct em_goal *goal, const struct em_goal_dyn *dyn, const char
 /* The first entry with a tag, or NULL. */
 struct em_goal_dyn *em_goal_dyn(struct em_goal *goal, uint64_t tag);
 
-/* goal_versions.c, goal_symbols.c: the edits of those tables. */
+/* goal_versions.c, goal_symbols.c, goal_cache.c: the edits of those tables. */
 int em_goal_replace_file(struct em_goal *goal, const char *file, const char *replacement, struct em_error *error);
 int em_goal_remove_file(struct em_goal *goal, const char *file, struct em_error *error);
 int em_goal_finish_versions(struct em_goal *goal, struct em_error *error);
@@ -100,5 +100,6 @@ int em_goal_load_versym(struct em_goal *goal, struct em_error *error);
 int em_goal_clear_version(struct em_goal *goal, const char *symbol, struct em_error *error);
 int em_goal_rename_symbol(struct em_goal *goal, const char *symbol, const char *replacement, struct em_error *error);
 int em_goal_finish_symbols(struct em_goal *goal, struct em_error *error);
+int em_goal_finish_cache(struct em_goal *goal, struct em_error *error);
 
 #endif

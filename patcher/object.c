@@ -2,12 +2,12 @@
  * may have none. */
 #include "patcher/patcher.h"
 
+#include "patcher/notes.h"
 #include "patcher/versions.h"
 
 #include <string.h>
 
-#define NT_FDO_DLOPEN 0x407c0c0au     /* UAPI.12, ELF dlopen() metadata: owner "FDO", a JSON array as text */
-#define MAX_NOTES ((uint64_t)1 << 20) /* bytes of one PT_NOTE that we care to read; real ones have some hundred */
+#define NT_FDO_DLOPEN 0x407c0c0au /* UAPI.12, ELF dlopen() metadata: owner "FDO", a JSON array as text */
 
 static int add_string(struct em_strings *list, struct em_image *image, uint64_t index, struct em_error *error)
 {
@@ -93,46 +93,25 @@ static void read_properties(struct em_object *object, const struct em_image *ima
     }
 }
 
-/* Notes that make no sense end the segment quietly: no loader reads more than the property note. left is what may still be read of
- * this object: segments may overlap, and four thousand of them would read the file as often. */
 static int read_notes(struct em_object *object, struct em_image *image, const struct em_phdr *phdr, uint64_t *left,
                       struct em_error *error)
 {
-    uint64_t align = phdr->align == 8 ? 8 : 4, at = 0;
-    uint32_t namesz, descsz, type;
     struct em_bytes notes;
-    int r;
+    struct em_note note;
+    uint64_t at = 0;
+    int r = em_notes_read(&notes, image, phdr, left, error);
 
-    if (phdr->filesz > *left || phdr->offset > image->size || phdr->filesz > image->size - phdr->offset)
-        return EM_OK;
-    *left -= phdr->filesz;
-    r = em_read_bytes(image->reader, image->arena, phdr->offset, phdr->filesz, &notes, error);
-    if (r < 0)
-        return r;
-    while (em_bytes_u32(notes, at, image->big_endian, &namesz) && em_bytes_u32(notes, at + 4, image->big_endian, &descsz) &&
-           em_bytes_u32(notes, at + 8, image->big_endian, &type)) {
-        uint64_t desc_at = at + 12 + (((uint64_t)namesz + align - 1) & ~(align - 1));
-        struct em_bytes name, desc;
-
-        /* With 8-byte alignment the descriptor starts at a multiple of 8 of the whole note: 12 + 4 for "GNU". */
-        if (align == 8)
-            desc_at = at + ((12 + (uint64_t)namesz + 7) & ~(uint64_t)7);
-        if (!em_bytes_slice(notes, at + 12, namesz, &name) || !em_bytes_slice(notes, desc_at, descsz, &desc))
-            break;
-        if (namesz == 4 && memcmp(name.data, "GNU", 4) == 0) {
-            if (type == NT_GNU_PROPERTY_TYPE_0)
-                read_properties(object, image, desc);
-            if (type == NT_GNU_BUILD_ID && descsz > 0 && !object->build_id) {
-                object->build_id = desc.data;
-                object->build_id_size = desc.size;
-            }
+    while (r == EM_OK && em_note_next(&note, image, phdr, notes, &at)) {
+        if (em_note_is(&note, "GNU", NT_GNU_PROPERTY_TYPE_0))
+            read_properties(object, image, note.desc);
+        if (em_note_is(&note, "GNU", NT_GNU_BUILD_ID) && note.desc.size > 0 && !object->build_id) {
+            object->build_id = note.desc.data;
+            object->build_id_size = note.desc.size;
         }
-        if (namesz == 4 && memcmp(name.data, "FDO", 4) == 0 && type == NT_FDO_DLOPEN && memchr(desc.data, '\0', desc.size) &&
-            em_vec_push(image->arena, &object->dlopen_notes, (const char *)desc.data) < 0)
-            return EM_NO_MEMORY;
-        at = desc_at + (((uint64_t)descsz + align - 1) & ~(align - 1));
+        if (em_note_is(&note, "FDO", NT_FDO_DLOPEN) && memchr(note.desc.data, '\0', note.desc.size))
+            r = em_vec_push(image->arena, &object->dlopen_notes, (const char *)note.desc.data);
     }
-    return EM_OK;
+    return r;
 }
 
 static int read_interpreter(struct em_object *object, struct em_image *image, const struct em_phdr *phdr,
@@ -156,7 +135,7 @@ static int read_interpreter(struct em_object *object, struct em_image *image, co
 
 static int read_segments(struct em_object *object, struct em_image *image, struct em_error *error)
 {
-    uint64_t notes_left = MAX_NOTES;
+    uint64_t notes_left = EM_MAX_NOTES;
 
     for (uint32_t i = 0; i < image->phnum; i++) {
         const struct em_phdr *phdr = &image->phdrs[i];

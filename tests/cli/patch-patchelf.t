@@ -49,6 +49,25 @@ $patchelf --set-execstack new.so; is "execstack: X" "$($patchelf --print-execsta
 $patchelf --clear-execstack new.so; is "execstack: -" "$($patchelf --print-execstack new.so)" "it is not"
 $patchelf --set-os-abi linux new.so; is "Linux" "$($patchelf --print-os-abi new.so)" "OS ABI by name"
 
+# What patchelf --build-resolution-cache leaves for the loader of Nix: it may not outlive the search that it was made of.
+cat > cached.s <<'END'
+ .section .note.nixos.ldcache, "a", @note
+ .balign 4
+ .long 6, 2f - 1f, 0x63a86cb6
+ .asciz "NixOS"
+ .balign 4
+1: .asciz "=/nix/store/old/libdep.so.1"
+ .balign 4
+2: .section .note.GNU-stack, "", @progbits
+END
+gcc main.c cached.s -o cached -Llib -ldep -Wl,-rpath,"$PWD/lib" && cp cached again
+$patchelf --remove-needed libnone.so --set-rpath "$PWD/lib" again 2> log; same "a cache for the loader of Nix stays with an edit that changes nothing" cached again
+$patchelf --set-rpath "$PWD/lib:/new" again 2> log; grep -q 'nixos.ldcache' log; ok $? "it is emptied with another search path, which is told" log
+is "0 0" "$(readelf -nW again | grep -c 63a86cb6) $(grep -c /nix/store/old again)" "nothing is left of it"
+./again 2> log; ok $? "the program runs" log
+cp cached again; $patchelf --replace-needed libdep.so.1 libother.so again 2> log; is 0 "$(readelf -nW again | grep -c 63a86cb6)" "so is it with another library"
+cp cached again; $patchelf --set-os-abi linux again 2> log; is 1 "$(readelf -nW again | grep -c 63a86cb6)" "and not with what has nothing to do with it"
+
 # In place: the same inode where the file is nobody else's, a copy and the reason where it is.
 gcc -shared -fPIC dep.c -o mine.so -Wl,-rpath,"/$(printf '%0300d' 0)"; "$ELFMEND" patch --set-rpath /a mine.so; inode=$(stat -c %i mine.so)
 if "$ELFMEND" patch --in-place --set-rpath /b mine.so 2> log && [ ! -s log ]; then
