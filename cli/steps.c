@@ -44,6 +44,9 @@ void em_print_step(const struct em_step *step, bool in_wheel)
         printf("            vouched for by %s\n", step->voucher ? step->voucher : "nothing (--allow-unverified)");
         print_path_list(step);
         break;
+    case EM_STEP_SBOM:
+        printf("  sbom      %s   (%zu librar%s)\n", step->path, step->files.count, step->files.count == 1 ? "y" : "ies");
+        break;
     case EM_STEP_RECORD:
         if (!in_wheel)
             printf("  record    %s   (%zu file%s)\n", step->path, step->files.count, step->files.count == 1 ? "" : "s");

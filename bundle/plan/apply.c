@@ -1,6 +1,6 @@
 /* Executing a plan: one transaction.
  *
- * Files are staged on all cores, RECORDs after them, since they need the digests. The bytes that are checked are the bytes that
+ * Files are staged on all cores, what tells of them (sbom, RECORD) after them, since it needs the digests. The bytes that are checked are the bytes that
  * are used: a file to be edited is known by the fd that it is copied from, a file to be copied in is hashed while it is
  * written. Inputs that no action reads are checked before, under the lock.
  */
@@ -9,6 +9,7 @@
 #include "bundle/env/record.h"
 #include "bundle/plan/input.h"
 #include "bundle/plan/pour.h"
+#include "bundle/plan/sbom.h"
 #include "bundle/plan/transaction.h"
 
 #include <pthread.h>
@@ -120,6 +121,44 @@ static int stage_removal(struct item *item, struct em_error *error)
     return r == EM_OK && item->input ? em_input_check(item->input, em_transaction_root(transaction), error) : r;
 }
 
+/* ---- sbom ---- */
+
+static int list_library(const struct run *run, const struct em_step *step, const char *path, struct em_arena *arena,
+                        struct em_sbom *bill)
+{
+    const struct item *file = em_map_get(&run->by_path, path);
+    struct em_sbom_library library = { .provenance = file ? file->step->provenance : NULL,
+                                       .sha256 = file ? &file->change.sha256 : NULL };
+
+    if (!file)
+        return EM_USAGE;
+    library.path = em_path_relative(arena, step->site, path);
+    return library.path ? em_vec_push(arena, &bill->libraries, library) : EM_NO_MEMORY;
+}
+
+static int fill_sbom(struct em_change *change, int old, int new, struct em_error *error)
+{
+    const struct item *item = change->context;
+    const struct em_step *step = item->step;
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    struct em_sbom bill = { .name = step->name, .version = step->version };
+    struct em_bytes text;
+    int r;
+
+    (void)old;
+    if (!arena)
+        return EM_NO_MEMORY;
+    for (size_t i = 0; i < step->files.count; i++) {
+        r = list_library(item->run, step, step->files.items[i], arena, &bill);
+        if (r == EM_USAGE)
+            return em_fail(error, r, step->path, "is to tell of '%s', which no action changes", step->files.items[i]);
+        if (r < 0)
+            return r;
+    }
+    r = em_sbom_write(&text, arena, &bill);
+    return r < 0 ? r : em_write_all(new, text.data, text.size, change->path, error);
+}
+
 /* ---- record ---- */
 
 static int put_rows(const struct run *run, const struct em_step *step, struct em_arena *arena, struct em_record *record,
@@ -206,6 +245,12 @@ static int stage(struct run *run, struct item *item)
         item->change.mode = step->mode;
         break;
     case EM_STEP_REMOVE: break;
+    case EM_STEP_SBOM:
+        item->change.fill = fill_sbom;
+        item->change.create = true;
+        item->change.make_directories = true;
+        item->change.mode = 0644;
+        break;
     case EM_STEP_RECORD:
         item->change.fill = fill_record;
         item->change.last = true;
@@ -218,12 +263,18 @@ static int stage(struct run *run, struct item *item)
     return r;
 }
 
+/* What says of other files what they came to be. */
+static bool is_about_others(const struct item *item)
+{
+    return item->step->kind == EM_STEP_SBOM || item->step->kind == EM_STEP_RECORD;
+}
+
 static int stage_file(void *context, size_t index)
 {
     struct run *run = context;
     struct item *item = run->by_size[index];
 
-    return item->step->kind == EM_STEP_RECORD ? EM_OK : stage(run, item);
+    return is_about_others(item) ? EM_OK : stage(run, item);
 }
 
 /* The largest first, so that no core is left with one at the end. */
@@ -300,10 +351,10 @@ static int stage_all(struct run *run, struct em_error *error)
     const size_t count = run->item_count;
     int r = em_pool_each(run->options->jobs, count, stage_file, run);
 
-    for (size_t i = 0; r == EM_OK && i < count; i++) {
-        if (run->items[i].step->kind == EM_STEP_RECORD)
+    /* In the order of the plan: a RECORD lists the bill. */
+    for (size_t i = 0; r == EM_OK && i < count; i++)
+        if (is_about_others(&run->items[i]))
             r = stage(run, &run->items[i]);
-    }
     for (size_t i = 0; r < 0 && i < count && !em_outcome_tell(&run->by_size[i]->outcome, error); i++)
         ;
     return r;

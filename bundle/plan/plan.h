@@ -31,10 +31,11 @@ enum em_step_kind {
     EM_STEP_COPY,   /* path is a new file: from, with the path list value if that is not NULL. Of the inputs it is one if it
                              * takes the place of what is there */
     EM_STEP_REMOVE, /* path, a file or a link, goes */
+    EM_STEP_SBOM,   /* path is a new file: where the files come from that other steps copied, for name and version */
     EM_STEP_RECORD, /* path is a RECORD: its rows for files follow what the other steps made of them */
 };
-const char *
-em_step_kind_name(enum em_step_kind kind); /* "set-path", "replace-needed", "clear-execstack", "copy", "remove", "record" */
+/* "set-path", "replace-needed", "clear-execstack", "copy", "remove", "sbom", "record" */
+const char *em_step_kind_name(enum em_step_kind kind);
 bool em_step_kind_named(const char *name, enum em_step_kind *kind); /* false: no kind is called so */
 
 /* Of most set-path steps: worth no line. */
@@ -61,9 +62,10 @@ struct em_step {
     const char *provenance;  /* distribution and version it comes from; NULL if unknown */
     uint32_t mode;           /* permission bits of the new file */
 
-    /* record */
-    struct em_strings files; /* relative to plan->root: changed or created by earlier steps */
-    const char *site;        /* relative to plan->root: what the RECORD's rows are relative to; "." for the root */
+    /* record, sbom */
+    struct em_strings files;    /* relative to plan->root: changed or created by earlier steps; of an sbom: copied */
+    const char *site;           /* relative to plan->root: what the rows of RECORD are relative to; "." for the root */
+    const char *name, *version; /* sbom: of the distribution whose RECORD lists them */
 };
 
 /* A file that the plan rests on, as it was when the plan was made: by its digests, by its stamp, or by both. What a link of the target
@@ -114,7 +116,7 @@ struct em_edits {
 /* What the steps for the file at path make of it, in order; none: it stays, or is copied, as it is. */
 int em_plan_edits(const struct em_plan *plan, const char *path, struct em_arena *arena, struct em_edits *edits);
 
-/* ---- plan.c, plan_read.c: JSON ---- */
+/* ---- plan_write.c, plan_read.c: JSON, schemas/plan-1.json ---- */
 #define EM_PLAN_SCHEMA "elfmend.plan/1"
 int em_plan_to_json(const struct em_plan *plan, struct em_text *text);
 /* Checks everything: schema, kinds, contained paths, digests. EM_BAD_JSON with what is wrong. */

@@ -179,6 +179,15 @@ static int read_record(const struct reading *in, json_t *object, const char *wha
     return r < 0 ? r : get_strings(in, object, what, "files", &step->files);
 }
 
+static int read_sbom(const struct reading *in, json_t *object, const char *what, struct em_step *step)
+{
+    int r = get(in, object, what, "name", false, &step->name);
+
+    if (r == EM_OK)
+        r = get(in, object, what, "version", false, &step->version);
+    return r < 0 ? r : read_record(in, object, what, step);
+}
+
 /* Its kind and its path say all. */
 static int read_bare(const struct reading *in, json_t *object, const char *what, struct em_step *step)
 {
@@ -194,10 +203,19 @@ static int read_step(const struct reading *in, json_t *object, const char *what,
     static const char *const copy[] = { "do",  "path",  "from",      "sha256",   "voucher", "provenance", "mode",
                                         "tag", "value", "old_value", "resolves", "reason",  NULL };
     static const char *const record[] = { "do", "path", "site", "files", "resolves", "reason", NULL };
-    static const char *const *const members[] = { set_path, needed, bare, copy, bare, record };
-    static int (*const readers[])(const struct reading *, json_t *, const char *,
-                                  struct em_step *) = { read_path_list, read_needed, read_bare,
-                                                        read_copy,      read_bare,   read_record };
+    static const char *const sbom[] = { "do", "path", "name", "version", "site", "files", "resolves", "reason", NULL };
+    static const struct {
+        const char *const *members;
+        int (*read)(const struct reading *in, json_t *object, const char *what, struct em_step *step);
+    } kinds[] = {
+        [EM_STEP_SET_PATH] = { set_path, read_path_list },
+        [EM_STEP_REPLACE_NEEDED] = { needed, read_needed },
+        [EM_STEP_CLEAR_STACK] = { bare, read_bare },
+        [EM_STEP_COPY] = { copy, read_copy },
+        [EM_STEP_REMOVE] = { bare, read_bare },
+        [EM_STEP_SBOM] = { sbom, read_sbom },
+        [EM_STEP_RECORD] = { record, read_record },
+    };
     const char *kind;
     int r;
 
@@ -208,11 +226,11 @@ static int read_step(const struct reading *in, json_t *object, const char *what,
         return r;
     if (!em_step_kind_named(kind, &step->kind))
         return bad(in, "%s is to do '%.40s', which this version of elfmend cannot", what, kind);
-    r = check_members(in, object, what, members[step->kind]);
+    r = check_members(in, object, what, kinds[step->kind].members);
     if (r == EM_OK)
         r = get_contained(in, object, what, &step->path);
     if (r == EM_OK)
-        r = readers[step->kind](in, object, what, step);
+        r = kinds[step->kind].read(in, object, what, step);
     if (r == EM_OK)
         r = get_strings(in, object, what, "resolves", &step->resolves);
     return r < 0 ? r : get(in, object, what, "reason", true, &step->reason);
@@ -256,7 +274,7 @@ static int read_not_taken(const struct reading *in, json_t *object, const char *
         read_r;                                                                                                                \
     })
 
-/* A file that is changed must be the one that the plan was made for. What a copy is of, its action says itself. */
+/* A file that is changed must be the one that the plan was made for. What is made anew, its action says itself. */
 static int check_stated(const struct reading *in, const struct em_plan *plan, const struct em_map *by_path)
 {
     struct em_map stated = { .arena = in->arena };
@@ -267,7 +285,7 @@ static int check_stated(const struct reading *in, const struct em_plan *plan, co
     em_vec_each (const struct em_step, step, &plan->steps) {
         const struct em_step *first = em_map_get(by_path, step->path);
 
-        if (first->kind != EM_STEP_COPY && !em_map_get(&stated, step->path))
+        if (first->kind != EM_STEP_COPY && first->kind != EM_STEP_SBOM && !em_map_get(&stated, step->path))
             return bad(in, "changes '%.200s' without saying in 'inputs' what it was", step->path);
     }
     return EM_OK;
@@ -277,7 +295,7 @@ static int check_stated(const struct reading *in, const struct em_plan *plan, co
  * would mean, nobody could say. */
 static bool is_further_edit(const struct em_step *first, const struct em_step *step)
 {
-    return first->kind != EM_STEP_RECORD && first->kind != EM_STEP_REMOVE &&
+    return first->kind != EM_STEP_RECORD && first->kind != EM_STEP_SBOM && first->kind != EM_STEP_REMOVE &&
            (step->kind == EM_STEP_CLEAR_STACK || step->kind == EM_STEP_REPLACE_NEEDED);
 }
 
@@ -304,6 +322,8 @@ static int check_steps(const struct reading *in, const struct em_plan *plan)
 
             if (!file || file->kind == EM_STEP_RECORD || file->kind == EM_STEP_REMOVE)
                 return bad(in, "actions[%zu] lists '%.200s', which no action changes", i, step->files.items[j]);
+            if (step->kind == EM_STEP_SBOM && file->kind != EM_STEP_COPY)
+                return bad(in, "actions[%zu] tells where '%.200s' comes from, which no action copies", i, step->files.items[j]);
         }
     }
     return check_stated(in, plan, &by_path);

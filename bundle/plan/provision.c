@@ -1,5 +1,7 @@
 #include "bundle/plan/provision.h"
 
+#include "bundle/plan/sbom.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -69,17 +71,22 @@ static int add_wants(struct em_provision *provision, struct em_tree *tree, const
     return EM_OK;
 }
 
-/* Of the others that the environment has of the family; NULL: it has none. */
+/* Of the others that the environment has of the family, a copy that we made once included; NULL: it has none that could be told. */
 static const char *installed_version(const struct em_provision *provision, const char *key, const struct em_family *family)
 {
     em_vec_each (struct em_env_object, object, &provision->before->env->objects) {
-        const char *name = em_path_basename(object->path), *its;
+        const char *name = em_path_basename(object->path), *its, *version;
 
         if (!object->owner || !em_knowledge_package(provision->before->knowledge, name, NULL) || is_wanted(family, name))
             continue;
         its = family_of(provision, name);
-        if (its && strcmp(its, key) == 0)
-            return object->owner->version;
+        if (!its || strcmp(its, key) != 0)
+            continue;
+        version = em_knowledge_is_vendor(provision->before->knowledge, object->owner->normalized)
+                      ? object->owner->version
+                      : em_sbom_version(provision->before->env, provision->arena, object->owner, object->path);
+        if (version)
+            return version;
     }
     return NULL;
 }

@@ -1,18 +1,6 @@
-#include "bundle/plan/draft.h"
+#include "bundle/plan/steps.h"
 
 #include <string.h>
-
-/* What is written from, and where to. */
-struct writer {
-    struct em_arena *arena;
-    const char *root; /* of the target, in the environment's terms: plan->root is the same on this machine */
-    struct em_plan *plan;
-    const struct em_draft *draft;
-    const struct em_diagnosis *after;
-    const struct em_map *gave_up;
-    const struct em_plan_wish *wish;
-    struct em_error *error;
-};
 
 const char *em_draft_finding_name(struct em_arena *arena, const struct em_env *env, const struct em_finding *finding)
 {
@@ -20,12 +8,12 @@ const char *em_draft_finding_name(struct em_arena *arena, const struct em_env *e
                            finding->request ? finding->request : finding->message);
 }
 
-static const char *in_root(struct writer *writer, const char *path)
+const char *em_steps_in_root(const struct em_steps_writer *writer, const char *path)
 {
     return em_path_after(path, writer->root);
 }
 
-static int add_input(struct writer *writer, const char *path, bool is_source)
+int em_steps_add_input(struct em_steps_writer *writer, const char *path, bool is_source)
 {
     struct em_input input;
     const char *on_disk = is_source ? path : em_path_join(writer->arena, writer->plan->root, path);
@@ -45,7 +33,7 @@ static int add_input(struct writer *writer, const char *path, bool is_source)
     return em_vec_push(writer->arena, &writer->plan->inputs, input);
 }
 
-static const char *voucher_of(struct writer *writer, const struct em_candidate *candidate)
+static const char *voucher_of(struct em_steps_writer *writer, const struct em_candidate *candidate)
 {
     switch (candidate->voucher) {
     case EM_VOUCHER_RECORD:
@@ -57,12 +45,12 @@ static const char *voucher_of(struct writer *writer, const struct em_candidate *
     return NULL;
 }
 
-static int add_copy_step(struct writer *writer, const struct em_draft_change *change)
+static int add_copy_step(struct em_steps_writer *writer, const struct em_draft_change *change)
 {
     const struct em_candidate *candidate = change->candidate;
     const struct em_distribution *distribution = candidate->distribution;
     struct em_step step = { .kind = EM_STEP_COPY,
-                            .path = in_root(writer, change->path),
+                            .path = em_steps_in_root(writer, change->path),
                             .resolves = change->resolves,
                             .reason = "beside the object that asks for it",
                             .value = change->value,
@@ -74,10 +62,10 @@ static int add_copy_step(struct writer *writer, const struct em_draft_change *ch
                             .voucher = voucher_of(writer, candidate),
                             .mode = candidate->node.mode };
     struct em_node node;
-    int r = add_input(writer, candidate->path, true);
+    int r = em_steps_add_input(writer, candidate->path, true);
 
     if (r == EM_OK && em_tree_stat_link(writer->draft->env->tree, change->path, &node) == 0)
-        r = add_input(writer, step.path, false);
+        r = em_steps_add_input(writer, step.path, false);
     if (r < 0)
         return r;
     if (distribution)
@@ -85,57 +73,58 @@ static int add_copy_step(struct writer *writer, const struct em_draft_change *ch
     return em_vec_push(writer->arena, &writer->plan->steps, step);
 }
 
-static int add_path_step(struct writer *writer, const struct em_draft_change *change)
+static int add_path_step(struct em_steps_writer *writer, const struct em_draft_change *change)
 {
     struct em_step step = { .kind = EM_STEP_SET_PATH,
-                            .path = in_root(writer, change->path),
+                            .path = em_steps_in_root(writer, change->path),
                             .resolves = change->resolves,
                             .reason = change->reason ? change->reason : EM_REASON_USUAL,
                             .value = change->value,
                             .old_value = change->old_value,
                             .tag = change->tag };
-    int r = add_input(writer, step.path, false);
+    int r = em_steps_add_input(writer, step.path, false);
 
     return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
 }
 
-static int add_needed_step(struct writer *writer, const struct em_draft_change *change, const struct em_rename *rename)
+static int add_needed_step(struct em_steps_writer *writer, const struct em_draft_change *change, const struct em_rename *rename)
 {
     struct em_step step = { .kind = EM_STEP_REPLACE_NEEDED,
-                            .path = in_root(writer, change->path),
+                            .path = em_steps_in_root(writer, change->path),
                             .resolves = change->resolves,
                             .reason = rename->reason,
                             .needed = rename->from,
                             .by = rename->to };
-    int r = add_input(writer, step.path, false);
+    int r = em_steps_add_input(writer, step.path, false);
 
     return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
 }
 
-static int add_remove_step(struct writer *writer, const struct em_draft_change *change)
+static int add_remove_step(struct em_steps_writer *writer, const struct em_draft_change *change)
 {
-    struct em_step step = {
-        .kind = EM_STEP_REMOVE, .path = in_root(writer, change->path), .resolves = change->resolves, .reason = change->reason
-    };
-    int r = add_input(writer, step.path, false);
+    struct em_step step = { .kind = EM_STEP_REMOVE,
+                            .path = em_steps_in_root(writer, change->path),
+                            .resolves = change->resolves,
+                            .reason = change->reason };
+    int r = em_steps_add_input(writer, step.path, false);
 
     return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
 }
 
-static int add_stack_step(struct writer *writer, const struct em_draft_change *change)
+static int add_stack_step(struct em_steps_writer *writer, const struct em_draft_change *change)
 {
     struct em_step step = { .kind = EM_STEP_CLEAR_STACK,
-                            .path = in_root(writer, change->path),
+                            .path = em_steps_in_root(writer, change->path),
                             .reason = "glibc from 2.41 on refuses it, and nothing in its code needs it" };
     int r = em_vec_push(writer->arena, &step.resolves, "EM106");
 
     if (r == EM_OK && !change->candidate)
-        r = add_input(writer, step.path, false);
+        r = em_steps_add_input(writer, step.path, false);
     return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
 }
 
 /* The files of the plan that a distribution's RECORD lists or shall list. */
-static int files_of(struct writer *writer, struct em_distribution *distribution, struct em_strings *files)
+static int files_of(struct em_steps_writer *writer, struct em_distribution *distribution, struct em_strings *files)
 {
     em_vec_each (struct em_draft_change *, change, &writer->draft->changes) {
         const char *row = em_env_row_spelling(writer->draft->env, distribution, (*change)->path);
@@ -146,14 +135,14 @@ static int files_of(struct writer *writer, struct em_distribution *distribution,
         if ((*change)->remove)
             continue;
         listed = (*change)->candidate ? (*change)->owner == distribution : em_record_find(&distribution->record, row) != NULL;
-        if (listed && em_vec_push(writer->arena, files, in_root(writer, (*change)->path)) < 0)
+        if (listed && em_vec_push(writer->arena, files, em_steps_in_root(writer, (*change)->path)) < 0)
             return EM_NO_MEMORY;
     }
     return EM_OK;
 }
 
 /* A signature of the RECORD that was (binary distribution format, "Signed wheel files": no RECORD lists it). */
-static int add_signature_steps(struct writer *writer, const struct em_distribution *distribution)
+static int add_signature_steps(struct em_steps_writer *writer, const struct em_distribution *distribution)
 {
     static const char *const names[] = { "RECORD.jws", "RECORD.p7s" };
 
@@ -169,8 +158,8 @@ static int add_signature_steps(struct writer *writer, const struct em_distributi
         if (em_tree_stat_link(writer->draft->env->tree, path, &node) < 0 || node.kind != EM_NODE_FILE ||
             em_record_find(&distribution->record, row))
             continue;
-        step.path = in_root(writer, path);
-        r = add_input(writer, step.path, false);
+        step.path = em_steps_in_root(writer, path);
+        r = em_steps_add_input(writer, step.path, false);
         if (r == EM_OK)
             r = em_vec_push(writer->arena, &writer->plan->steps, step);
         if (r < 0)
@@ -179,7 +168,7 @@ static int add_signature_steps(struct writer *writer, const struct em_distributi
     return EM_OK;
 }
 
-static int add_record_steps(struct writer *writer)
+static int add_record_steps(struct em_steps_writer *writer)
 {
     const struct em_env *env = writer->draft->env;
 
@@ -193,13 +182,15 @@ static int add_record_steps(struct writer *writer)
         if (!(*distribution)->has_record || !em_path_is_below(path, writer->root))
             continue;
         r = files_of(writer, *distribution, &step.files);
+        if (r == EM_OK)
+            r = em_papers_add(writer, *distribution, &step.files);
         if (r < 0)
             return r;
         if (step.files.count == 0)
             continue;
-        step.path = in_root(writer, path);
-        step.site = in_root(writer, (*distribution)->site);
-        r = add_input(writer, step.path, false);
+        step.path = em_steps_in_root(writer, path);
+        step.site = em_steps_in_root(writer, (*distribution)->site);
+        r = em_steps_add_input(writer, step.path, false);
         if (r == EM_OK)
             r = em_vec_push(writer->arena, &writer->plan->steps, step);
         if (r == EM_OK)
@@ -210,7 +201,7 @@ static int add_record_steps(struct writer *writer)
     return EM_OK;
 }
 
-static int write_steps(struct writer *writer)
+static int write_steps(struct em_steps_writer *writer)
 {
     int r = EM_OK;
 
@@ -233,7 +224,7 @@ static int write_steps(struct writer *writer)
 }
 
 /* What will still be found, and why nothing was done about it. */
-static int write_rest(struct writer *writer)
+static int write_rest(struct em_steps_writer *writer)
 {
     em_vec_each (struct em_finding, finding, &writer->after->findings) {
         const char *name = em_draft_finding_name(writer->arena, writer->draft->env, finding);
@@ -256,7 +247,7 @@ static int write_rest(struct writer *writer)
     return EM_OK;
 }
 
-static int find_root(struct writer *writer)
+static int find_root(struct em_steps_writer *writer)
 {
     const struct em_env *env = writer->draft->env;
     char *real;
@@ -273,7 +264,7 @@ static int find_root(struct writer *writer)
 int em_draft_to_plan(struct em_plan *plan, const struct em_draft *draft, const struct em_diagnosis *after,
                      const struct em_map *gave_up, const struct em_plan_wish *wish, struct em_error *error)
 {
-    struct writer writer = {
+    struct em_steps_writer writer = {
         .arena = draft->arena, .plan = plan, .draft = draft, .after = after, .gave_up = gave_up, .wish = wish, .error = error
     };
     int r;

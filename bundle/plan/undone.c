@@ -26,16 +26,21 @@ static const char *absolute(const struct em_env *env, struct em_arena *arena, co
 
 /* ---- the distributions that were repaired ---- */
 
+/* "ctranslate2-4.6.0" is a version of that distribution. */
+static bool is_version_of(struct em_arena *arena, const char *name, const struct em_distribution *distribution)
+{
+    const char *dash = strrchr(name, '-');
+    const char *stem = dash ? em_arena_strndup(arena, name, (size_t)(dash - name)) : name;
+    const char *normalized = stem ? em_normalize_name(arena, stem) : NULL;
+
+    return normalized && strcmp(distribution->normalized, normalized) == 0;
+}
+
 static const struct em_distribution *find_installed(const struct em_env *env, struct em_arena *arena,
                                                     const struct mended *mended)
 {
-    const char *dash = strrchr(mended->name, '-');
-    const char *name = dash ? em_arena_strndup(arena, mended->name, (size_t)(dash - mended->name)) : mended->name;
-    const char *normalized = name ? em_normalize_name(arena, name) : NULL;
-
     em_vec_each (struct em_distribution *, distribution, &env->distributions) {
-        if (normalized && strcmp((*distribution)->normalized, normalized) == 0 &&
-            strcmp((*distribution)->site, mended->site) == 0)
+        if (strcmp((*distribution)->site, mended->site) == 0 && is_version_of(arena, mended->name, *distribution))
             return *distribution;
     }
     return NULL;
@@ -78,9 +83,18 @@ static bool has_files_beside(const struct em_distribution *distribution, const c
     return false;
 }
 
+/* What lay in the .dist-info of a version that is no longer there: licences and bills of copies. */
+static bool is_paper_of(struct em_arena *arena, const struct em_distribution *distribution, const char *path)
+{
+    const char *relative = em_path_after(path, distribution->site), *end = strstr(relative, ".dist-info/");
+    const char *name = end ? em_arena_strndup(arena, relative, (size_t)(end - relative)) : NULL;
+
+    return name && !strchr(name, '/') && is_version_of(arena, name, distribution);
+}
+
 /* Its owner says it. A file that nobody lists any more was a copy beside the files of one that was installed again, or one's that is
  * gone. Of several repairs of a distribution, of several versions even, the last counts. NULL: it was in no RECORD. */
-static struct mended *find_mended(struct all_mended *all, const struct em_env *env, const char *path)
+static struct mended *find_mended(struct all_mended *all, struct em_arena *arena, const struct em_env *env, const char *path)
 {
     const struct em_distribution *owner = em_env_owner(env, path);
     struct mended *found = NULL, *gone = NULL;
@@ -90,7 +104,8 @@ static struct mended *find_mended(struct all_mended *all, const struct em_env *e
 
         if (!em_path_is_below(path, mended->site))
             continue;
-        if (distribution && (owner ? distribution == owner : has_files_beside(distribution, path)))
+        if (distribution &&
+            (owner ? distribution == owner : has_files_beside(distribution, path) || is_paper_of(arena, distribution, path)))
             found = mended;
         else if (!distribution && !owner)
             gone = mended;
@@ -102,7 +117,7 @@ static int sort_in(struct all_mended *all, struct mended *loose, struct em_arena
                    const struct em_trail_step *step)
 {
     const char *path = absolute(env, arena, step->path);
-    struct mended *mended = path ? find_mended(all, env, path) : NULL;
+    struct mended *mended = path ? find_mended(all, arena, env, path) : NULL;
 
     if (!path)
         return EM_NO_MEMORY;

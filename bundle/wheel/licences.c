@@ -1,32 +1,30 @@
 #include "bundle/wheel/licences.h"
 
+#include "bundle/plan/licences.h"
+
 #include <string.h>
 
 static int add_file(struct em_licences *licences, struct em_arena *arena, const struct em_source *source,
-                    const struct em_distribution *distribution, const struct em_record_row *row, struct em_error *error)
+                    const struct em_distribution *distribution, const struct em_licence_file *from, struct em_error *error)
 {
-    const char *path = em_path_join(arena, distribution->site, row->path), *below = strstr(row->path, ".dist-info/licenses/");
-    const char *base = below ? below + strlen(".dist-info/licenses/") : em_path_basename(row->path);
-    struct em_licence licence = { .file = em_arena_printf(arena, "%s-%s/%s", distribution->normalized, distribution->version,
-                                                          base) };
+    struct em_licence licence = { .file = from->place };
     em_cleanup_file struct em_file *file = NULL;
     struct em_sha256 sha256;
     int r;
 
-    if (!path || !licence.file)
-        return EM_NO_MEMORY;
     /* Unpacked by an older version of us, or removed: what is not there cannot come along. */
-    if (em_tree_open(source->env.tree, path, &file) < 0)
+    if (em_tree_open(source->env.tree, from->path, &file) < 0)
         return EM_OK;
     if (file->reader.size > EM_MAX_METADATA)
-        return em_fail(error, EM_LIMIT, path, "is a licence file of more than %llu bytes", (unsigned long long)EM_MAX_METADATA);
+        return em_fail(error, EM_LIMIT, from->path, "is a licence file of more than %llu bytes",
+                       (unsigned long long)EM_MAX_METADATA);
     r = em_hash_reader(&file->reader, &sha256, NULL, error);
     if (r == EM_OK)
         r = em_read_bytes(&file->reader, arena, 0, file->reader.size, &licence.text, error);
     if (r < 0)
         return r;
-    if (row->has_sha256 && !em_sha256_equal(&sha256, &row->sha256))
-        return em_fail(error, EM_REFUSED, path, "is not what the RECORD of %s %s says", distribution->name,
+    if (from->row->has_sha256 && !em_sha256_equal(&sha256, &from->row->sha256))
+        return em_fail(error, EM_REFUSED, from->path, "is not what the RECORD of %s %s says", distribution->name,
                        distribution->version);
     return em_vec_push(arena, licences, licence);
 }
@@ -34,19 +32,13 @@ static int add_file(struct em_licences *licences, struct em_arena *arena, const 
 static int add_distribution(struct em_licences *licences, struct em_arena *arena, const struct em_source *source,
                             const struct em_distribution *distribution, struct em_error *error)
 {
-    size_t length = strlen(em_path_basename(distribution->dist_info));
+    struct em_licence_files files;
+    int r = em_licence_files(&files, arena, distribution);
 
-    em_vec_each (const struct em_record_row, row, &distribution->record.rows) {
-        int r;
-
-        if (strncmp(row->path, em_path_basename(distribution->dist_info), length) != 0 || row->path[length] != '/' ||
-            !em_is_licence_name(row->path) || !em_path_is_contained(row->path))
-            continue;
-        r = add_file(licences, arena, source, distribution, row, error);
-        if (r < 0)
-            return r;
-    }
-    return EM_OK;
+    em_vec_each (const struct em_licence_file, file, &files)
+        if (r == EM_OK)
+            r = add_file(licences, arena, source, distribution, file, error);
+    return r;
 }
 
 /* Some step copies a file of the source's distribution. */

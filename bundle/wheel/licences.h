@@ -1,8 +1,5 @@
-/* licences.h: the words under which a library that comes into a wheel may be handed on.
- *
- * A distribution's licence files are those below .dist-info/licenses/ (PEP 639) and, as before it, LICENSE, COPYING, NOTICE and AUTHORS
- * beside METADATA. They come along as .dist-info/licenses/NAME-VERSION/FILE, verified by the RECORD that they come with, and METADATA
- * names them from version 2.4 on, which has the word for it.
+/* licences.h: the words under which a library that comes into a wheel may be handed on (bundle/plan/licences.h), read, and verified by
+ * the RECORD that they come with. METADATA names them from version 2.4 on, which has the word for it.
  */
 #ifndef EM_BUNDLE_WHEEL_LICENCES_H
 #define EM_BUNDLE_WHEEL_LICENCES_H

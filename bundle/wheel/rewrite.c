@@ -1,8 +1,8 @@
+#include "bundle/plan/sbom.h"
 #include "bundle/wheel/compress.h"
 #include "bundle/wheel/metadata.h"
 #include "bundle/wheel/pack.h"
 #include "bundle/wheel/repack.h"
-#include "bundle/wheel/sbom.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -158,31 +158,20 @@ static int collect_licences(struct work *work)
     return EM_OK;
 }
 
-/* A wheel that was given libraries before keeps what was said of them then. */
-static const char *sbom_name(struct work *work)
-{
-    const struct em_rewrite *rewrite = work->rewrite;
-    const char *dist_info = rewrite->new_dist_info;
-
-    for (unsigned number = 1;; number++) {
-        const char *name = number == 1 ? em_arena_printf(work->arena, "%s/sboms/elfmend.cdx.json", dist_info)
-                                       : em_arena_printf(work->arena, "%s/sboms/elfmend-%u.cdx.json", dist_info, number);
-
-        if (!name || !is_taken(work, name))
-            return name;
-    }
-}
-
 static int collect_sbom(struct work *work)
 {
     struct part part = { .in_dist_info = true, .is_sbom = true };
     bool copies = false;
+    unsigned number = 0;
 
     em_vec_each (const struct em_step, step, &work->rewrite->plan->steps)
         copies = copies || step->kind == EM_STEP_COPY;
     if (!copies)
         return EM_OK;
-    part.name = sbom_name(work);
+    /* A wheel that was given libraries before keeps what was said of them then. */
+    do
+        part.name = em_sbom_path(work->arena, work->rewrite->new_dist_info, ++number);
+    while (part.name && is_taken(work, part.name));
     return part.name ? em_vec_push(work->arena, &work->parts, part) : EM_NO_MEMORY;
 }
 

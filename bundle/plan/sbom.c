@@ -1,6 +1,4 @@
-#include "bundle/wheel/sbom.h"
-
-#include "bundle/env/env.h"
+#include "bundle/plan/sbom.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -56,4 +54,55 @@ int em_sbom_write(struct em_bytes *text, struct em_arena *arena, const struct em
     free(dumped);
     json_decref(document);
     return text->data ? EM_OK : EM_NO_MEMORY;
+}
+
+const char *em_sbom_path(struct em_arena *arena, const char *dist_info, unsigned number)
+{
+    return number == 1 ? em_arena_printf(arena, "%s/sboms/elfmend.cdx.json", dist_info)
+                       : em_arena_printf(arena, "%s/sboms/elfmend-%u.cdx.json", dist_info, number);
+}
+
+static const char *version_in(json_t *bill, struct em_arena *arena, const char *library)
+{
+    json_t *component;
+    size_t i;
+
+    json_array_foreach(json_object_get(bill, "components"), i, component)
+    {
+        const char *reference = json_string_value(json_object_get(component, "bom-ref"));
+        const char *version = json_string_value(json_object_get(component, "version"));
+
+        if (reference && version && strcmp(reference, library) == 0)
+            return em_arena_strdup(arena, version);
+    }
+    return NULL;
+}
+
+/* What is no bill of ours, or cannot be read, tells nothing. */
+static json_t *read_bill(struct em_tree *tree, struct em_arena *arena, const char *path, bool *is_there)
+{
+    struct em_error ignored = EM_ERROR_INIT;
+    struct em_bytes bytes;
+    struct em_node node;
+
+    *is_there = path && em_tree_stat(tree, path, &node) == 0;
+    if (!*is_there || em_tree_read(tree, arena, path, EM_MAX_JSON, &bytes, &ignored) < 0)
+        return NULL;
+    return json_loadb((const char *)bytes.data, bytes.size, JSON_REJECT_DUPLICATES, NULL);
+}
+
+const char *em_sbom_version(const struct em_env *env, struct em_arena *arena, const struct em_distribution *owner,
+                            const char *path)
+{
+    const char *library = em_env_row_spelling(env, owner, path), *version = NULL;
+    bool is_there = library != NULL;
+
+    for (unsigned number = 1; is_there; number++) {
+        json_t *bill = read_bill(env->tree, arena, em_sbom_path(arena, owner->dist_info, number), &is_there);
+        const char *said = version_in(bill, arena, library);
+
+        version = said ? said : version;
+        json_decref(bill);
+    }
+    return version;
 }

@@ -1,0 +1,33 @@
+/* sbom.h: what a distribution has been given, for those who ask later. CycloneDX 1.6, JSON, as PEP 770 has it below .dist-info/sboms/.
+ *
+ * No serial number and no time: the same libraries give the same bytes.
+ */
+#ifndef EM_BUNDLE_PLAN_SBOM_H
+#define EM_BUNDLE_PLAN_SBOM_H
+
+#include "bundle/env/env.h"
+
+struct em_sbom_library {
+    const char *path;               /* relative to the site, as in a wheel */
+    const char *provenance;         /* "nvidia-cublas-cu12 12.8.4.1"; NULL: unknown */
+    const struct em_sha256 *sha256; /* as it is there */
+};
+
+struct em_sbom {
+    const char *name, *version; /* of the distribution: normalized, and with its local label */
+    struct {
+        EM_VEC(struct em_sbom_library);
+    } libraries;
+};
+
+/* text lives in arena. */
+int em_sbom_write(struct em_bytes *text, struct em_arena *arena, const struct em_sbom *sbom);
+
+/* Where the bill of that number lies, counted from 1: a distribution that was given libraries before keeps what was said of them then. */
+const char *em_sbom_path(struct em_arena *arena, const char *dist_info, unsigned number);
+
+/* The version of what was copied to path, as the latest bill of its owner has it; NULL: none tells. */
+const char *em_sbom_version(const struct em_env *env, struct em_arena *arena, const struct em_distribution *owner,
+                            const char *path);
+
+#endif
