@@ -46,6 +46,9 @@ void em_print_frameworks(const struct em_frameworks *frameworks)
             printf("%-*s%s", i + 1 < COLUMNS || gpu ? widths[i] : 0, cells[i], i + 1 < COLUMNS ? "  " : "");
         printf("%s%s\n", gpu ? "  " : "", framework->gpu ? framework->gpu : "");
     }
+    em_vec_each (struct em_framework, framework, frameworks)
+        if (framework->for_gpu)
+            printf("%s runs on CPUs as it is; for a GPU: %s\n", framework->distribution->name, framework->for_gpu);
 }
 
 json_t *em_frameworks_json(const struct em_frameworks *frameworks)

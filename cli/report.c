@@ -12,7 +12,35 @@ static const char *paint_of(enum em_severity severity)
     return "reset";
 }
 
-void em_print_finding(const struct em_finding *finding, const struct em_env *env, const struct em_options *options)
+/* Many objects of one distribution lack the same library of the system's: one command mends them all, so that is told once. */
+static bool is_alike(const struct em_finding *a, const struct em_finding *b)
+{
+    return a->systems && b->systems && a->owner && a->owner == b->owner && a->severity == b->severity &&
+           strcmp(a->request, b->request) == 0;
+}
+
+static bool is_told(const struct em_findings *findings, const struct em_finding *finding)
+{
+    for (const struct em_finding *other = findings->items; other < finding; other++)
+        if (is_alike(other, finding))
+            return true;
+    return false;
+}
+
+static void print_others(const struct em_findings *findings, const struct em_finding *told, const struct em_env *env)
+{
+    size_t others = 0, shown = 3;
+
+    for (const struct em_finding *other = told + 1; other < findings->items + findings->count; other++)
+        if (is_alike(told, other) && others++ < shown)
+            printf("  %-10s %s\n", others == 1 ? "so lacks" : "", em_env_show(env, other->object));
+    if (others > shown)
+        printf("  %-10s and %zu more of %s\n", "", others - shown, told->owner->name);
+}
+
+/* among: where others may lack the same; NULL: nowhere. */
+static void print_finding(const struct em_finding *finding, const struct em_findings *among, const struct em_env *env,
+                          const struct em_options *options)
 {
     bool on = em_color_on(options, stdout);
 
@@ -23,8 +51,15 @@ void em_print_finding(const struct em_finding *finding, const struct em_env *env
         printf("  %-10s %s %s\n", "owner", finding->owner->name, finding->owner->version ? finding->owner->version : "");
     em_vec_each (const char *, line, &finding->evidence)
         printf("  %s\n", *line);
+    if (among)
+        print_others(among, finding, env);
     if (finding->help)
         printf("%shelp%s: %s\n", em_paint(on, "green"), em_paint(on, "reset"), finding->help);
+}
+
+void em_print_finding(const struct em_finding *finding, const struct em_env *env, const struct em_options *options)
+{
+    print_finding(finding, NULL, env, options);
 }
 
 static bool same_strings(const struct em_strings *a, const struct em_strings *b)
@@ -50,12 +85,12 @@ void em_print_findings(const struct em_findings *findings, const struct em_env *
     bool on = em_color_on(options, stdout);
 
     em_vec_each (struct em_finding, finding, findings) {
-        if (!em_is_shown(finding, options))
+        if (!em_is_shown(finding, options) || is_told(findings, finding))
             continue;
         if (is_news(finding, before)) {
             if (before)
                 putchar('\n');
-            em_print_finding(finding, env, options);
+            print_finding(finding, findings, env, options);
         } else {
             printf("%s%s%s[%s]%s: %s: %s\n", em_paint(on, "bold"), em_paint(on, paint_of(finding->severity)),
                    em_severity_name(finding->severity), finding->id, em_paint(on, "reset"), em_env_show(env, finding->object),

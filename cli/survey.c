@@ -85,6 +85,8 @@ int em_survey_run(struct em_survey *survey, struct em_options *options, const ch
     for (size_t i = 0; r == EM_OK && i < options->gpus.count; i++)
         r = em_gpus_parse(&gpus, options->arena, &survey->knowledge, options->gpus.items[i], error);
     diagnose.gpus = gpus.count > 0 ? &gpus : NULL;
+    /* Who says where a library may be copied from wants it. */
+    diagnose.gpu_wanted = options->sources.count > 0;
     if (r == EM_OK && wheel)
         r = survey_wheel(survey, options, &diagnose, error);
     else if (r == EM_OK)

@@ -6,18 +6,23 @@ struct em_named {
     EM_VEC(const struct em_env_object *);
 };
 
+/* "nvidia-cublas-cu12"; "cupy-cuda12x", "jax-cuda12-pjrt". */
+static bool is_for(const char *distribution, const char *flavour)
+{
+    const char *dash = strrchr(distribution, '-'), *cuda = strstr(distribution, "-cuda");
+
+    return (dash && strcmp(dash + 1, flavour) == 0) || (cuda && strncmp(cuda + 5, flavour + 2, 2) == 0);
+}
+
 /* What the environment is built for: the packages say it in their names; else the CUDA libraries that its objects ask for. */
 static const char *cuda_of(struct em_advisor *advisor)
 {
     static const char *const flavours[] = { "cu11", "cu12", "cu13" };
 
-    em_vec_each (struct em_distribution *, distribution, &advisor->env->distributions) {
-        const char *dash = strrchr((*distribution)->normalized, '-');
-
-        for (size_t i = 0; dash && i < sizeof flavours / sizeof *flavours; i++)
-            if (strcmp(dash + 1, flavours[i]) == 0)
+    em_vec_each (struct em_distribution *, distribution, &advisor->env->distributions)
+        for (size_t i = 0; i < sizeof flavours / sizeof *flavours; i++)
+            if (is_for((*distribution)->normalized, flavours[i]))
                 return flavours[i];
-    }
     em_vec_each (struct em_case, item, &advisor->loading->cases) {
         char major[16];
         const struct em_package *package = em_knowledge_package(advisor->knowledge, em_case_name(item), major);
@@ -246,6 +251,15 @@ const char *em_advise_package(const struct em_advisor *advisor, const struct em_
             return bare_requirement(advisor->arena, requirement->spelled);
     }
     return known;
+}
+
+const char *em_advise_system(const struct em_advisor *advisor, const char *name)
+{
+    const struct em_system_library *library = em_knowledge_system(advisor->knowledge, name);
+
+    if (!library || advisor->world->libc == EM_LIBC_MUSL)
+        return NULL;
+    return em_arena_printf(advisor->arena, "apt-get install %s     (Fedora, RHEL: dnf install %s)", library->apt, library->dnf);
 }
 
 const char *em_advise_cure(const struct em_advisor *advisor, const struct em_env_object *requester, const char *name)

@@ -12,6 +12,7 @@ struct em_advisor {
     const struct em_knowledge *knowledge;
     const struct em_loading *loading;
     struct em_map by_name; /* file name -> struct em_named *: the environment's objects of that name */
+    bool gpu_wanted;       /* by em_diagnose_options */
     const char *cuda;      /* "cu12": what the environment is built for */
 };
 
@@ -38,6 +39,10 @@ int em_advise_search(const struct em_advisor *advisor, const struct em_request *
 /* The package that brings the library: "nvidia-cudnn-cu12>=9,<10", or in the version that the requester's own package requires; NULL:
  * unknown. */
 const char *em_advise_package(const struct em_advisor *advisor, const struct em_env_object *requester, const char *name);
+
+/* How the operating system gets the library: "apt-get install libgl1     (Fedora, RHEL: dnf install libglvnd-glx)"; NULL: unknown, or
+ * this is no glibc system. */
+const char *em_advise_system(const struct em_advisor *advisor, const char *name);
 
 /* The release of the requester's own package that needs it no longer: "pip install 'ctranslate2>=4.6.3', which needs no cuDNN". */
 const char *em_advise_cure(const struct em_advisor *advisor, const struct em_env_object *requester, const char *name);

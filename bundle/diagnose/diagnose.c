@@ -43,6 +43,12 @@ void em_findings_sort(struct em_findings *findings)
         qsort(findings->items, findings->count, sizeof *findings->items, by_weight);
 }
 
+/* This machine's driver says nothing about another world. NULL: none. */
+static const char *module_of(struct em_arena *arena, const struct em_world *world)
+{
+    return strcmp(world->kind, "system") == 0 ? em_machine_module(arena, world->tree) : NULL;
+}
+
 /* What no path or copy changes: a what-if of the planner's leaves it out. */
 static int judge_files(struct em_diagnosis *diagnosis, const struct em_advisor *advisor, struct em_env *env,
                        const struct em_diagnose_options *options, uint64_t *bytes_read, struct em_error *error)
@@ -51,8 +57,7 @@ static int judge_files(struct em_diagnosis *diagnosis, const struct em_advisor *
     struct em_arena *arena = advisor->arena;
     struct em_gpu_carriers carriers = { 0 };
     const struct em_world *world = advisor->world;
-    /* This machine's driver says nothing about another world. */
-    const char *module = strcmp(world->kind, "system") == 0 ? em_machine_module(arena, world->tree) : NULL;
+    const char *module = module_of(arena, world);
     int r = em_judge_integrity(findings, arena, env, error);
 
     if (r == EM_OK)
@@ -72,6 +77,18 @@ static int judge_files(struct em_diagnosis *diagnosis, const struct em_advisor *
     return r == EM_OK ? em_judge_runtime(findings, advisor, &diagnosis->frameworks, options->gpus, module) : r;
 }
 
+/* A package that runs on CPUs too, in an environment without CUDA: no finding that anybody would want to see, and yet the first thing that
+ * who wants a GPU has to know. */
+static void tell_for_gpu(struct em_diagnosis *diagnosis)
+{
+    em_vec_each (struct em_framework, framework, &diagnosis->frameworks)
+        em_vec_each (const struct em_finding, finding, &diagnosis->findings)
+            if (finding->owner == framework->distribution && strcmp(finding->id, "EM103") == 0 &&
+                finding->severity == EM_SEVERITY_NOTE && finding->request && !framework->for_gpu &&
+                em_knowledge_package(diagnosis->knowledge, finding->request, NULL))
+                framework->for_gpu = finding->help;
+}
+
 int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct em_env *env, const struct em_world *world,
                 const struct em_knowledge *knowledge, const struct em_diagnose_options *options, struct em_error *error)
 {
@@ -83,6 +100,7 @@ int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct e
     r = em_loading_run(&loading, arena, env, world, knowledge, options->cache, error);
     if (r == EM_OK)
         r = em_advisor_init(&advisor, arena, env, world, knowledge, &loading);
+    advisor.gpu_wanted = options->gpu_wanted || options->gpus || module_of(arena, world);
     if (r == EM_OK)
         r = em_judge(&diagnosis->findings, &advisor);
     if (r == EM_OK)
@@ -92,6 +110,7 @@ int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct e
     em_loader_free(loading.loader);
     if (r < 0)
         return r;
+    tell_for_gpu(diagnosis);
     diagnosis->edges = loading.edges;
     diagnosis->bytes_read = loading.bytes_read;
     em_findings_sort(&diagnosis->findings);

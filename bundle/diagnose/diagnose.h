@@ -63,6 +63,7 @@ struct em_gpus {
 struct em_diagnose_options {
     bool integrity;                  /* all that no path or copy changes too: RECORDs against the disk, Python and NumPy */
     const struct em_gpus *gpus;      /* look for GPU code too: the whole of each object is searched; NULL: do not */
+    bool gpu_wanted;                 /* else what is opened for a GPU alone is missed only where something of CUDA is there */
     struct em_diagnose_cache *cache; /* may be NULL */
 };
 
@@ -75,6 +76,7 @@ struct em_framework {
     const char *numpy;        /* "1": built against NumPy 1, works with it alone; "2": with both */
     const char *gpu;          /* "sm_120: PTX, sm_86: yes" for the GPUs that were named */
     const char *driver;       /* the oldest that runs this CUDA */
+    const char *for_gpu;      /* what would give it the CUDA that nothing here has; NULL: it has some, or none is known */
     const char *object;       /* one of its objects that asks */
     bool by_import;
 };

@@ -32,6 +32,7 @@ struct em_finding {
     const char *message;                 /* "opens libcudnn_cnn.so.9 and will not find it" */
     struct em_strings evidence;
     const char *help; /* NULL: nothing to advise */
+    bool systems;     /* what is missing comes with the operating system: one command mends it for all who lack it */
 
     /* For a file that elfmend has changed or added itself; NULL: not by us, or nobody looked. */
     const char *repair;       /* "0001", as undo --list has it */

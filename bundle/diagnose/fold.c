@@ -15,13 +15,12 @@ struct lacks {
     EM_VEC(struct lack);
 };
 
-static int gather(struct lacks *lacks, struct em_arena *arena, const struct em_findings *notes,
-                  const struct em_distribution *owner)
+static int gather(struct lacks *lacks, struct em_arena *arena, const struct em_findings *notes, const struct em_finding *first)
 {
     em_vec_each (const struct em_finding, note, notes) {
         struct lack *found = NULL;
 
-        if (note->owner != owner)
+        if (note->owner != first->owner || note->severity != first->severity)
             continue;
         em_vec_each (struct lack, lack, lacks)
             if (strcmp(lack->name, note->request) == 0)
@@ -43,9 +42,12 @@ static int add_line(struct em_arena *arena, struct em_finding *finding, const ch
 
 static int fold(struct em_findings *findings, struct em_arena *arena, const struct em_finding *first, const struct lacks *lacks)
 {
-    struct em_finding finding = {
-        .id = first->id, .severity = first->severity, .object = first->object, .owner = first->owner, .request = first->request
-    };
+    struct em_finding finding = { .id = first->id,
+                                  .severity = first->severity,
+                                  .object = first->object,
+                                  .owner = first->owner,
+                                  .request = first->request,
+                                  .help = first->help };
     int r = EM_OK;
 
     for (size_t i = 0; r == EM_OK && i < lacks->count && i < SHOWN_NAMES; i++) {
@@ -80,7 +82,7 @@ int em_fold_notes(struct em_findings *findings, const struct em_advisor *advisor
         int r;
 
         for (size_t j = 0; j < notes->count; j++) {
-            bool same = notes->items[j].owner == note->owner;
+            bool same = notes->items[j].owner == note->owner && notes->items[j].severity == note->severity;
 
             told = told || (same && j < i);
             of_owner += same;
@@ -90,7 +92,7 @@ int em_fold_notes(struct em_findings *findings, const struct em_advisor *advisor
         if (of_owner == 1 || !note->owner) {
             r = em_vec_push(advisor->arena, findings, *note);
         } else {
-            r = gather(&lacks, advisor->arena, notes, note->owner);
+            r = gather(&lacks, advisor->arena, notes, note);
             if (r == EM_OK)
                 r = fold(findings, advisor->arena, note, &lacks);
         }

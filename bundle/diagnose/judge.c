@@ -69,6 +69,8 @@ static const char *help_for(const struct em_advisor *advisor, const struct em_ca
         first = em_arena_printf(advisor->arena, "pip install '%s', then elfmend fix %s", package, advisor->env->given);
     else if (package)
         first = em_arena_printf(advisor->arena, "the package is '%s'", package);
+    if (!first)
+        first = em_advise_system(advisor, name);
     if (first && cure)
         return em_arena_printf(advisor->arena, "%s     or: %s", first, cure);
     return first ? first : cure;
@@ -173,13 +175,16 @@ static int add_missing(struct results *results, const struct em_standing *standi
         return r;
     if (!link)
         finding.help = help_for(advisor, item, &finding);
+    finding.systems = finding.wants_copy && !em_knowledge_package(advisor->knowledge, name, NULL);
     /* Its package sees to the order: nothing that a path would have to mend. */
     if (preloader && !link) {
         finding.requester = NULL;
         finding.provider = NULL;
         finding.help = NULL;
     }
-    if (!item->opening && finding.severity == EM_SEVERITY_NOTE && strcmp(finding.id, "EM103") == 0)
+    if (!item->opening && strcmp(finding.id, "EM103") == 0 &&
+        (finding.severity == EM_SEVERITY_NOTE ||
+         (!item->by_import && em_standing_is_one_of_many(standing, item->object) && finding.systems)))
         return em_vec_push(advisor->arena, &results->spare, finding);
     return em_vec_push(advisor->arena, results->findings, finding);
 }

@@ -6,8 +6,10 @@
  *     em_knowledge_load(&knowledge, arena, extra, error)       extra: a path, or NULL
  *     opens     which names an object hands to dlopen, with what is lost when they are not found
  *     packages  which package brings a soname, by CUDA major; which packages are one vendor's; which names are the driver's
+ *     preloads  which libraries of a vendor's packages a package opens itself before anything asks for them
  *     cures     which newer version of a package does without the library
  *     gpus      which architecture a product is; builds: which version of a package has code for it
+ *     system    which package of a Linux distribution brings a library that no wheel does
  *     copies    which libraries have state of their own, so that a second copy in one process costs something
  *     runtimes  which driver a CUDA major asks for; cuda_errors: what a code of the driver's means
  *
@@ -56,6 +58,7 @@ struct em_package {
     const char *dir,
         *cu13_dir;     /* below site-packages, where its wheels put the libraries; cu13_dir NULL: the same; dir NULL: unknown */
     bool own_versions; /* the package's major is not the soname's */
+    bool extra;        /* who asks for it and does not find it does without: a back end beside others */
     struct {
         EM_VEC(struct em_package_choice);
     } choices;
@@ -65,6 +68,17 @@ struct em_cure {
     const char *package, *from, *below; /* versions: from <= v < below */
     const char *request;                /* pattern of sonames */
     const char *cure, *why;
+};
+
+/* What a package's own Python code opens by path, where a vendor's package has it. */
+struct em_preload {
+    const char *package;         /* pattern of normalised names */
+    struct em_strings libraries; /* patterns of sonames */
+};
+
+/* A library that comes with the operating system: the packages of Debian's family and of Fedora's. */
+struct em_system_library {
+    const char *soname, *apt, *dnf;
 };
 
 /* A library that a process should have once. */
@@ -110,6 +124,12 @@ struct em_knowledge {
         EM_VEC(struct em_cure);
     } cures;
     struct {
+        EM_VEC(struct em_preload);
+    } preloads;
+    struct {
+        EM_VEC(struct em_system_library);
+    } system;
+    struct {
         EM_VEC(struct em_copied);
     } copies;
     struct {
@@ -144,6 +164,11 @@ bool em_knowledge_is_vendor(const struct em_knowledge *knowledge, const char *no
 bool em_knowledge_is_driver(const struct em_knowledge *knowledge, const char *soname);
 const struct em_cure *em_knowledge_cure(const struct em_knowledge *knowledge, const char *package, const char *version,
                                         const char *request);
+
+bool em_knowledge_preloads(const struct em_knowledge *knowledge, const char *package, const char *soname);
+
+/* The entry of a soname; NULL: unknown. */
+const struct em_system_library *em_knowledge_system(const struct em_knowledge *knowledge, const char *soname);
 
 /* The entry for a library by its stem, "libgomp"; NULL: a second copy of it costs nothing that the tables know. */
 const struct em_copied *em_knowledge_copied(const struct em_knowledge *knowledge, const char *stem);

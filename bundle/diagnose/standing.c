@@ -1,5 +1,7 @@
 #include "bundle/diagnose/standing.h"
 
+#include "bundle/diagnose/startup.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -33,6 +35,8 @@ static int note_roots(struct em_standing *standing)
 
         if (!root->ok)
             continue;
+        if (em_map_put(&standing->alive, owner_name(root->object), root->object) < 0)
+            return EM_NO_MEMORY;
         if (root->by_import && em_map_put(&standing->loads, owner_name(root->object), root->object) < 0)
             return EM_NO_MEMORY;
         shape = shape_of(arena, root->object->path);
@@ -46,6 +50,7 @@ static int note_hopeless(struct em_standing *standing)
 {
     em_vec_each (struct em_case, item, &standing->advisor->loading->cases) {
         struct em_strings name = { .items = (const char **)(uintptr_t)&item->request->name, .count = 1 };
+        const struct em_package *package;
 
         if (item->opening || !em_case_is_missing(item) || em_advise_provider(standing->advisor, item->object, &name))
             continue;
@@ -54,8 +59,8 @@ static int note_hopeless(struct em_standing *standing)
             continue;
         if (em_map_put(&standing->hopeless, item->object->path, item->object) < 0)
             return EM_NO_MEMORY;
-        if (!em_knowledge_package(standing->advisor->knowledge, item->request->name, NULL) &&
-            em_map_put(&standing->foreign, item->object->path, item->object) < 0)
+        package = em_knowledge_package(standing->advisor->knowledge, item->request->name, NULL);
+        if ((!package || package->extra) && em_map_put(&standing->foreign, item->object->path, item->object) < 0)
             return EM_NO_MEMORY;
     }
     return EM_OK;
@@ -64,6 +69,54 @@ static int note_hopeless(struct em_standing *standing)
 static enum em_severity without(const struct em_opening *opening)
 {
     return opening->entry->without == EM_WITHOUT_OPTIONAL ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
+}
+
+/* What an import loads is of use to somebody, however it was opened. */
+static int note_reached(struct em_standing *standing)
+{
+    const struct em_env *env = standing->advisor->env;
+
+    for (size_t i = 0; i < env->objects.count; i++)
+        if (standing->advisor->loading->reached[i] &&
+            em_map_put(&standing->alive, owner_name(&env->objects.items[i]), &env->objects.items[i]) < 0)
+            return EM_NO_MEMORY;
+    return EM_OK;
+}
+
+static bool is_cudas(const struct em_standing *standing, const struct em_env_object *object)
+{
+    const struct em_advisor *advisor = standing->advisor;
+    const char *name = em_path_basename(object->path);
+    struct em_strings public;
+
+    if (em_knowledge_package(advisor->knowledge, name, NULL))
+        return true;
+    if (em_env_public_names(&public, advisor->arena, name) < 0)
+        return true;
+    em_vec_each (const char *, known, &public)
+        if (em_knowledge_package(advisor->knowledge, *known, NULL))
+            return true;
+    return false;
+}
+
+/* Somebody wants a GPU here: something of CUDA is in the environment or needed by it, or the user says so. A wheel alone is no environment
+ * that could tell. */
+static bool has_cuda(const struct em_standing *standing)
+{
+    const struct em_advisor *advisor = standing->advisor;
+
+    if (advisor->gpu_wanted || advisor->env->kind == EM_ENV_WHEEL || advisor->env->kind == EM_ENV_OBJECT)
+        return true;
+    em_vec_each (struct em_distribution *, distribution, &advisor->env->distributions)
+        if (em_knowledge_is_vendor(advisor->knowledge, (*distribution)->normalized))
+            return true;
+    em_vec_each (struct em_case, item, &advisor->loading->cases)
+        if (!item->opening && em_knowledge_package(advisor->knowledge, item->request->name, NULL))
+            return true;
+    em_vec_each (struct em_env_object, object, &advisor->env->objects)
+        if (is_cudas(standing, object))
+            return true;
+    return false;
 }
 
 static int note_opened(struct em_standing *standing)
@@ -93,10 +146,17 @@ int em_standing_init(struct em_standing *standing, const struct em_advisor *advi
     struct em_map empty = { .arena = advisor->arena };
     int r;
 
-    *standing = (struct em_standing){
-        .advisor = advisor, .loads = empty, .variants = empty, .hopeless = empty, .foreign = empty, .opened = empty
-    };
+    *standing = (struct em_standing){ .advisor = advisor,
+                                      .loads = empty,
+                                      .variants = empty,
+                                      .hopeless = empty,
+                                      .foreign = empty,
+                                      .opened = empty,
+                                      .alive = empty };
+    standing->cuda = has_cuda(standing);
     r = note_roots(standing);
+    if (r == EM_OK)
+        r = note_reached(standing);
     if (r == EM_OK)
         r = note_hopeless(standing);
     return r < 0 ? r : note_opened(standing);
@@ -123,6 +183,12 @@ static bool is_one_of_many(const struct em_standing *standing, const struct em_e
             return true;
     }
     return false;
+}
+
+/* Nothing at all of its distribution can be loaded here: whatever that is for does not work. */
+static bool is_dead(const struct em_standing *standing, const struct em_env_object *object)
+{
+    return object->owner && !em_map_get(&standing->alive, owner_name(object));
 }
 
 /* It lacks something that is nowhere, and nobody is expected to bring it: a plugin of a program that is not here, another build. */
@@ -156,24 +222,47 @@ static bool is_there_by_then(const struct em_standing *standing, const struct em
 const struct em_distribution *em_standing_preloader(const struct em_standing *standing, const struct em_case *item,
                                                     const struct em_env_object *provider)
 {
-    return provider && item->by_import && !item->opening ? preloader_of(standing, item->object, provider) : NULL;
+    const struct em_knowledge *knowledge = standing->advisor->knowledge;
+    const struct em_distribution *owner = item->object->owner;
+
+    if (!provider)
+        return NULL;
+    if (owner && provider->owner && em_knowledge_is_vendor(knowledge, provider->owner->normalized) &&
+        em_knowledge_preloads(knowledge, owner->normalized, em_path_basename(provider->path)))
+        return owner;
+    return item->by_import && !item->opening ? preloader_of(standing, item->object, provider) : NULL;
+}
+
+/* Others of its package load, and importing the package does not ask for this one. */
+static bool is_extra(const struct em_standing *standing, const struct em_env_object *module)
+{
+    const struct em_advisor *advisor = standing->advisor;
+    uint64_t bytes_read = 0;
+    bool imported = false;
+
+    if (!em_map_get(&standing->loads, owner_name(module)))
+        return false;
+    return em_startup_imports(&imported, advisor->arena, advisor->env->tree, module->path, &bytes_read) == EM_OK && !imported;
+}
+
+bool em_standing_is_one_of_many(const struct em_standing *standing, const struct em_env_object *object)
+{
+    return is_one_of_many(standing, object);
 }
 
 enum em_severity em_standing_severity(const struct em_standing *standing, const struct em_case *item,
                                       const struct em_env_object *provider)
 {
     const struct em_advisor *advisor = standing->advisor;
-    bool known = em_knowledge_package(advisor->knowledge, em_case_name(item), NULL) != NULL;
+    const struct em_package *package = em_knowledge_package(advisor->knowledge, em_case_name(item), NULL);
+    bool known = package && !package->extra;
 
+    if (em_standing_preloader(standing, item, provider))
+        return EM_SEVERITY_NOTE;
     if (item->opening)
-        return without(item->opening);
-    if (item->by_import) {
-        bool extra = em_map_get(&standing->loads, owner_name(item->root)) != NULL;
-
-        if (em_standing_preloader(standing, item, provider))
-            return EM_SEVERITY_NOTE;
-        return extra && !provider && !known ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
-    }
+        return known && !provider && !standing->cuda ? EM_SEVERITY_NOTE : without(item->opening);
+    if (item->by_import)
+        return !provider && !known && is_extra(standing, item->root) ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
     if (provider) {
         if (is_there_by_then(standing, item->object, provider))
             return EM_SEVERITY_NOTE;
@@ -184,7 +273,7 @@ enum em_severity em_standing_severity(const struct em_standing *standing, const 
     if (is_variant(standing, item->object))
         return EM_SEVERITY_NOTE;
     if (!known)
-        return EM_SEVERITY_NOTE;
+        return is_dead(standing, item->object) ? EM_SEVERITY_ERROR : EM_SEVERITY_NOTE;
     /* The only build that there is, for a CUDA that is not here: what the package was installed for does not run. */
     if (!em_map_get(&standing->foreign, item->object->path) && !is_one_of_many(standing, item->object))
         return EM_SEVERITY_ERROR;

@@ -9,7 +9,8 @@
  *   - a *variant*: another file in its directory, of the same name but for digits, does load: the package picks the one that fits;
  *   - *hopeless*: besides, it needs something that is nowhere; nobody can have opened it here;
  *   - an *extra*: one extension module of many, and others of its package load: what it lacks is the system's, and asked for only by
- *     those who use that module.
+ *     those who use that module, and the package's own start does not import it.
+ * Where nothing of a distribution loads, none of this excuses it: it does not work here.
  * A library of the vendor's that is nowhere is missed all the same, where the object is the only build of its kind: onnxruntime's CUDA
  * provider without CUDA. And what is *opened* by an object that is broken without it is missed, so what it lacks in turn is as bad as if it were not there.
  */
@@ -24,6 +25,8 @@ struct em_standing {
     struct em_map variants; /* path without its digits -> an object of that shape that loads */
     struct em_map hopeless; /* object's path -> itself: it needs something that is nowhere */
     struct em_map foreign;  /* the same for something that no package of the tables brings: TensorRT, a desktop */
+    struct em_map alive;    /* distribution's name -> itself: something of it loads */
+    bool cuda;              /* a GPU is meant to be used: what is opened for one alone is missed */
     struct em_map opened;   /* object's path -> itself: some object opens it by name and is broken without it */
 };
 
@@ -33,7 +36,10 @@ int em_standing_init(struct em_standing *standing, const struct em_advisor *advi
 enum em_severity em_standing_severity(const struct em_standing *standing, const struct em_case *item,
                                       const struct em_env_object *provider);
 
-/* The required distribution whose import brings what an imported module misses; NULL: none, the module fails. */
+/* One of several builds of the same, of which a package opens the one that fits. */
+bool em_standing_is_one_of_many(const struct em_standing *standing, const struct em_env_object *object);
+
+/* The distribution whose import brings what an object misses: a required one, or the object's own, by its Python code. NULL: none. */
 const struct em_distribution *em_standing_preloader(const struct em_standing *standing, const struct em_case *item,
                                                     const struct em_env_object *provider);
 

@@ -72,7 +72,7 @@ static int act_on(struct em_planner *planner, const struct em_finding *finding, 
 /* Each round's diagnosis has an arena of its own: what lasts is in the draft and in the planner. */
 static int diagnose_draft(struct em_planner *planner)
 {
-    struct em_diagnose_options options = { .cache = &planner->cache };
+    struct em_diagnose_options options = { .cache = &planner->cache, .gpu_wanted = planner->wish->sources.count > 0 };
     struct em_arena *fresh = em_arena_new();
     int r = fresh ? em_draft_lay(&planner->draft, fresh, planner->error) : EM_NO_MEMORY;
 
