@@ -1,5 +1,6 @@
 #include "bundle/plan/plan.h"
 #include "cli/cli.h"
+#include "cli/repack.h"
 #include "cli/steps.h"
 
 #include <string.h>
@@ -7,12 +8,13 @@
 const struct em_command em_apply_command = {
     .name = "apply",
     .arguments = "PLAN.json",
-    .summary = "Execute a plan that `fix --dry-run --plan PLAN.json` has written",
+    .summary = "Execute a plan that `fix` or `repack` has written with --dry-run --plan PLAN.json",
     .example = "elfmend fix .venv --dry-run --plan plan.json; elfmend apply plan.json",
     .details =
         "Refuses, and changes nothing, if a file that the plan rests on has changed since. What a plan changes lies below\n"
-        "its root, which is printed; it executes nothing.\n",
-    .accepts = EM_TAKES_NO_UNDO | EM_TAKES_JOBS,
+        "its root, which is printed; it executes nothing. A wheel's plan makes the new wheel where repack would have put\n"
+        "it, or in -o DIR.\n",
+    .accepts = EM_TAKES_NO_UNDO | EM_TAKES_JOBS | EM_TAKES_OUTPUT,
     .run = em_cmd_apply,
 };
 
@@ -37,28 +39,40 @@ static int report(const struct em_options *options, const struct em_plan *plan, 
     return EM_OK;
 }
 
-static int run(struct em_options *options, struct em_error *error)
+static int apply(struct em_options *options, const struct em_plan *plan, struct em_error *error)
 {
-    const struct em_apply_options apply = {
+    const struct em_apply_options wish = {
         .keep_undo = !options->no_undo, .jobs = options->jobs, .progress = em_progress, .context = options
     };
     struct em_receipt receipt;
+    int r;
+
+    if (options->output || options->index)
+        return em_fail(error, EM_USAGE, plan->target, "is an environment: -o and --index are for a wheel's plan");
+    r = em_plan_apply(plan, &wish, options->arena, &receipt, error);
+    em_progress_end();
+    return r == EM_OK ? report(options, plan, &receipt) : r;
+}
+
+static int run(struct em_options *options, int *status, struct em_error *error)
+{
     struct em_bytes bytes;
     struct em_plan plan;
     const char *file;
     int r;
 
     if (options->arguments.count != 1)
-        return em_fail(error, EM_USAGE, NULL, "apply takes one plan file; `elfmend fix --dry-run --plan FILE` writes one");
+        return em_fail(error, EM_USAGE, NULL, "apply takes one plan file; fix and repack write one with --dry-run --plan FILE");
     file = options->arguments.items[0];
     r = em_read_file_at(AT_FDCWD, file, EM_MAX_JSON, options->arena, &bytes, error);
     if (r == EM_OK)
         r = em_plan_from_json(&plan, options->arena, bytes, file, error);
     if (r < 0)
         return r;
-    r = em_plan_apply(&plan, &apply, options->arena, &receipt, error);
-    em_progress_end();
-    return r == EM_OK ? report(options, &plan, &receipt) : r;
+    if (!plan.wheel)
+        return apply(options, &plan, error);
+    *status = em_repack_plan(options, &plan);
+    return EM_OK;
 }
 
 int em_cmd_apply(int argc, char **argv)
@@ -70,10 +84,10 @@ int em_cmd_apply(int argc, char **argv)
 
     if (status >= 0)
         goto done;
-    r = run(&options, &error);
-    if (r == EM_NO_MEMORY)
-        em_fail(&error, r, NULL, "out of memory");
-    status = r < 0 ? em_report_error(&error) : EM_EXIT_OK;
+    status = EM_EXIT_OK;
+    r = run(&options, &status, &error);
+    if (r < 0)
+        status = em_report_failure(&error, r);
 done:
     em_options_free(&options);
     return status;

@@ -55,7 +55,8 @@ struct em_command {
 #define EM_TAKES_GPU (1u << 11)    /* --gpu */
 #define EM_TAKES_WITH (1u << 12)   /* --with */
 #define EM_TAKES_PROBE (1u << 14)  /* --probe */
-#define EM_TAKES_REPACK (1u << 13) /* -o --output --wheel-dir --local --build-tag --keep-name --index */
+#define EM_TAKES_OUTPUT (1u << 15) /* -o --output --wheel-dir --index */
+#define EM_TAKES_REPACK (1u << 13) /* --local --build-tag --keep-name */
 
 enum em_color { EM_COLOR_AUTO, EM_COLOR_ALWAYS, EM_COLOR_NEVER };
 

@@ -109,19 +109,7 @@ static int spell_plan(struct fix *fix)
     int r = in_json || fix->options.dry_run ? em_plan_seal(&fix->plan, fix->options.arena, fix->options.jobs, &fix->error)
                                             : EM_OK;
 
-    if (r == EM_OK && in_json)
-        r = em_plan_to_json(&fix->plan, &fix->plan_json);
-    if (r == EM_UNSUPPORTED)
-        return em_fail(&fix->error, r, fix->plan.target, "has names that are not UTF-8, which no JSON document can hold");
-    return r;
-}
-
-static int write_plan_file(struct fix *fix)
-{
-    em_cleanup_fd int fd = -1;
-
-    fd = em_open_at(AT_FDCWD, fix->options.plan, O_WRONLY | O_CREAT | O_TRUNC, 0666, &fix->error);
-    return fd < 0 ? fd : em_write_all(fd, fix->plan_json.data, fix->plan_json.size, fix->options.plan, &fix->error);
+    return r == EM_OK && in_json ? em_spell_plan(&fix->plan, &fix->plan_json, &fix->error) : r;
 }
 
 static int show_plan(struct fix *fix)
@@ -129,7 +117,7 @@ static int show_plan(struct fix *fix)
     int r = spell_plan(fix);
 
     if (r == EM_OK && fix->options.plan)
-        r = write_plan_file(fix);
+        r = em_write_plan(fix->options.plan, &fix->plan_json, &fix->error);
     if (r < 0)
         return r;
     if (fix->options.dry_run && fix->options.json)

@@ -53,8 +53,8 @@ static const struct option_spec {
     { "with", "PLACE", "installed beside the target too: a wheel, an environment, a directory; repeatable", LIST,
       offsetof(struct em_options, with), EM_TAKES_WITH },
     { "output", "DIR", "where the new wheels go; also -o, -w and --wheel-dir", VALUE, offsetof(struct em_options, output),
-      EM_TAKES_REPACK },
-    { "wheel-dir", "DIR", "the same, as auditwheel spells it", VALUE, offsetof(struct em_options, output), EM_TAKES_REPACK },
+      EM_TAKES_OUTPUT },
+    { "wheel-dir", "DIR", "the same, as auditwheel spells it", VALUE, offsetof(struct em_options, output), EM_TAKES_OUTPUT },
     { "local", "LABEL", "the local version of what is changed (default: mend.1)", VALUE, offsetof(struct em_options, local),
       EM_TAKES_REPACK },
     { "build-tag", "TAG", "a build tag instead of a local version", VALUE, offsetof(struct em_options, build_tag),
@@ -62,7 +62,7 @@ static const struct option_spec {
     { "keep-name", NULL, "neither: the file is named as it was", FLAG, offsetof(struct em_options, keep_name),
       EM_TAKES_REPACK },
     { "index", "DIR", "a simple index for pip and uv, written or brought up to date there", VALUE,
-      offsetof(struct em_options, index), EM_TAKES_REPACK },
+      offsetof(struct em_options, index), EM_TAKES_OUTPUT },
     { "knowledge", "FILE", "further tables, in the format of the built-in ones", VALUE, offsetof(struct em_options, knowledge),
       EM_TAKES_KNOWLEDGE },
     { "gpu", "GPU,...", "look for code for these too: sm_120, 12.0, RTX 5070; repeatable", LIST,
@@ -247,7 +247,7 @@ int em_options_parse(struct em_options *options, int argc, char **argv, const st
 
             for (c = 1; strcmp(specs[c - 1].name, "output") != 0; c++)
                 ;
-            if (!(command->accepts & EM_TAKES_REPACK))
+            if (!(command->accepts & EM_TAKES_OUTPUT))
                 return usage(command, "-%c: no such option", letter);
         } else if (c == '?')
             return usage(command, "%s: no such option", argv[optind - 1]);

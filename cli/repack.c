@@ -1,8 +1,9 @@
-#include "bundle/wheel/repack.h"
+#include "cli/repack.h"
+
 #include "bundle/wheel/index.h"
 #include "bundle/wheel/metadata.h"
+#include "cli/repack_report.h"
 #include "cli/steps.h"
-#include "cli/survey.h"
 
 #include <string.h>
 
@@ -19,7 +20,7 @@ const struct em_command em_repack_command = {
         "is left where it is. SOURCE_DATE_EPOCH is honoured. Exit status 1 if something is still wrong, 2 if a wheel was\n"
         "refused; the others are done all the same.\n",
     .accepts = EM_TAKES_WORLD | EM_TAKES_FILTER | EM_TAKES_JOBS | EM_TAKES_KNOWLEDGE | EM_TAKES_SOURCE | EM_TAKES_STRATEGY |
-               EM_TAKES_WITH | EM_TAKES_REPACK | EM_TAKES_DRY_RUN,
+               EM_TAKES_WITH | EM_TAKES_OUTPUT | EM_TAKES_REPACK | EM_TAKES_DRY_RUN,
     .run = em_cmd_repack,
 };
 
@@ -62,8 +63,8 @@ static int check_usage(const struct command *command, struct em_error *error)
                                    strlen(options->build_tag)))
         return em_fail(error, EM_USAGE, NULL, "--build-tag %s: it begins with a digit, and letters and digits follow",
                        options->build_tag);
-    if (options->plan)
-        return em_fail(error, EM_USAGE, NULL, "--plan is for fix: a wheel's plan is carried out by repack itself");
+    if (options->plan && options->arguments.count > 1)
+        return em_fail(error, EM_USAGE, NULL, "--plan takes one wheel: a plan is of one");
     if (options->root)
         return em_fail(error, EM_USAGE, NULL, "--root is for what lies in an image; a wheel does not");
     return EM_OK;
@@ -93,13 +94,12 @@ static int prepare(struct command *command, struct em_error *error)
 {
     struct em_options *options = &command->options;
     struct em_repack_wish *wish = &command->wish;
-    int r = check_usage(command, error);
+    int r;
 
     /* What the result is must not depend on the shell that it was made in. */
     if (!options->has_ld_library_path)
         options->ld_library_path = NULL;
-    if (r == EM_OK)
-        r = em_tree_disk(&command->here, NULL, error);
+    r = em_tree_disk(&command->here, NULL, error);
     if (r == EM_OK)
         r = em_options_world(options, &command->here, &command->world, NULL, error);
     if (r == EM_OK)
@@ -128,116 +128,41 @@ static int prepare(struct command *command, struct em_error *error)
     return options->output && !options->dry_run ? em_make_directories(options->output, 0777, error) : EM_OK;
 }
 
-/* ---- what came of it ---- */
-
-static void print_result(const struct command *command, const struct em_repack *result, const struct em_findings *left,
-                         const struct em_env *env)
-{
-    char hex[EM_SHA256_HEX_SIZE];
-
-    printf("%s:\n", result->wheel->given);
-    em_vec_each (const struct em_step, step, &result->plan.steps)
-        em_print_step(step, true);
-    em_vec_each (const char *, requirement, &result->words.requirements)
-        printf("  require   %s\n", *requirement);
-    em_vec_each (const struct em_licence, licence, &result->licences)
-        printf("  licence   %s\n", licence->file);
-    if (result->lowered)
-        printf("  tags      %s\n            was %s: %s\n", result->lowered, result->wheel->tags, result->lowered_by);
-    em_vec_each (const char *, name, &result->dropped)
-        printf("  drop      %s   (a signature of what is no longer so)\n", *name);
-    em_vec_each (const struct em_refusal, refusal, &result->plan.refused)
-        printf("  refused   %s\n            %s\n", refusal->finding, refusal->why);
-    if (result->plan.steps.count == 0)
-        puts("  nothing to do");
-    em_print_findings(left, env, &command->options);
-    if (!result->written)
-        return;
-    em_sha256_hex(&result->sha256, hex);
-    printf("  written   %s   (%llu bytes)\n            --hash=sha256:%s\n", result->path, (unsigned long long)result->size,
-           hex);
-}
-
-static json_t *strings_json(const struct em_strings *strings)
-{
-    json_t *array = json_array();
-
-    em_vec_each (const char *, string, strings)
-        json_array_append_new(array, json_string(*string));
-    return array;
-}
-
-static json_t *result_json(const struct command *command, const struct em_repack *result, const struct em_findings *left,
-                           const struct em_env *env)
-{
-    em_cleanup_text struct em_text text = { 0 };
-    json_t *plan = NULL, *findings = json_array();
-    char hex[EM_SHA256_HEX_SIZE];
-
-    if (em_plan_to_json(&result->plan, &text) == EM_OK)
-        plan = json_loadb(text.data, text.size, 0, NULL);
-    em_vec_each (struct em_finding, finding, left)
-        if (em_is_shown(finding, &command->options))
-            json_array_append_new(findings, em_finding_json(finding, env));
-    em_sha256_hex(&result->sha256, hex);
-    return json_pack("{s:s, s:s, s:s?, s:s?, s:I, s:o, s:o, s:s?, s:o, s:o?, s:o}", "path", result->wheel->given, "status",
-                     result->written            ? "written"
-                     : result->plan.steps.count ? "planned"
-                                                : "unchanged",
-                     "output", result->written ? result->path : NULL, "sha256", result->written ? hex : NULL, "size",
-                     (json_int_t)result->size, "requires", strings_json(&result->words.requirements), "licences",
-                     strings_json(&result->words.license_files), "tags", result->lowered, "dropped",
-                     strings_json(&result->dropped), "plan", plan, "findings", findings);
-}
-
-static int report(struct command *command, struct em_repack *result, int *status, struct em_error *error)
-{
-    struct em_study *study = result->written ? &result->proof : &result->study;
-    struct em_findings left = study->diagnosis.findings, none = { 0 };
-    int r;
-
-    r = em_filter_findings(&left, &command->options, &study->env, error);
-    if (r < 0)
-        return r;
-    *status = em_status_of(&left, &command->options);
-    /* What a dry run would mend is in its plan. */
-    if (command->wheels)
-        json_array_append_new(command->wheels, result_json(command, result, &left, &study->env));
-    else if (!command->options.quiet)
-        print_result(command, result, command->wish.dry_run && result->plan.steps.count > 0 ? &none : &left, &study->env);
-    return EM_OK;
-}
-
-static int failed(struct command *command, const char *path, struct em_error *error, int r)
-{
-    if (r == EM_NO_MEMORY)
-        em_fail(error, r, path, "out of memory");
-    if (command->wheels)
-        json_array_append_new(command->wheels, json_pack("{s:s, s:s, s:s}", "path", path, "status", "refused", "why",
-                                                         error->sentence[0] ? error->sentence : em_err_name(error->code)));
-    return em_report_error(error);
-}
-
-/* One wheel after the other: each uses all cores where there is work for them. One that is refused does not stop the rest. */
+/* One that is refused does not stop the rest. */
 static int repack_one(struct command *command, const char *path)
 {
     em_cleanup_arena struct em_arena *arena = em_arena_new();
+    em_cleanup_text struct em_text json = { 0 };
+    const struct em_options *options = &command->options;
     struct em_error error = EM_ERROR_INIT;
     struct em_repack result;
     int status = EM_EXIT_OK, r;
 
     if (!arena)
-        return failed(command, path, &error, EM_NO_MEMORY);
+        return em_repack_report_failure(path, command->wheels, &error, EM_NO_MEMORY);
     command->filter.env = &result.study.env;
     r = em_repack(&result, arena, path, &command->wish, &error);
-    if (r == EM_OK && (command->wish.dry_run || command->wheels))
-        r = em_plan_seal(&result.plan, arena, command->options.jobs, &error);
     if (r == EM_OK)
-        r = report(command, &result, &status, &error);
-    if (r == EM_OK && command->options.index)
-        r = em_index_add(command->options.index, arena, result.written ? result.path : path, &error);
+        r = em_repack_describe(result.plan.wheel, options, &error);
+    if (r == EM_OK && (options->dry_run || command->wheels))
+        r = em_plan_seal(&result.plan, arena, options->jobs, &error);
+    if (r == EM_OK && options->plan)
+        r = em_spell_plan(&result.plan, &json, &error);
+    if (r == EM_OK && options->plan)
+        r = em_write_plan(options->plan, &json, &error);
+    if (r == EM_OK)
+        r = em_repack_report(&result, options, command->wheels, &status, &error);
+    if (r == EM_OK && options->index)
+        r = em_index_add(options->index, arena, result.written ? result.path : path, &error);
     em_repack_free(&result);
-    return r < 0 ? failed(command, path, &error, r) : status;
+    return r < 0 ? em_repack_report_failure(path, command->wheels, &error, r) : status;
+}
+
+static int print_json(const struct command *command, int status)
+{
+    if (command->wheels && em_json_print(json_pack("{s:s, s:o}", "schema", "elfmend.repack/1", "wheels", command->wheels)))
+        return EM_EXIT_FAILED;
+    return status;
 }
 
 int em_cmd_repack(int argc, char **argv)
@@ -249,10 +174,10 @@ int em_cmd_repack(int argc, char **argv)
 
     if (status >= 0)
         goto done;
-    r = prepare(&command, &error);
-    if (r == EM_NO_MEMORY)
-        em_fail(&error, r, NULL, "out of memory");
-    status = r < 0 ? em_report_error(&error) : EM_EXIT_OK;
+    r = check_usage(&command, &error);
+    if (r == EM_OK)
+        r = prepare(&command, &error);
+    status = r < 0 ? em_report_failure(&error, r) : EM_EXIT_OK;
     if (r < 0)
         goto done;
     command.wheels = command.options.json ? json_array() : NULL;
@@ -261,10 +186,51 @@ int em_cmd_repack(int argc, char **argv)
 
         status = one > status ? one : status;
     }
-    if (command.wheels && em_json_print(json_pack("{s:s, s:o}", "schema", "elfmend.repack/1", "wheels", command.wheels)))
-        status = EM_EXIT_FAILED;
+    status = print_json(&command, status);
 done:
     em_tree_close(command.here);
     em_options_free(&command.options);
+    return status;
+}
+
+/* ---- a plan that was made before ---- */
+
+/* As if the options were those that it was made with. */
+static int adopt(struct command *command, const struct em_options *options, const struct em_plan_wheel *wheel,
+                 struct em_error *error)
+{
+    command->options = *options;
+    command->options.output = options->output ? options->output : wheel->output;
+    command->options.with = wheel->with;
+    command->options.world = wheel->world;
+    command->options.libc = wheel->libc;
+    command->options.knowledge = wheel->knowledge;
+    command->options.ld_library_path = wheel->ld_library_path;
+    command->options.has_ld_library_path = wheel->ld_library_path != NULL;
+    if (options->no_undo)
+        return em_fail(error, EM_USAGE, NULL, "--no-undo is for an environment: a wheel stays as it is beside the new one");
+    if (!command->options.output)
+        return em_fail(error, EM_USAGE, NULL, "the plan names no directory for the new wheel: -o DIR");
+    return prepare(command, error);
+}
+
+int em_repack_plan(struct em_options *options, const struct em_plan *plan)
+{
+    struct command command = { .wheels = options->json ? json_array() : NULL };
+    struct em_error error = EM_ERROR_INIT;
+    struct em_repack result = { 0 };
+    int status = EM_EXIT_OK, r = adopt(&command, options, plan->wheel, &error);
+
+    if (r == EM_OK)
+        r = em_repack_apply(&result, options->arena, plan, &command.wish, &error);
+    if (r == EM_OK)
+        r = em_repack_report(&result, &command.options, command.wheels, &status, &error);
+    if (r == EM_OK && options->index)
+        r = em_index_add(options->index, options->arena, result.written ? result.path : plan->wheel->path, &error);
+    em_repack_free(&result);
+    if (r < 0)
+        status = em_repack_report_failure(plan->target, command.wheels, &error, r);
+    status = print_json(&command, status);
+    em_tree_close(command.here);
     return status;
 }

@@ -54,6 +54,22 @@ void em_print_step(const struct em_step *step, bool in_wheel)
     }
 }
 
+int em_spell_plan(const struct em_plan *plan, struct em_text *json, struct em_error *error)
+{
+    int r = em_plan_to_json(plan, json);
+
+    if (r == EM_UNSUPPORTED)
+        return em_fail(error, r, plan->target, "has names that are not UTF-8, which no JSON document can hold");
+    return r;
+}
+
+int em_write_plan(const char *path, const struct em_text *json, struct em_error *error)
+{
+    em_cleanup_fd int fd = em_open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666, error);
+
+    return fd < 0 ? fd : em_write_all(fd, json->data, json->size, path, error);
+}
+
 void em_print_receipt(const char *where, const struct em_receipt *receipt)
 {
     printf("%s%s%zu file%s replaced, %zu added", where ? where : "\n", where ? ": " : "", receipt->replaced,

@@ -7,6 +7,10 @@
 /* A few lines, indented. A wheel has a new RECORD in any case: where in_wheel is set nothing is said of it. */
 void em_print_step(const struct em_step *step, bool in_wheel);
 
+/* As JSON: what it rests on has to be read first (em_plan_seal). EM_UNSUPPORTED for names that JSON cannot hold. */
+int em_spell_plan(const struct em_plan *plan, struct em_text *json, struct em_error *error);
+int em_write_plan(const char *path, const struct em_text *json, struct em_error *error);
+
 /* "3 files replaced, 0 added; elfmend undo takes it back, as 0001"; where: in front of it; NULL: an empty line above. */
 void em_print_receipt(const char *where, const struct em_receipt *receipt);
 

@@ -145,6 +145,16 @@ static int seal_one(void *context, size_t index)
     return outcome->r;
 }
 
+int em_plan_check_sources(const struct em_plan *plan, struct em_error *error)
+{
+    int r = EM_OK;
+
+    em_vec_each (const struct em_input, input, &plan->inputs)
+        if (r == EM_OK && input->is_source)
+            r = em_input_check(input, AT_FDCWD, error);
+    return r;
+}
+
 int em_step_check(const struct em_step *step, const struct em_sha256 *found, struct em_error *error)
 {
     char is[EM_SHA256_HEX_SIZE], wanted[EM_SHA256_HEX_SIZE];

@@ -16,7 +16,8 @@
  * for the file.
  *
  * Paths in steps are relative to plan->root and contained in it (em_path_is_contained): a plan that came from elsewhere is data
- * and cannot name a path outside of its target. Places to copy from are absolute.
+ * and cannot name a path outside of its target. Places to copy from are absolute. A plan for a wheel has for its root what is not on
+ * any disk, the site-packages that the wheel would be installed into, and is executed by bundle/wheel/repack.h.
  */
 #ifndef EM_BUNDLE_PLAN_PLAN_H
 #define EM_BUNDLE_PLAN_PLAN_H
@@ -91,9 +92,45 @@ struct em_not_taken {
     const char *name, *candidate, *why;
 };
 
+/* A licence that goes into a wheel with what is copied there. */
+struct em_plan_licence {
+    const char *file; /* "nvidia-cudnn-cu12-9.10.2.21/License.txt": below .dist-info/licenses/ */
+    const char *from; /* absolute */
+    struct em_sha256 sha256;
+};
+
+/* A wheel whose members lie unpacked in a directory that is copied from: what is packed there already need not be packed again. */
+struct em_plan_unpacked {
+    const char *directory, *wheel; /* absolute */
+};
+
+/* What becomes of a wheel besides the files that the steps make. The wheel is an input, as a source. NULL, or empty: as it was. */
+struct em_plan_wheel {
+    const char *path;           /* absolute */
+    const char *output;         /* absolute: the directory for the new wheel; NULL: who executes the plan names one */
+    const char *version;        /* with its local label */
+    const char *build;          /* tag */
+    const char *tags;           /* "cp311-cp311-manylinux_2_28_x86_64" */
+    const char *tags_reason;    /* "libcublas.so.12 needs glibc 2.28" */
+    struct em_strings requires; /* further ones */
+    struct {
+        EM_VEC(struct em_plan_licence);
+    } licences;
+    struct {
+        EM_VEC(struct em_plan_unpacked);
+    } unpacked;
+    bool has_date;
+    int64_t date; /* SOURCE_DATE_EPOCH; without it the members keep their own times */
+
+    /* Where the new wheel is proved, as the options of the same names have it; places are absolute. */
+    struct em_strings with;
+    const char *world, *libc, *ld_library_path, *knowledge;
+};
+
 struct em_plan {
-    const char *target; /* as the user gave it */
-    const char *root;   /* absolute directory that the steps' paths are relative to */
+    const char *target;          /* as the user gave it */
+    const char *root;            /* absolute directory that the steps' paths are relative to */
+    struct em_plan_wheel *wheel; /* NULL: for an environment */
     struct {
         EM_VEC(struct em_input);
     } inputs;
@@ -137,7 +174,7 @@ struct em_receipt {
     uint64_t bytes_written;
 };
 
-/* Refuses with EM_CHANGED if an input is not what it was, EM_REFUSED if a copy's bytes are not what vouches for them, EM_BUSY if
+/* For an environment. Refuses with EM_CHANGED if an input is not what it was, EM_REFUSED if a copy's bytes are not what vouches for them, EM_BUSY if
  * another elfmend holds the target; in all cases, and on every other error, nothing has changed. An empty plan touches nothing. */
 int em_plan_apply(const struct em_plan *plan, const struct em_apply_options *options, struct em_arena *arena,
                   struct em_receipt *receipt, struct em_error *error);
@@ -149,6 +186,8 @@ int em_input_of(struct em_input *input, const char *path, bool is_source, struct
 /* Reads, on all cores, each input that has no digests yet. EM_REFUSED if a copy's source is not what its voucher says, EM_CHANGED if an
  * input is not what it was. */
 int em_plan_seal(struct em_plan *plan, struct em_arena *arena, unsigned jobs, struct em_error *error);
+/* EM_CHANGED if a file of the plan's inputs that is a source is not what it was. */
+int em_plan_check_sources(const struct em_plan *plan, struct em_error *error);
 /* EM_REFUSED, with both digests, if what was found is not what a copy is to be. */
 int em_step_check(const struct em_step *step, const struct em_sha256 *found, struct em_error *error);
 

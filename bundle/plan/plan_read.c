@@ -68,6 +68,14 @@ static int get_strings(const struct reading *in, json_t *object, const char *wha
     return EM_OK;
 }
 
+static bool has_control(const char *string)
+{
+    for (; *string; string++)
+        if ((unsigned char)*string < 0x20 || *string == 0x7f)
+            return true;
+    return false;
+}
+
 static int get_contained(const struct reading *in, json_t *object, const char *what, const char **path)
 {
     int r = get(in, object, what, "path", false, path);
@@ -258,6 +266,75 @@ static int read_not_taken(const struct reading *in, json_t *object, const char *
     return r < 0 ? r : get(in, object, what, "why", false, &not_taken->why);
 }
 
+/* ---- a wheel ---- */
+
+static int read_licence(const struct reading *in, json_t *object, const char *what, struct em_plan_licence *licence)
+{
+    static const char *const names[] = { "file", "from", "sha256", NULL };
+    int r = check_members(in, object, what, names);
+
+    if (r == EM_OK)
+        r = get(in, object, what, "file", false, &licence->file);
+    if (r == EM_OK)
+        r = get(in, object, what, "from", false, &licence->from);
+    if (r == EM_OK && (!em_path_is_contained(licence->file) || has_control(licence->file)))
+        r = bad(in, "%s has the file '%.200s', which does not stay below licenses/", what, licence->file);
+    if (r == EM_OK && licence->from[0] != '/')
+        r = bad(in, "%s is from '%.200s', which is not absolute", what, licence->from);
+    return r < 0 ? r : get_sha256(in, object, what, &licence->sha256);
+}
+
+static int read_unpacked(const struct reading *in, json_t *object, const char *what, struct em_plan_unpacked *unpacked)
+{
+    static const char *const names[] = { "directory", "wheel", NULL };
+    int r = check_members(in, object, what, names);
+
+    if (r == EM_OK)
+        r = get(in, object, what, "directory", false, &unpacked->directory);
+    if (r == EM_OK)
+        r = get(in, object, what, "wheel", false, &unpacked->wheel);
+    if (r == EM_OK && (unpacked->directory[0] != '/' || unpacked->wheel[0] != '/'))
+        r = bad(in, "%s has a path that is not absolute", what);
+    return r;
+}
+
+/* They become parts of a file name, between dashes, and lines of METADATA and WHEEL. */
+static int check_name_part(const struct reading *in, const char *key, const char *value, const char *signs)
+{
+    static const char usual[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.";
+
+    for (const char *at = value; at && (*at || at == value); at++)
+        if (*at == '\0' || (!strchr(usual, *at) && !strchr(signs, *at)))
+            return bad(in, "has the %s '%.100s', which no wheel's name can have", key, value);
+    return EM_OK;
+}
+
+static int check_wheel(const struct reading *in, const struct em_plan_wheel *wheel)
+{
+    const char *dash = wheel->tags ? strchr(wheel->tags, '-') : NULL;
+    int r = check_name_part(in, "version", wheel->version, "+!");
+
+    if (r == EM_OK)
+        r = check_name_part(in, "build", wheel->build, "");
+    if (r == EM_OK && wheel->build && (wheel->build[0] < '0' || wheel->build[0] > '9'))
+        r = bad(in, "has the build tag '%.100s', which does not begin with a digit", wheel->build);
+    if (r == EM_OK)
+        r = check_name_part(in, "tags", wheel->tags, "-");
+    if (r == EM_OK && wheel->tags && (!dash || !strchr(dash + 1, '-') || strchr(strchr(dash + 1, '-') + 1, '-')))
+        r = bad(in, "has the tags '%.100s', which are not PYTHON-ABI-PLATFORM", wheel->tags);
+    em_vec_each (const char *, requirement, &wheel->requires)
+        if (r == EM_OK && (**requirement == '\0' || has_control(*requirement)))
+            r = bad(in, "requires something that is empty or has a control character in it");
+    em_vec_each (const char *, place, &wheel->with)
+        if (r == EM_OK && **place != '/')
+            r = bad(in, "is proved with '%.200s', which is not absolute", *place);
+    if (r == EM_OK && wheel->path[0] != '/')
+        r = bad(in, "is for a wheel whose path is not absolute");
+    if (r == EM_OK && wheel->output && wheel->output[0] != '/')
+        r = bad(in, "has an 'output' that is not absolute");
+    return r;
+}
+
 /* The list under key; each item is named "inputs[3]" in messages. */
 #define read_each(in, document, key, vec, type, function)                                                                      \
     __extension__({                                                                                                            \
@@ -273,6 +350,19 @@ static int read_not_taken(const struct reading *in, json_t *object, const char *
         }                                                                                                                      \
         read_r;                                                                                                                \
     })
+
+/* All that a wheel has is stated by the wheel itself. */
+static int check_wheel_stated(const struct reading *in, const struct em_plan *plan)
+{
+    em_vec_each (const struct em_step, step, &plan->steps)
+        if (step->kind == EM_STEP_REMOVE || step->kind == EM_STEP_SBOM)
+            return bad(in, "is to do '%s' to '%.200s', which is for environments and not for wheels",
+                       em_step_kind_name(step->kind), step->path);
+    em_vec_each (const struct em_input, input, &plan->inputs)
+        if (input->is_source && strcmp(input->path, plan->wheel->path) == 0)
+            return EM_OK;
+    return bad(in, "changes '%.200s' without saying in 'inputs' what it was", plan->wheel->path);
+}
 
 /* A file that is changed must be the one that the plan was made for. What is made anew, its action says itself. */
 static int check_stated(const struct reading *in, const struct em_plan *plan, const struct em_map *by_path)
@@ -326,14 +416,64 @@ static int check_steps(const struct reading *in, const struct em_plan *plan)
                 return bad(in, "actions[%zu] tells where '%.200s' comes from, which no action copies", i, step->files.items[j]);
         }
     }
-    return check_stated(in, plan, &by_path);
+    return plan->wheel ? check_wheel_stated(in, plan) : check_stated(in, plan, &by_path);
+}
+
+static int read_date(const struct reading *in, json_t *object, struct em_plan_wheel *wheel)
+{
+    json_t *date = json_object_get(object, "date");
+
+    if (!date || json_is_null(date))
+        return EM_OK;
+    if (!json_is_integer(date) || json_integer_value(date) < 0)
+        return bad(in, "the wheel has a 'date' that is no number of seconds");
+    wheel->has_date = true;
+    wheel->date = json_integer_value(date);
+    return EM_OK;
+}
+
+static int read_wheel(const struct reading *in, json_t *object, struct em_plan_wheel *wheel)
+{
+    static const char *const names[] = { "path",     "output",          "version",   "build", "tags", "tags_reason",
+                                         "requires", "licences",        "unpacked",  "date",  "with", "world",
+                                         "libc",     "ld_library_path", "knowledge", NULL };
+    static const char what[] = "the wheel";
+    const struct {
+        const char *key, **value;
+    } strings[] = {
+        { "output", &wheel->output },
+        { "version", &wheel->version },
+        { "build", &wheel->build },
+        { "tags", &wheel->tags },
+        { "tags_reason", &wheel->tags_reason },
+        { "world", &wheel->world },
+        { "libc", &wheel->libc },
+        { "ld_library_path", &wheel->ld_library_path },
+        { "knowledge", &wheel->knowledge },
+    };
+    int r = check_members(in, object, what, names);
+
+    if (r == EM_OK)
+        r = get(in, object, what, "path", false, &wheel->path);
+    for (size_t i = 0; r == EM_OK && i < sizeof strings / sizeof *strings; i++)
+        r = get(in, object, what, strings[i].key, true, strings[i].value);
+    if (r == EM_OK)
+        r = get_strings(in, object, what, "requires", &wheel->requires);
+    if (r == EM_OK)
+        r = get_strings(in, object, what, "with", &wheel->with);
+    if (r == EM_OK)
+        r = read_each(in, object, "licences", &wheel->licences, struct em_plan_licence, read_licence);
+    if (r == EM_OK)
+        r = read_each(in, object, "unpacked", &wheel->unpacked, struct em_plan_unpacked, read_unpacked);
+    if (r == EM_OK)
+        r = read_date(in, object, wheel);
+    return r < 0 ? r : check_wheel(in, wheel);
 }
 
 static int read_plan(const struct reading *in, json_t *document, struct em_plan *plan)
 {
-    static const char *const names[] = {
-        "schema", "target", "root", "inputs", "actions", "refused", "not_taken", "after", NULL
-    };
+    static const char *const names[] = { "schema",  "target",  "root",      "wheel", "inputs",
+                                         "actions", "refused", "not_taken", "after", NULL };
     const char *schema;
     int r;
 
@@ -352,6 +492,10 @@ static int read_plan(const struct reading *in, json_t *document, struct em_plan 
         r = get(in, document, "the plan", "root", false, &plan->root);
     if (r == EM_OK && plan->root[0] != '/')
         r = bad(in, "has a 'root' that is not absolute");
+    if (r == EM_OK && json_object_get(document, "wheel")) {
+        plan->wheel = em_new(in->arena, struct em_plan_wheel);
+        r = plan->wheel ? read_wheel(in, json_object_get(document, "wheel"), plan->wheel) : EM_NO_MEMORY;
+    }
     if (r == EM_OK)
         r = read_each(in, document, "inputs", &plan->inputs, struct em_input, read_input);
     if (r == EM_OK)

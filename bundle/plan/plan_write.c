@@ -159,6 +159,48 @@ static int put_not_taken(json_t *object, const struct em_not_taken *not_taken)
         put_r;                                                                                                                 \
     })
 
+static int put_licence(json_t *object, const struct em_plan_licence *licence)
+{
+    int r = put(object, "file", licence->file);
+
+    if (r == EM_OK)
+        r = put(object, "from", licence->from);
+    return r < 0 ? r : put_sha256(object, &licence->sha256);
+}
+
+static int put_unpacked(json_t *object, const struct em_plan_unpacked *unpacked)
+{
+    int r = put(object, "directory", unpacked->directory);
+
+    return r < 0 ? r : put(object, "wheel", unpacked->wheel);
+}
+
+static int put_wheel(json_t *document, const struct em_plan_wheel *wheel)
+{
+    json_t *object = json_object();
+    const struct {
+        const char *key, *value;
+    } strings[] = {
+        { "path", wheel->path },           { "output", wheel->output }, { "version", wheel->version },
+        { "build", wheel->build },         { "tags", wheel->tags },     { "tags_reason", wheel->tags_reason },
+        { "world", wheel->world },         { "libc", wheel->libc },     { "ld_library_path", wheel->ld_library_path },
+        { "knowledge", wheel->knowledge },
+    };
+    int r = put_value(document, "wheel", object);
+
+    for (size_t i = 0; r == EM_OK && i < sizeof strings / sizeof *strings; i++)
+        r = put(object, strings[i].key, strings[i].value);
+    if (r == EM_OK)
+        r = put_strings(object, "requires", &wheel->requires);
+    if (r == EM_OK)
+        r = put_each(object, "licences", &wheel->licences, put_licence);
+    if (r == EM_OK)
+        r = put_each(object, "unpacked", &wheel->unpacked, put_unpacked);
+    if (r == EM_OK)
+        r = put_value(object, "date", wheel->has_date ? json_integer((json_int_t)wheel->date) : json_null());
+    return r < 0 ? r : put_strings(object, "with", &wheel->with);
+}
+
 static int put_plan(json_t *document, const struct em_plan *plan)
 {
     int r = put(document, "schema", EM_PLAN_SCHEMA);
@@ -167,6 +209,8 @@ static int put_plan(json_t *document, const struct em_plan *plan)
         r = put(document, "target", plan->target);
     if (r == EM_OK)
         r = put(document, "root", plan->root);
+    if (r == EM_OK && plan->wheel)
+        r = put_wheel(document, plan->wheel);
     if (r == EM_OK)
         r = put_each(document, "inputs", &plan->inputs, put_input);
     if (r == EM_OK)

@@ -4,32 +4,42 @@
 
 #include <string.h>
 
-static int add_file(struct em_licences *licences, struct em_arena *arena, const struct em_source *source,
+static int add_file(struct em_plan_wheel *wheel, struct em_arena *arena, const struct em_source *source,
                     const struct em_distribution *distribution, const struct em_licence_file *from, struct em_error *error)
 {
-    struct em_licence licence = { .file = from->place };
+    struct em_plan_licence licence = { .file = from->place, .from = from->path };
     em_cleanup_file struct em_file *file = NULL;
-    struct em_sha256 sha256;
     int r;
 
     /* Unpacked by an older version of us, or removed: what is not there cannot come along. */
     if (em_tree_open(source->env.tree, from->path, &file) < 0)
         return EM_OK;
-    if (file->reader.size > EM_MAX_METADATA)
-        return em_fail(error, EM_LIMIT, from->path, "is a licence file of more than %llu bytes",
-                       (unsigned long long)EM_MAX_METADATA);
-    r = em_hash_reader(&file->reader, &sha256, NULL, error);
-    if (r == EM_OK)
-        r = em_read_bytes(&file->reader, arena, 0, file->reader.size, &licence.text, error);
+    r = em_hash_reader(&file->reader, &licence.sha256, NULL, error);
     if (r < 0)
         return r;
-    if (from->row->has_sha256 && !em_sha256_equal(&sha256, &from->row->sha256))
+    if (from->row->has_sha256 && !em_sha256_equal(&licence.sha256, &from->row->sha256))
         return em_fail(error, EM_REFUSED, from->path, "is not what the RECORD of %s %s says", distribution->name,
                        distribution->version);
-    return em_vec_push(arena, licences, licence);
+    return em_vec_push(arena, &wheel->licences, licence);
 }
 
-static int add_distribution(struct em_licences *licences, struct em_arena *arena, const struct em_source *source,
+int em_licence_read(const struct em_plan_licence *licence, struct em_arena *arena, struct em_bytes *text,
+                    struct em_error *error)
+{
+    int r = em_read_file_at(AT_FDCWD, licence->from, EM_MAX_METADATA, arena, text, error);
+    struct em_reader reader;
+    struct em_sha256 sha256;
+
+    if (r < 0)
+        return r;
+    reader = em_reader_memory(text, licence->from);
+    r = em_hash_reader(&reader, &sha256, NULL, error);
+    if (r < 0 || em_sha256_equal(&sha256, &licence->sha256))
+        return r;
+    return em_fail(error, EM_CHANGED, licence->from, "has changed since the plan was made; make a new plan");
+}
+
+static int add_distribution(struct em_plan_wheel *wheel, struct em_arena *arena, const struct em_source *source,
                             const struct em_distribution *distribution, struct em_error *error)
 {
     struct em_licence_files files;
@@ -37,7 +47,7 @@ static int add_distribution(struct em_licences *licences, struct em_arena *arena
 
     em_vec_each (const struct em_licence_file, file, &files)
         if (r == EM_OK)
-            r = add_file(licences, arena, source, distribution, file, error);
+            r = add_file(wheel, arena, source, distribution, file, error);
     return r;
 }
 
@@ -52,14 +62,12 @@ static bool is_copied_from(const struct em_plan *plan, const struct em_source *s
     return false;
 }
 
-int em_licences_of(struct em_licences *licences, struct em_arena *arena, const struct em_plan *plan,
-                   const struct em_sources *sources, struct em_error *error)
+int em_licences_of(struct em_plan *plan, struct em_arena *arena, const struct em_sources *sources, struct em_error *error)
 {
-    *licences = (struct em_licences){ 0 };
     em_vec_each (struct em_source *, source, sources)
         em_vec_each (struct em_distribution *, distribution, &(*source)->env.distributions) {
             int r = is_copied_from(plan, *source, *distribution)
-                        ? add_distribution(licences, arena, *source, *distribution, error)
+                        ? add_distribution(plan->wheel, arena, *source, *distribution, error)
                         : EM_OK;
 
             if (r < 0)

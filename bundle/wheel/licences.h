@@ -6,17 +6,11 @@
 
 #include "bundle/plan/planner.h"
 
-struct em_licence {
-    const char *file; /* "nvidia-cudnn-cu12-9.10.2.21/License.txt": below licenses/ */
-    struct em_bytes text;
-};
+/* Of all distributions that the plan copies from, into plan->wheel. EM_REFUSED for a file that is not what its RECORD says. */
+int em_licences_of(struct em_plan *plan, struct em_arena *arena, const struct em_sources *sources, struct em_error *error);
 
-struct em_licences {
-    EM_VEC(struct em_licence);
-};
-
-/* Of all distributions that the plan copies from. EM_REFUSED for a file that is not what its RECORD says. */
-int em_licences_of(struct em_licences *licences, struct em_arena *arena, const struct em_plan *plan,
-                   const struct em_sources *sources, struct em_error *error);
+/* EM_CHANGED if it is not what it was when the plan was made. */
+int em_licence_read(const struct em_plan_licence *licence, struct em_arena *arena, struct em_bytes *text,
+                    struct em_error *error);
 
 #endif

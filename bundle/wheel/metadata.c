@@ -192,12 +192,12 @@ static bool knows_licenses(const char *version)
 }
 
 int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata,
-                     const struct em_metadata_change *change, const char *label, struct em_error *error)
+                     const struct em_plan_wheel *change, const char *label, struct em_error *error)
 {
-    static const struct em_strings none;
+    struct em_strings license_files = { 0 };
     struct lines lines = { (const char *)metadata.data, (const char *)metadata.data + metadata.size };
-    struct insertion insertions[] = { { "Requires-Dist", &change->requirements, place_behind(metadata, "Requires-Dist") },
-                                      { "License-File", &change->license_files, place_behind(metadata, "License-File") } };
+    struct insertion insertions[] = { { "Requires-Dist", &change->requires, place_behind(metadata, "Requires-Dist") },
+                                      { "License-File", &license_files, place_behind(metadata, "License-File") } };
     em_cleanup_text struct em_text text = { 0 };
     bool headers = true, versioned = false;
     const char *line, *known, *line_end = memmem(metadata.data, metadata.size, "\r\n", 2) ? "\r\n" : "\n";
@@ -207,8 +207,9 @@ int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_
         return no_headers(error, label, "METADATA");
     if (em_metadata_header(&known, arena, metadata, "Metadata-Version") < 0)
         return EM_NO_MEMORY;
-    if (!knows_licenses(known))
-        insertions[1].values = &none;
+    em_vec_each (const struct em_plan_licence, licence, &change->licences)
+        if (knows_licenses(known) && em_vec_push(arena, &license_files, licence->file) < 0)
+            return EM_NO_MEMORY;
     while (next_line(&lines, &line, &size)) {
         headers = headers && !is_empty(line, size);
         if (headers && change->version && !versioned && is_header(line, size, "Version")) {

@@ -9,7 +9,7 @@
 #ifndef EM_BUNDLE_WHEEL_METADATA_H
 #define EM_BUNDLE_WHEEL_METADATA_H
 
-#include "base/base.h"
+#include "bundle/plan/plan.h"
 
 /* "4.6.0" with "mend.1" is "4.6.0+mend.1"; "1+cu12" is "1+cu12.mend.1"; "1+mend.1", whose label is there already, "1+mend.2". */
 const char *em_metadata_local_version(struct em_arena *arena, const char *version, const char *label);
@@ -22,14 +22,10 @@ int em_metadata_header(const char **value, struct em_arena *arena, struct em_byt
 /* Two spellings of one version: "1.0-RC1" and "1.0.0rc1" (PEP 440, "Normalization"). */
 bool em_metadata_is_same_version(const char *a, const char *b);
 
-struct em_metadata_change {
-    const char *version;             /* NULL: the same */
-    struct em_strings requirements;  /* further ones, behind those there are */
-    struct em_strings license_files; /* the same; metadata older than 2.4 has no word for them (PEP 639) */
-};
-
+/* Version, requirements and licence files of the change: these go behind those there are; metadata older than 2.4 has no word for licence
+ * files (PEP 639). */
 int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata,
-                     const struct em_metadata_change *change, const char *label, struct em_error *error);
+                     const struct em_plan_wheel *change, const char *label, struct em_error *error);
 
 /* WHEEL with a build tag, and with a Tag for each combination of "cp311-abi3-linux_x86_64.linux_i686"; NULL: as they are. */
 int em_metadata_edit_wheel(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build,

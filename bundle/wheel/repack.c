@@ -34,10 +34,12 @@ static bool is_required(const struct run *run, const char *name)
 
 static int require(struct run *run, const char *requirement)
 {
-    em_vec_each (const char *, known, &run->result->words.requirements)
+    struct em_strings *requires = &run->result->plan.wheel->requires;
+
+    em_vec_each (const char *, known, requires)
         if (strcmp(*known, requirement) == 0)
             return EM_OK;
-    return em_vec_push(run->arena, &run->result->words.requirements, requirement);
+    return em_vec_push(run->arena, requires, requirement);
 }
 
 /* A path that some step writes leads there. */
@@ -103,21 +105,31 @@ static int collect_requirements(struct run *run)
 
 /* ---- what comes along with copies ---- */
 
-static int collect_licences(struct run *run)
+/* Wheels that were unpacked to be copied from. */
+static int collect_unpacked(struct run *run)
 {
-    struct em_repack *result = run->result;
-    int r = em_licences_of(&result->licences, run->arena, &result->plan, &run->wish->plan.sources, run->error);
+    struct em_plan *plan = &run->result->plan;
 
-    em_vec_each (const struct em_licence, licence, &result->licences)
-        if (r == EM_OK)
-            r = em_vec_push(run->arena, &result->words.license_files, licence->file);
-    return r;
+    em_vec_each (struct em_source *, source, &run->wish->plan.sources) {
+        struct em_plan_unpacked unpacked = { .directory = (*source)->env.path };
+        bool used = false;
+
+        em_vec_each (const struct em_step, step, &plan->steps)
+            used = used || (step->kind == EM_STEP_COPY && em_path_is_below(step->from, unpacked.directory));
+        if (!used || !em_is_wheel_name((*source)->place))
+            continue;
+        unpacked.wheel = absolute_path(run->arena, (*source)->place);
+        if (!unpacked.wheel || em_vec_push(run->arena, &plan->wheel->unpacked, unpacked) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
 }
 
 /* The promise of the file's name, held against each library that comes in. */
 static int lower_tags(struct run *run)
 {
     struct em_repack *result = run->result;
+    struct em_plan_wheel *wheel = result->plan.wheel;
     unsigned newest = 0;
     const char *tags;
 
@@ -144,12 +156,12 @@ static int lower_tags(struct run *run)
         if (minor <= newest)
             continue;
         newest = minor;
-        result->lowered_by = em_arena_printf(run->arena, "%s needs glibc 2.%u", em_path_basename(step->path), minor);
+        wheel->tags_reason = em_arena_printf(run->arena, "%s needs glibc 2.%u", em_path_basename(step->path), minor);
     }
     tags = em_tags_hold(run->arena, result->wheel->tags, newest);
-    if (!tags || (newest && !result->lowered_by))
+    if (!tags || (newest && !wheel->tags_reason))
         return EM_NO_MEMORY;
-    result->lowered = tags == result->wheel->tags ? NULL : tags;
+    wheel->tags = tags == result->wheel->tags ? NULL : tags;
     return EM_OK;
 }
 
@@ -158,22 +170,17 @@ static int lower_tags(struct run *run)
 static int choose_names(struct run *run)
 {
     const struct em_wheel *wheel = run->result->wheel;
-    const char *version = wheel->version, *build = run->wish->build ? run->wish->build : wheel->build;
+    const struct em_plan_wheel *change = run->result->plan.wheel;
+    const char *version = change->version ? change->version : wheel->version;
+    const char *build = change->build ? change->build : wheel->build;
 
-    if (run->wish->local) {
-        run->result->words.version = version = em_metadata_local_version(run->arena, wheel->version, run->wish->local);
-        if (!version)
-            return EM_NO_MEMORY;
-    }
     /* PyPI wants the directory spelled as the file is. */
     run->new_dist_info = em_arena_printf(run->arena, "%s-%s.dist-info", wheel->name, version);
-    if (!run->new_dist_info)
-        return EM_NO_MEMORY;
     run->result->file_name = em_arena_printf(run->arena, "%s-%s%s%s-%s.whl", wheel->name, version, build ? "-" : "",
-                                             build ? build : "", run->result->lowered ? run->result->lowered : wheel->tags);
-    run->result->path = run->result->file_name
-                            ? em_path_join(run->arena, run->wish->output ? run->wish->output : ".", run->result->file_name)
-                            : NULL;
+                                             build ? build : "", change->tags ? change->tags : wheel->tags);
+    if (!run->new_dist_info || !run->result->file_name)
+        return EM_NO_MEMORY;
+    run->result->path = em_path_join(run->arena, run->wish->output ? run->wish->output : ".", run->result->file_name);
     return run->result->path ? EM_OK : EM_NO_MEMORY;
 }
 
@@ -191,6 +198,33 @@ static int look(struct run *run)
     return em_study_run(&result->study, run->arena, result->wheel, run->wish->world, run->wish->knowledge, &wish, run->error);
 }
 
+/* What the plan says of the wheel itself, and that it rests on it. */
+static int plan_wheel(struct run *run)
+{
+    const struct em_repack_wish *wish = run->wish;
+    struct em_plan *plan = &run->result->plan;
+    struct em_plan_wheel *wheel = plan->wheel;
+    const char *directory = em_path_dirname(run->arena, run->result->wheel->given);
+    struct em_input input;
+    int r;
+
+    /* Under the name that was given: a link to it may be all that has a wheel's name. */
+    wheel->path = directory ? absolute_path(run->arena, directory) : NULL;
+    wheel->path = wheel->path ? em_path_join(run->arena, wheel->path, run->result->wheel->file_name) : NULL;
+    if (!wheel->path)
+        return EM_NO_MEMORY;
+    wheel->build = wish->build;
+    wheel->has_date = wish->epoch >= 0;
+    wheel->date = wheel->has_date ? wish->epoch : 0;
+    if (wish->local) {
+        wheel->version = em_metadata_local_version(run->arena, run->result->wheel->version, wish->local);
+        if (!wheel->version)
+            return EM_NO_MEMORY;
+    }
+    r = em_input_note(&input, wheel->path, true, run->error);
+    return r < 0 ? r : em_vec_push(run->arena, &plan->inputs, input);
+}
+
 static int decide(struct run *run)
 {
     struct em_repack *result = run->result;
@@ -204,10 +238,16 @@ static int decide(struct run *run)
     if (wish.strategy == EM_STRATEGY_COPY && run->wish->with->count == 0)
         wish.strategy = EM_STRATEGY_AUTO;
     r = em_plan_make(&result->plan, run->arena, &result->study.diagnosis, &wish, run->error);
+    if (r < 0)
+        return r;
+    result->plan.wheel = em_new(run->arena, struct em_plan_wheel);
+    r = result->plan.wheel ? plan_wheel(run) : EM_NO_MEMORY;
     if (r == EM_OK)
         r = collect_requirements(run);
     if (r == EM_OK)
-        r = collect_licences(run);
+        r = em_licences_of(&result->plan, run->arena, &run->wish->plan.sources, run->error);
+    if (r == EM_OK)
+        r = collect_unpacked(run);
     if (r == EM_OK)
         r = lower_tags(run);
     return r < 0 ? r : choose_names(run);
@@ -251,10 +291,7 @@ static int write_wheel(struct run *run, int fd, const char *path)
                                   .wheel = run->result->wheel,
                                   .record = &run->record,
                                   .plan = &run->result->plan,
-                                  .words = &run->result->words,
-                                  .licences = &run->result->licences,
-                                  .new_tags = run->result->lowered,
-                                  .wish = run->wish,
+                                  .jobs = run->wish->jobs,
                                   .new_dist_info = run->new_dist_info,
                                   .dropped = &run->result->dropped };
     struct em_reader whole;
@@ -344,6 +381,49 @@ int em_repack(struct em_repack *result, struct em_arena *arena, const char *path
     if (r == EM_OK && result->plan.steps.count > 0 && !wish->dry_run)
         r = place_wheel(&run);
     em_zip_remember(result->wheel->zip);
+    return r;
+}
+
+/* A plan from elsewhere may speak of members that the wheel does not have: nothing would come of such a step. */
+static int check_targets(struct run *run)
+{
+    const struct em_wheel *wheel = run->result->wheel;
+    struct em_map places = { .arena = run->arena };
+
+    em_vec_each (struct em_zip_member, member, em_zip_members(wheel->zip)) {
+        const char *place = em_site_member_path(run->arena, member->name, wheel->python);
+
+        if (!place || em_map_put(&places, place, member) < 0)
+            return EM_NO_MEMORY;
+    }
+    em_vec_each (struct em_step, step, &run->result->plan.steps) {
+        if (step->kind == EM_STEP_COPY && em_map_put(&places, step->path, step) < 0)
+            return EM_NO_MEMORY;
+        if (!em_map_get(&places, step->path))
+            return em_fail(run->error, EM_REFUSED, wheel->given, "has no member that the plan changes: %s", step->path);
+    }
+    return EM_OK;
+}
+
+int em_repack_apply(struct em_repack *result, struct em_arena *arena, const struct em_plan *plan,
+                    const struct em_repack_wish *wish, struct em_error *error)
+{
+    struct run run = { .result = result, .arena = arena, .wish = wish, .error = error };
+    int r = em_plan_check_sources(plan, error);
+
+    *result = (struct em_repack){ .plan = *plan };
+    if (r == EM_OK)
+        r = em_wheel_open(&result->wheel, arena, plan->wheel->path, error);
+    if (r == EM_OK)
+        r = em_wheel_check(result->wheel, arena, wish->jobs, &run.record, error);
+    if (r == EM_OK)
+        r = check_targets(&run);
+    if (r == EM_OK)
+        r = choose_names(&run);
+    if (r == EM_OK && plan->steps.count > 0)
+        r = place_wheel(&run);
+    if (result->wheel)
+        em_zip_remember(result->wheel->zip);
     return r;
 }
 

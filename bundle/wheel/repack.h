@@ -1,6 +1,7 @@
 /* repack.h: a wheel in, a repaired wheel out.
  *
  *     r = em_repack(&result, arena, "x.whl", &wish, error)
+ *     r = em_repack_apply(&result, arena, &plan, &wish, error)      what em_repack planned for a dry run, and was written to a file
  *
  * The line is that of `fix` with a wheel at both ends: the wheel is held to the rules and to its own RECORD, diagnosed as it would be
  * installed, planned for by the one planner, and written anew into a hidden directory in wish.output; what was written is diagnosed
@@ -25,7 +26,7 @@
 #include "bundle/wheel/study.h"
 
 struct em_repack_wish {
-    const char *output; /* a directory that is there */
+    const char *output; /* a directory that is there, unless this is a dry run */
     const char *local;  /* label; NULL: none */
     const char *build;  /* build tag; NULL: none */
     const struct em_strings *with;
@@ -40,13 +41,9 @@ struct em_repack_wish {
 
 struct em_repack {
     struct em_wheel *wheel;
-    struct em_study study; /* as it was; not valid if written */
+    struct em_study study; /* as it was; not valid if written, or if the plan was made before */
     struct em_plan plan;
-    struct em_metadata_change words; /* of METADATA */
-    struct em_licences licences;     /* that came along with copies */
-    const char *lowered;             /* the tags, where they promised an older glibc than copies need; NULL: as they were */
-    const char *lowered_by;          /* "libcublas.so.12 needs GLIBC_2.27" */
-    struct em_strings dropped;       /* members that the new wheel must not have: signatures */
+    struct em_strings dropped; /* members that the new wheel must not have: signatures */
 
     bool written;          /* false: nothing to do, or a dry run */
     const char *file_name; /* of the result */
@@ -59,6 +56,10 @@ struct em_repack {
 
 int em_repack(struct em_repack *result, struct em_arena *arena, const char *path, const struct em_repack_wish *wish,
               struct em_error *error);
+/* The wheel of a plan that was made before, here or elsewhere. Of the wish count output, with, world, knowledge, jobs and digest. EM_CHANGED
+ * if the wheel is not what it was; EM_REFUSED if the plan changes what the wheel does not have. */
+int em_repack_apply(struct em_repack *result, struct em_arena *arena, const struct em_plan *plan,
+                    const struct em_repack_wish *wish, struct em_error *error);
 void em_repack_free(struct em_repack *result); /* after errors too */
 
 /* ---- check.c: what a wheel must be before it is rewritten ---- */
@@ -82,10 +83,7 @@ struct em_rewrite {
     const struct em_wheel *wheel;
     const struct em_record *record;
     const struct em_plan *plan;
-    const struct em_metadata_change *words;
-    const struct em_licences *licences;
-    const char *new_tags; /* NULL: as they are */
-    const struct em_repack_wish *wish;
+    unsigned jobs;
     const char *new_dist_info; /* as the file is called */
     struct em_strings *dropped;
     struct em_wheel_known known; /* of the new wheel, by writing it */

@@ -88,11 +88,10 @@ static const struct em_step *step_for(struct work *work, const char *name)
 static int edit_text(struct work *work, struct part *part)
 {
     const struct em_rewrite *rewrite = work->rewrite;
-    const struct em_metadata_change *words = rewrite->words;
+    const struct em_plan_wheel *change = rewrite->plan->wheel;
     const char *base = em_path_basename(part->name);
-    bool wheel = (rewrite->wish->build || rewrite->new_tags) && strcmp(base, "WHEEL") == 0;
-    bool metadata = strcmp(base, "METADATA") == 0 &&
-                    (words->version || words->requirements.count + words->license_files.count > 0);
+    bool wheel = (change->build || change->tags) && strcmp(base, "WHEEL") == 0;
+    bool metadata = strcmp(base, "METADATA") == 0 && (change->version || change->requires.count + change->licences.count > 0);
     struct em_bytes bytes;
     int r;
 
@@ -101,9 +100,9 @@ static int edit_text(struct work *work, struct part *part)
     r = em_zip_read(rewrite->wheel->zip, part->member, work->arena, EM_MAX_METADATA, &bytes, work->error);
     if (r < 0)
         return r;
-    return wheel ? em_metadata_edit_wheel(&part->text, work->arena, bytes, rewrite->wish->build, rewrite->new_tags,
-                                          rewrite->wheel->given, work->error)
-                 : em_metadata_edit(&part->text, work->arena, bytes, words, rewrite->wheel->given, work->error);
+    return wheel ? em_metadata_edit_wheel(&part->text, work->arena, bytes, change->build, change->tags, rewrite->wheel->given,
+                                          work->error)
+                 : em_metadata_edit(&part->text, work->arena, bytes, change, rewrite->wheel->given, work->error);
 }
 
 static int add_member(struct work *work, struct em_zip_member *member)
@@ -148,12 +147,20 @@ static int collect_licences(struct work *work)
 {
     struct em_rewrite *rewrite = work->rewrite;
 
-    em_vec_each (const struct em_licence, licence, rewrite->licences) {
-        struct part part = { .in_dist_info = true, .text = licence->text };
+    em_vec_each (const struct em_plan_licence, licence, &rewrite->plan->wheel->licences) {
+        struct part part = { .in_dist_info = true };
+        int r;
 
         part.name = em_arena_printf(work->arena, "%s/licenses/%s", rewrite->new_dist_info, licence->file);
-        if (!part.name || (!is_taken(work, part.name) && em_vec_push(work->arena, &work->parts, part) < 0))
+        if (!part.name)
             return EM_NO_MEMORY;
+        if (is_taken(work, part.name))
+            continue;
+        r = em_licence_read(licence, work->arena, &part.text, work->error);
+        if (r == EM_OK)
+            r = em_vec_push(work->arena, &work->parts, part);
+        if (r < 0)
+            return r;
     }
     return EM_OK;
 }
@@ -190,7 +197,12 @@ static int collect(struct work *work)
     em_vec_each (const struct em_step, step, &rewrite->plan->steps) {
         struct part part = { .name = step->path, .step = step };
 
-        if (step->kind == EM_STEP_COPY && em_vec_push(work->arena, &work->parts, part) < 0)
+        if (step->kind != EM_STEP_COPY)
+            continue;
+        if (is_taken(work, step->path))
+            return em_fail(work->error, EM_REFUSED, rewrite->wheel->given,
+                           "has a member already where one would be copied to: %s", step->path);
+        if (em_vec_push(work->arena, &work->parts, part) < 0)
             return EM_NO_MEMORY;
     }
     r = collect_licences(work);
@@ -221,8 +233,8 @@ static void describe(const struct work *work, const struct part *part, struct em
     bool executable = member ? member->mode & 0111 : part->step && part->step->mode & 0111;
 
     *described = (struct em_pack_member){ .name = part->name, .mode = S_IFREG | (executable ? 0755u : 0644u) };
-    described->dos_time = member && work->rewrite->wish->epoch < 0 ? member->dos_time : work->dos_time;
-    described->dos_date = member && work->rewrite->wish->epoch < 0 ? member->dos_date : work->dos_date;
+    described->dos_time = member && !work->rewrite->plan->wheel->has_date ? member->dos_time : work->dos_time;
+    described->dos_date = member && !work->rewrite->plan->wheel->has_date ? member->dos_date : work->dos_date;
 }
 
 static int write_same(struct work *work, struct part *part)
@@ -295,7 +307,7 @@ static int write_whole(struct work *work, struct part *part, struct em_reader *p
 {
     struct em_piece piece;
     struct em_pieces pieces = { .items = &piece, .count = 1 };
-    int r = em_compress(&piece, plain, work->rewrite->wish->jobs, &work->scratch, work->error);
+    int r = em_compress(&piece, plain, work->rewrite->jobs, &work->scratch, work->error);
 
     return r < 0 ? r : write_pieces(work, part, &pieces, NULL, piece.size, &(struct em_splice_check){ .plain = plain });
 }
@@ -355,15 +367,15 @@ static int write_patched(struct work *work, struct part *part, const struct em_z
  * the rest. What is taken over is held against the file, byte for byte, as any stream is before it is written. */
 static int find_stream(struct work *work, const struct em_step *step, struct em_zip_place *old)
 {
-    em_vec_each (struct em_source *, source, &work->rewrite->wish->plan.sources) {
+    em_vec_each (const struct em_plan_unpacked, unpacked, &work->rewrite->plan->wheel->unpacked) {
         int r;
 
-        if (!em_is_wheel_name((*source)->place) || !em_path_is_below(step->from, (*source)->env.path))
+        if (!em_path_is_below(step->from, unpacked->directory))
             continue;
-        r = em_zip_open(&old->zip, (*source)->place, work->error);
+        r = em_zip_open(&old->zip, unpacked->wheel, work->error);
         if (r < 0)
             return r;
-        old->member = em_zip_find(old->zip, em_path_after(step->from, (*source)->env.path));
+        old->member = em_zip_find(old->zip, em_path_after(step->from, unpacked->directory));
         return EM_OK;
     }
     return EM_OK;
@@ -439,8 +451,9 @@ static int write_part(struct work *work, struct part *part)
 static int write_sbom(struct work *work, struct part *sbom)
 {
     const struct em_rewrite *rewrite = work->rewrite;
+    const struct em_plan_wheel *change = rewrite->plan->wheel;
     struct em_sbom bill = { .name = em_normalize_name(work->arena, rewrite->wheel->name),
-                            .version = rewrite->words->version ? rewrite->words->version : rewrite->wheel->version };
+                            .version = change->version ? change->version : rewrite->wheel->version };
     struct em_reader plain;
     int r;
 
@@ -508,8 +521,8 @@ static int write_all(struct work *work)
 
     work->dos_date = metadata->dos_date;
     work->dos_time = metadata->dos_time;
-    if (rewrite->wish->epoch >= 0)
-        dos_of(rewrite->wish->epoch, &work->dos_date, &work->dos_time);
+    if (rewrite->plan->wheel->has_date)
+        dos_of(rewrite->plan->wheel->date, &work->dos_date, &work->dos_time);
     work->data_dir = em_arena_printf(work->arena, "%.*s.data/", (int)strlen(rewrite->wheel->dist_info) - 10,
                                      rewrite->wheel->dist_info);
     work->new_data_dir = em_arena_printf(work->arena, "%.*s.data/", (int)strlen(rewrite->new_dist_info) - 10,

@@ -76,11 +76,11 @@ static void check_edit(const char *before, const char *version, const char *requ
 {
     em_cleanup_arena struct em_arena *arena = em_arena_new();
     struct em_bytes bytes = { (const uint8_t *)before, strlen(before) }, edited;
-    struct em_metadata_change change = { .version = version };
+    struct em_plan_wheel change = { .version = version };
 
     if (requirement)
-        assert_int_equal(em_vec_push(arena, &change.requirements, requirement), EM_OK);
-    assert_int_equal(em_vec_push(arena, &change.license_files, "p-1/L"), EM_OK);
+        assert_int_equal(em_vec_push(arena, &change.requires, requirement), EM_OK);
+    assert_int_equal(em_vec_push(arena, &change.licences, ((struct em_plan_licence){ .file = "p-1/L" })), EM_OK);
     assert_int_equal(em_metadata_edit(&edited, arena, bytes, &change, "x.whl", NULL), EM_OK);
     assert_string_equal((const char *)edited.data, after);
     assert_int_equal(edited.size, strlen(after));
@@ -107,11 +107,11 @@ static void what_has_no_headers_is_refused(void **state)
     static const char *const without[] = { "", "\nName: x\nVersion: 1\n", "\r\nName: x\r\nVersion: 1\r\n" };
     em_cleanup_arena struct em_arena *arena = em_arena_new();
     struct em_bytes nameless = { (const uint8_t *)"Name: x\n\nVersion: 1\n", 20 }, edited;
-    struct em_metadata_change change = { 0 };
+    struct em_plan_wheel change = { 0 };
     struct em_error error;
 
     (void)state;
-    assert_int_equal(em_vec_push(arena, &change.requirements, "c>=1"), EM_OK);
+    assert_int_equal(em_vec_push(arena, &change.requires, "c>=1"), EM_OK);
     for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
         struct em_bytes bytes = { (const uint8_t *)without[i], strlen(without[i]) };
 
