@@ -117,9 +117,15 @@ static int swap_by_links(const struct place *place)
 static int swap(const struct place *place, struct em_error *error)
 {
     int r = renameat2(place->exchange->slots, place->names.slot, place->dir, place->name, RENAME_EXCHANGE);
+    const bool poor = r < 0 && (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP);
 
-    if (r < 0 && (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
+    if (poor)
         r = swap_by_links(place);
+    if (r < 0 && poor && (errno == EPERM || errno == ENOSYS || errno == EOPNOTSUPP))
+        return em_fail(error, EM_REFUSED, place->label,
+                       "is on a file system that can neither exchange two files nor give one a second name (%s), so that an "
+                       "interrupted repair could not be taken back; repair a copy on another one",
+                       strerror(errno));
     if (r < 0)
         return em_fail_errno(error, place->label, "cannot be exchanged");
     return EM_OK;

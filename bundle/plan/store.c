@@ -39,16 +39,48 @@ static void keep_times(int fd, const struct stat *before)
     (void)!futimens(fd, times);
 }
 
+/* Whether what was opened is a directory of ours alone, beside what is to be changed. */
+static int check_directory(const struct em_store *store, const struct stat *top, bool made, struct em_error *error)
+{
+    const char *label = em_store_label(store, EM_STORE_NAME);
+    struct stat st;
+
+    if (fstat(store->dir, &st) < 0)
+        return em_fail_errno(error, label, "cannot be examined");
+    if (st.st_dev != top->st_dev)
+        return em_fail(error, EM_REFUSED, label, "lies on another file system than the directory it is in");
+    if (store->mode == EM_STORE_READ)
+        return EM_OK;
+    if (made && (st.st_uid != geteuid() || (st.st_mode & 077)))
+        return em_fail(
+            error, EM_REFUSED, store->path,
+            "is on a file system that gives a new directory mode %04o and user %u, so what undo needs cannot be kept "
+            "from others; mount it with permissions, or with umask=077 for this user",
+            (unsigned)st.st_mode & 07777, (unsigned)st.st_uid);
+    if (st.st_uid != geteuid())
+        return em_fail(error, EM_REFUSED, label, "belongs to user %u; run elfmend as that user", (unsigned)st.st_uid);
+    if (st.st_mode & 077)
+        return em_fail(error, EM_REFUSED, label, "is open to other users (mode %04o); it was made with mode 0700",
+                       (unsigned)st.st_mode & 07777);
+    /* A umask may have taken our own bits. */
+    if ((st.st_mode & 0700) != 0700 && fchmod(store->dir, 0700) < 0)
+        return em_fail_errno(error, label, "cannot be given mode 0700");
+    return EM_OK;
+}
+
 /* Opens .elfmend, -1 in store->dir if there is none and none is to be made. */
 static int open_directory(struct em_store *store, struct em_error *error)
 {
     const char *label = em_store_label(store, EM_STORE_NAME);
-    struct stat top, st;
+    bool made = false;
+    struct stat top;
+    int r;
 
     if (fstat(store->root, &top) < 0)
         return em_fail_errno(error, store->path, "cannot be examined");
     if (store->mode == EM_STORE_MAKE) {
-        if (mkdirat(store->root, EM_STORE_NAME, 0700) == 0)
+        made = mkdirat(store->root, EM_STORE_NAME, 0700) == 0;
+        if (made)
             keep_times(store->root, &top);
         else if (errno != EEXIST)
             return em_fail_errno(error, label, "cannot be made; nothing can be changed here");
@@ -64,21 +96,10 @@ static int open_directory(struct em_store *store, struct em_error *error)
         em_fail_errno(error, label, "cannot be opened");
         return EM_IO;
     }
-    if (fstat(store->dir, &st) < 0)
-        return em_fail_errno(error, label, "cannot be examined");
-    if (st.st_dev != top.st_dev)
-        return em_fail(error, EM_REFUSED, label, "lies on another file system than the directory it is in");
-    if (store->mode == EM_STORE_READ)
-        return EM_OK;
-    if (st.st_uid != geteuid())
-        return em_fail(error, EM_REFUSED, label, "belongs to user %u; run elfmend as that user", (unsigned)st.st_uid);
-    if (st.st_mode & 077)
-        return em_fail(error, EM_REFUSED, label, "is open to other users (mode %04o); it was made with mode 0700",
-                       (unsigned)st.st_mode & 07777);
-    /* A umask may have taken our own bits. */
-    if ((st.st_mode & 0700) != 0700 && fchmod(store->dir, 0700) < 0)
-        return em_fail_errno(error, label, "cannot be given mode 0700");
-    return EM_OK;
+    r = check_directory(store, &top, made, error);
+    if (r < 0 && made && unlinkat(store->root, EM_STORE_NAME, AT_REMOVEDIR) == 0)
+        keep_times(store->root, &top);
+    return r;
 }
 
 /* Whether the lock that we hold is the one that others will find. */
@@ -351,8 +372,9 @@ int em_store_discard(const struct em_store *store, const char *name, bool strict
 }
 
 /* Removes .elfmend if it holds neither a transaction nor anything to go back to; the directories that are not empty stop it. We
- * hold the lock, and whoever waits for it finds that it is no longer the current one. */
-static void remove_if_idle(const struct em_store *store)
+ * hold the lock, and whoever waits for it finds that it is no longer the current one. It is let go before the directory: NFS and
+ * FUSE keep the name of a file that is removed while it is open, and what somebody else puts there meanwhile stops us. */
+static void remove_if_idle(struct em_store *store)
 {
     struct stat top, st;
 
@@ -366,6 +388,8 @@ static void remove_if_idle(const struct em_store *store)
     (void)unlinkat(store->dir, README, 0);
     (void)unlinkat(store->dir, README_TEMPORARY, 0);
     (void)unlinkat(store->dir, LOCK, 0);
+    close(store->lock);
+    store->lock = -1;
     if (unlinkat(store->root, EM_STORE_NAME, AT_REMOVEDIR) == 0)
         keep_times(store->root, &top);
 }

@@ -19,6 +19,7 @@
 #include "bundle/plan/slot.h"
 #include "bundle/plan/store.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -142,6 +143,23 @@ static int plan_directory(struct em_transaction *txn, const char *path, bool *ma
     return r;
 }
 
+/* By its inode: where names are compared without case there are many spellings of one. */
+static bool is_own(const struct em_store *store, const char *path)
+{
+    struct stat own, first;
+    char part[NAME_MAX + 1];
+    const size_t size = strcspn(path, "/");
+
+    if (em_path_is_below(path, EM_STORE_NAME))
+        return true;
+    if (size > NAME_MAX)
+        return false;
+    memcpy(part, path, size);
+    part[size] = '\0';
+    return fstat(store->dir, &own) == 0 && fstatat(store->root, part, &first, AT_SYMLINK_NOFOLLOW) == 0 &&
+           own.st_ino == first.st_ino && own.st_dev == first.st_dev;
+}
+
 /* A path that may be touched, and for the first time. */
 static int admit(struct em_transaction *txn, const char *path, struct em_error *error)
 {
@@ -149,7 +167,7 @@ static int admit(struct em_transaction *txn, const char *path, struct em_error *
 
     if (!em_path_is_contained(path))
         return em_fail(error, EM_REFUSED, label, "does not stay below the target");
-    if (em_path_is_below(path, EM_STORE_NAME))
+    if (is_own(&txn->store, path))
         return em_fail(error, EM_REFUSED, label, "is elfmend's own");
     if (em_map_get(&txn->by_path, path))
         return em_fail(error, EM_REFUSED, label, "is changed twice by one plan");
@@ -311,13 +329,25 @@ static int add_directory(const struct em_store *store, struct em_journal *journa
                        ((struct em_journal_directory){ .path = parent, .inode = st.st_ino, .mtime = st.st_mtim }));
 }
 
+/* Now, as this file system keeps times: some know tenths of microseconds, some whole seconds. */
+static void choose_stamp(const struct em_transaction *txn, struct timespec *stamp)
+{
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+    struct stat st;
+
+    clock_gettime(CLOCK_REALTIME, stamp);
+    times[1] = *stamp;
+    if (futimens(txn->slots, times) == 0 && fstat(txn->slots, &st) == 0)
+        *stamp = st.st_mtim;
+}
+
 static int make_journal(struct em_transaction *txn, struct em_journal *journal, const char *note, struct em_error *error)
 {
     struct em_map seen = { .arena = txn->arena };
     int r;
 
     *journal = (struct em_journal){ .arena = txn->arena, .note = note };
-    clock_gettime(CLOCK_REALTIME, &journal->stamp);
+    choose_stamp(txn, &journal->stamp);
     qsort(txn->steps.items, txn->steps.count, sizeof *txn->steps.items, step_order);
     for (size_t i = 0; i < txn->steps.count; i++) {
         const struct step *step = txn->steps.items[i];
