@@ -1,63 +1,39 @@
 #include "bundle/wheel/index.h"
 
+#include "bundle/plan/beneath.h"
+#include "bundle/wheel/aside.h"
 #include "bundle/wheel/wheel.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
-/* A file of the index that appears whole: written under another name, then renamed. */
-static int put_file(int dir, struct em_arena *arena, const char *name, const void *data, size_t size, struct em_error *error)
+/* A file of the index that appears whole. */
+static int put_file(const struct em_aside *aside, int dir, const char *name, const void *data, size_t size,
+                    struct em_error *error)
 {
-    const char *temporary = em_random_name(arena, ".elfmend-");
-    em_cleanup_fd int fd = -1;
+    em_cleanup_fd int fd = em_aside_file(aside, name, error);
     int r;
 
-    if (!temporary)
-        return EM_NO_MEMORY;
-    fd = em_open_at(dir, temporary, O_WRONLY | O_CREAT | O_EXCL, 0644, error);
     if (fd < 0)
         return fd;
     r = em_write_all(fd, data, size, name, error);
     if (r == EM_OK)
         r = em_fsync(fd, name, error);
-    if (r == EM_OK && renameat(dir, temporary, dir, name) < 0)
-        r = em_fail_errno(error, name, "cannot be put in place");
-    if (r < 0)
-        unlinkat(dir, temporary, 0);
-    return r;
+    return r < 0 ? r : em_aside_place(aside, name, dir, error);
 }
 
-static int copy_wheel(int dir, struct em_arena *arena, const struct em_wheel *wheel, struct em_error *error)
+static int copy_wheel(const struct em_aside *aside, int dir, const struct em_wheel *wheel, struct em_error *error)
 {
-    const char *temporary = em_random_name(arena, ".elfmend-");
-    em_cleanup_fd int fd = -1;
-    struct stat in, out;
+    em_cleanup_fd int fd = em_aside_file(aside, wheel->file_name, error);
     int r;
 
-    if (!temporary)
-        return EM_NO_MEMORY;
-    if (fstat(em_zip_fd(wheel->zip), &in) == 0 && fstatat(dir, wheel->file_name, &out, 0) == 0 && in.st_dev == out.st_dev &&
-        in.st_ino == out.st_ino)
-        return EM_OK;
-    fd = em_open_at(dir, temporary, O_RDWR | O_CREAT | O_EXCL, 0644, error);
     if (fd < 0)
         return fd;
     r = em_copy_fd(em_zip_fd(wheel->zip), fd, em_zip_size(wheel->zip), wheel->given, error);
     if (r == EM_OK)
         r = em_fsync(fd, wheel->file_name, error);
-    if (r == EM_OK && renameat(dir, temporary, dir, wheel->file_name) < 0)
-        r = em_fail_errno(error, wheel->file_name, "cannot be put in place");
-    if (r < 0)
-        unlinkat(dir, temporary, 0);
-    return r;
-}
-
-static int open_directory(int dir, const char *name, struct em_error *error)
-{
-    if (mkdirat(dir, name, 0777) < 0 && errno != EEXIST)
-        return em_fail_errno(error, name, "cannot be made");
-    return em_open_at(dir, name, O_RDONLY | O_DIRECTORY, 0, error);
+    return r < 0 ? r : em_aside_place(aside, wheel->file_name, dir, error);
 }
 
 /* ---- pages ---- */
@@ -83,8 +59,10 @@ static void begin_page(struct em_text *html, const char *title)
 
 struct project {
     struct em_arena *arena;
+    const struct em_aside *aside;
     int dir;
     const char *path, *name;
+    const char *hidden; /* a file that the pages are not to list; NULL: none */
     struct em_text html;
     json_t *files, *versions;
     struct em_error *error;
@@ -177,42 +155,66 @@ static int add_file(struct project *project, const char *name)
     return json_array_append_new(project->files, file) < 0 ? EM_NO_MEMORY : add_version(project, name);
 }
 
-static int write_json(int dir, struct em_arena *arena, json_t *document, struct em_error *error)
+static int write_json(const struct em_aside *aside, int dir, json_t *document, struct em_error *error)
 {
     char *text = json_dumps(document, JSON_INDENT(1));
-    int r = text ? put_file(dir, arena, "index.json", text, strlen(text), error) : EM_NO_MEMORY;
+    int r = text ? put_file(aside, dir, "index.json", text, strlen(text), error) : EM_NO_MEMORY;
 
     free(text);
     json_decref(document);
     return r;
 }
 
-static int write_project(struct project *project, struct em_tree *tree)
+static int list_files(struct project *project, struct em_tree *tree)
 {
     struct em_strings names;
     int r = em_tree_list(tree, project->arena, project->path, &names);
 
     if (r < 0)
         return em_fail(project->error, EM_IO, project->path, "cannot be listed");
-    begin_page(&project->html, project->name);
     r = EM_OK;
     em_vec_each (const char *, name, &names)
-        if (r == EM_OK && em_is_wheel_name(*name) && (*name)[0] != '.')
+        if (r == EM_OK && em_is_wheel_name(*name) && (*name)[0] != '.' &&
+            (!project->hidden || strcmp(*name, project->hidden) != 0))
             r = add_file(project, *name);
+    return r;
+}
+
+static int put_pages(struct project *project, struct em_tree *tree)
+{
+    int r;
+
+    begin_page(&project->html, project->name);
+    r = list_files(project, tree);
     em_text_add(&project->html, "</body>\n</html>\n");
     if (r == EM_OK)
         r = project->html.failed
                 ? EM_NO_MEMORY
-                : put_file(project->dir, project->arena, "index.html", project->html.data, project->html.size, project->error);
-    if (r < 0)
-        return r;
-    return write_json(project->dir, project->arena,
-                      json_pack("{s:{s:s}, s:s, s:O, s:O}", "meta", "api-version", "1.1", "name", project->name, "versions",
-                                project->versions, "files", project->files),
-                      project->error);
+                : put_file(project->aside, project->dir, "index.html", project->html.data, project->html.size, project->error);
+    if (r == EM_OK)
+        r = write_json(project->aside, project->dir,
+                       json_pack("{s:{s:s}, s:s, s:O, s:O}", "meta", "api-version", "1.1", "name", project->name, "versions",
+                                 project->versions, "files", project->files),
+                       project->error);
+    return r < 0 ? r : em_fsync(project->dir, project->path, project->error);
 }
 
-static int write_top(int dir, const char *path, struct em_arena *arena, struct em_tree *tree, struct em_error *error)
+static int write_project(struct project *project, struct em_tree *tree)
+{
+    int r;
+
+    project->html = (struct em_text){ 0 };
+    project->files = json_array();
+    project->versions = json_array();
+    r = put_pages(project, tree);
+    json_decref(project->files);
+    json_decref(project->versions);
+    em_text_free(&project->html);
+    return r;
+}
+
+static int write_top(const struct em_aside *aside, const char *path, struct em_arena *arena, struct em_tree *tree,
+                     struct em_error *error)
 {
     em_cleanup_text struct em_text html = { 0 };
     json_t *projects = json_array();
@@ -234,21 +236,82 @@ static int write_top(int dir, const char *path, struct em_arena *arena, struct e
     if (r < 0)
         r = em_fail(error, EM_IO, path, "cannot be listed");
     else
-        r = html.failed ? EM_NO_MEMORY : put_file(dir, arena, "index.html", html.data, html.size, error);
+        r = html.failed ? EM_NO_MEMORY : put_file(aside, aside->directory, "index.html", html.data, html.size, error);
     if (r < 0) {
         json_decref(projects);
         return r;
     }
-    return write_json(dir, arena, json_pack("{s:{s:s}, s:o}", "meta", "api-version", "1.1", "projects", projects), error);
+    r = write_json(aside, aside->directory, json_pack("{s:{s:s}, s:o}", "meta", "api-version", "1.1", "projects", projects),
+                   error);
+    return r < 0 ? r : em_fsync(aside->directory, path, error);
 }
 
-static int add(const char *path, int dir, struct em_arena *arena, struct em_wheel *wheel, struct em_tree *tree,
-               struct em_error *error)
+/* ---- a wheel ---- */
+
+/* No link is followed: the index may be in the hands of another user. */
+static int open_project(const struct em_aside *aside, const char *name, struct em_error *error)
+{
+    if (mkdirat(aside->directory, name, 0777) < 0 && errno != EEXIST)
+        return em_fail_errno(error, name, "cannot be made");
+    return em_beneath_directory(aside->directory, name, error);
+}
+
+/* false also where it cannot be said: then the file counts as another. */
+static bool has_bytes(struct project *project, const char *name, const struct em_sha256 *sha256)
+{
+    char hex[EM_SHA256_HEX_SIZE], wanted[EM_SHA256_HEX_SIZE];
+    uint64_t size;
+    int r = hash_file(project, name, hex, &size);
+
+    em_sha256_hex(sha256, wanted);
+    return r == EM_OK && strcmp(hex, wanted) == 0;
+}
+
+static bool is_same_file(const struct project *project, const struct em_wheel *wheel)
+{
+    struct stat in, out;
+
+    return fstat(em_zip_fd(wheel->zip), &in) == 0 && fstatat(project->dir, wheel->file_name, &out, 0) == 0 &&
+           in.st_dev == out.st_dev && in.st_ino == out.st_ino;
+}
+
+/* The wheel and its METADATA beside it. The pages speak of bytes, so where others lay under one of the names they first speak of it no
+ * more, and wherever this ends they are true. */
+static int put_wheel(struct project *project, const struct em_wheel *wheel, struct em_bytes metadata, const char *sidecar,
+                     struct em_tree *tree)
+{
+    struct em_reader whole = em_reader_fd(em_zip_fd(wheel->zip), em_zip_size(wheel->zip), wheel->given);
+    const bool listed = faccessat(project->dir, wheel->file_name, F_OK, 0) == 0;
+    bool same_wheel = is_same_file(project, wheel), same_sidecar;
+    struct em_sha256 sha256;
+    int r = EM_OK;
+
+    em_sha256_bytes(metadata.data, metadata.size, &sha256);
+    same_sidecar = has_bytes(project, sidecar, &sha256);
+    if (listed && !same_wheel) {
+        r = em_hash_reader(&whole, &sha256, NULL, project->error);
+        same_wheel = r == EM_OK && has_bytes(project, wheel->file_name, &sha256);
+    }
+    if (r == EM_OK && listed && !(same_wheel && same_sidecar)) {
+        project->hidden = wheel->file_name;
+        r = write_project(project, tree);
+        project->hidden = NULL;
+    }
+    /* The sidecar first: a page is never made of a wheel without one. */
+    if (r == EM_OK && !same_sidecar)
+        r = put_file(project->aside, project->dir, sidecar, metadata.data, metadata.size, project->error);
+    if (r == EM_OK && !same_wheel)
+        r = copy_wheel(project->aside, project->dir, wheel, project->error);
+    return r < 0 ? r : em_fsync(project->dir, project->path, project->error);
+}
+
+static int add(const struct em_aside *aside, const char *path, struct em_arena *arena, struct em_wheel *wheel,
+               struct em_tree *tree, struct em_error *error)
 {
     struct em_zip_member *member = em_wheel_part(wheel, arena, "METADATA");
     const char *sidecar = em_arena_printf(arena, "%s.metadata", wheel->file_name);
     const char *name = wheel->name ? em_normalize_name(arena, wheel->name) : NULL;
-    struct project project = { .arena = arena, .name = name, .error = error };
+    struct project project = { .arena = arena, .aside = aside, .name = name, .error = error };
     em_cleanup_fd int project_dir = -1;
     struct em_bytes metadata;
     int r;
@@ -261,34 +324,25 @@ static int add(const char *path, int dir, struct em_arena *arena, struct em_whee
     r = em_zip_read(wheel->zip, member, arena, EM_MAX_METADATA, &metadata, error);
     if (r < 0)
         return r;
-    project_dir = project.dir = open_directory(dir, name, error);
+    project_dir = project.dir = open_project(aside, name, error);
     if (project_dir < 0)
         return project_dir;
-    /* The sidecar first: a page is never made of a wheel without one. */
-    r = put_file(project_dir, arena, sidecar, metadata.data, metadata.size, error);
+    r = put_wheel(&project, wheel, metadata, sidecar, tree);
     if (r == EM_OK)
-        r = copy_wheel(project_dir, arena, wheel, error);
-    if (r < 0)
-        return r;
-    project.files = json_array();
-    project.versions = json_array();
-    r = write_project(&project, tree);
-    json_decref(project.files);
-    json_decref(project.versions);
-    em_text_free(&project.html);
-    return r < 0 ? r : write_top(dir, path, arena, tree, error);
+        r = write_project(&project, tree);
+    return r < 0 ? r : write_top(aside, path, arena, tree, error);
 }
 
 int em_index_add(const char *directory, struct em_arena *arena, const char *path, struct em_error *error)
 {
+    em_cleanup_aside struct em_aside aside = EM_ASIDE_INIT;
     em_cleanup_tree struct em_tree *tree = NULL;
     em_cleanup_free char *real = NULL;
-    em_cleanup_fd int dir = open_directory(AT_FDCWD, directory, error);
     struct em_wheel *wheel = NULL;
-    int r;
+    int r = em_aside_open(&aside, arena, directory, error);
 
-    if (dir < 0)
-        return dir;
+    if (r < 0)
+        return r;
     real = realpath(directory, NULL);
     if (!real)
         return em_fail_errno(error, directory, "cannot be resolved");
@@ -296,7 +350,7 @@ int em_index_add(const char *directory, struct em_arena *arena, const char *path
     if (r == EM_OK)
         r = em_wheel_open(&wheel, arena, path, error);
     if (r == EM_OK)
-        r = add(real, dir, arena, wheel, tree, error);
+        r = add(&aside, real, arena, wheel, tree, error);
     em_wheel_close(wheel);
     return r;
 }

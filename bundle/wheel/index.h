@@ -4,7 +4,7 @@
  *
  * Under directory/x/ the wheel is copied (if it does not lie there), beside it its METADATA as WHEEL.metadata, and index.html and
  * index.json of the project are written anew from what lies there; the top-level pages list the projects. Each file appears whole
- * or not at all. What the index says depends on what lies in it, and on nothing else.
+ * or not at all, and wherever a run ends the pages speak of no file that is not there with the bytes that they say. What the index says depends on what lies in it, and on nothing else.
  */
 #ifndef EM_BUNDLE_WHEEL_INDEX_H
 #define EM_BUNDLE_WHEEL_INDEX_H

@@ -1,5 +1,6 @@
 #include "bundle/wheel/repack.h"
 
+#include "bundle/wheel/aside.h"
 #include "bundle/wheel/tags.h"
 
 #include <stdio.h>
@@ -328,37 +329,28 @@ static int spare_input(struct run *run, int output)
     return EM_OK;
 }
 
-/* In a hidden directory beside its place, so that nobody takes half a wheel for one. */
 static int place_wheel(struct run *run)
 {
-    const struct em_repack_wish *wish = run->wish;
-    const char *name = em_random_name(run->arena, ".elfmend-"), *base = run->result->file_name;
-    const char *path = name ? em_arena_printf(run->arena, "%s/%s/%s", wish->output, name, base) : NULL;
-    em_cleanup_fd int output = em_open_at(AT_FDCWD, wish->output, O_RDONLY | O_DIRECTORY, 0, run->error);
-    em_cleanup_fd int hidden = -1;
+    em_cleanup_aside struct em_aside aside = EM_ASIDE_INIT;
+    const char *base = run->result->file_name, *path;
     em_cleanup_fd int fd = -1;
-    int r;
+    int r = em_aside_open(&aside, run->arena, run->wish->output, run->error);
 
-    if (output < 0)
-        return output;
-    run->output = absolute_path(run->arena, wish->output);
-    if (!path || !run->output)
-        return EM_NO_MEMORY;
-    r = spare_input(run, output);
     if (r < 0)
         return r;
-    if (mkdirat(output, name, 0700) < 0)
-        return em_fail_errno(run->error, wish->output, "cannot be written to");
-    hidden = em_open_at(output, name, O_RDONLY | O_DIRECTORY, 0, run->error);
-    fd = hidden < 0 ? -1 : em_open_at(hidden, base, O_RDWR | O_CREAT | O_EXCL, 0644, run->error);
-    r = hidden < 0 ? hidden : fd < 0 ? fd : write_wheel(run, fd, path);
-    if (r == EM_OK && renameat(hidden, base, output, base) < 0)
-        r = em_fail_errno(run->error, run->result->path, "cannot be put in place");
-    if (r < 0 && hidden >= 0)
-        unlinkat(hidden, base, 0);
-    unlinkat(output, name, AT_REMOVEDIR);
+    path = em_arena_printf(run->arena, "%s/%s/%s", run->wish->output, aside.name, base);
+    run->output = absolute_path(run->arena, run->wish->output);
+    if (!path || !run->output)
+        return EM_NO_MEMORY;
+    r = spare_input(run, aside.directory);
     if (r == EM_OK)
-        r = em_fsync(output, wish->output, run->error);
+        r = fd = em_aside_file(&aside, base, run->error);
+    if (r >= 0)
+        r = write_wheel(run, fd, path);
+    if (r == EM_OK)
+        r = em_aside_place(&aside, base, aside.directory, run->error);
+    if (r == EM_OK)
+        r = em_fsync(aside.directory, run->wish->output, run->error);
     run->result->written = r == EM_OK;
     return r;
 }
