@@ -5,7 +5,7 @@
  *     FAULT_AT=N            the Nth call, counted from 1 over all of them, goes as FAULT_HOW says
  *     FAULT_HOW=before      SIGKILL instead of the call
  *               after       SIGKILL once it is done
- *               short       a write or a copy moves half of what was asked for
+ *               short       a write, a copy or a read moves half of what was asked for
  *               ENOSPC ...  the call fails with this error and does nothing
  *     FAULT_SYNC=N          once the Nth call is done, everything on the file system of FAULT_PLACE is written out
  *     FAULT_NAME=FILE       FILE gets the name of the call that went wrong
@@ -114,6 +114,11 @@ static enum fate fate_of(const char *name)
     return fate_of_kind(name, false);
 }
 
+static size_t part_of(enum fate fate, size_t size)
+{
+    return fate == SHORTEN && size > 1 ? size / 2 : size;
+}
+
 static void sync_place(void)
 {
     const char *place = getenv("FAULT_PLACE");
@@ -195,6 +200,15 @@ int mkdirat(int dir, const char *path, mode_t mode)
     return (int)mkdirat_counted(dir, path, mode);
 }
 
+static long mkdir_counted(const char *path, mode_t mode)
+{
+    WRAP(mkdir, syscall(SYS_mkdirat, AT_FDCWD, path, mode));
+}
+int mkdir(const char *path, mode_t mode)
+{
+    return (int)mkdir_counted(path, mode);
+}
+
 static ssize_t write_counted(int fd, const void *data, size_t size)
 {
     enum fate fate;
@@ -204,7 +218,7 @@ static ssize_t write_counted(int fd, const void *data, size_t size)
     fate = fate_of("write");
     if (fate == FAIL)
         return -1;
-    return finish(fate, syscall(SYS_write, fd, data, fate == SHORTEN && size > 1 ? size / 2 : size));
+    return finish(fate, syscall(SYS_write, fd, data, part_of(fate, size)));
 }
 ssize_t write(int fd, const void *data, size_t size)
 {
@@ -217,7 +231,7 @@ ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
 
     if (fate == FAIL)
         return -1;
-    return finish(fate, syscall(SYS_pwrite64, fd, data, fate == SHORTEN && size > 1 ? size / 2 : size, offset));
+    return finish(fate, syscall(SYS_pwrite64, fd, data, part_of(fate, size), offset));
 }
 
 ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t size, unsigned flags)
@@ -231,8 +245,7 @@ ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t
     fate = fate_of("copy_file_range");
     if (fate == FAIL)
         return -1;
-    return finish(fate,
-                  syscall(SYS_copy_file_range, in, in_at, out, out_at, fate == SHORTEN && size > 1 ? size / 2 : size, flags));
+    return finish(fate, syscall(SYS_copy_file_range, in, in_at, out, out_at, part_of(fate, size), flags));
 }
 
 int ioctl(int fd, unsigned long request, ...)
@@ -372,22 +385,18 @@ int fstat(int fd, struct stat *st)
     return (int)fstat_counted(fd, st);
 }
 
-static long pread_counted(int fd, void *data, size_t size, off_t offset)
-{
-    LOOK(pread, syscall(SYS_pread64, fd, data, size, offset));
-}
 ssize_t pread(int fd, void *data, size_t size, off_t offset)
 {
-    return pread_counted(fd, data, size, offset);
+    enum fate fate = fate_of_kind("pread", true);
+
+    return fate == FAIL ? -1 : finish(fate, syscall(SYS_pread64, fd, data, part_of(fate, size), offset));
 }
 
-static long read_counted(int fd, void *data, size_t size)
-{
-    LOOK(read, syscall(SYS_read, fd, data, size));
-}
 ssize_t read(int fd, void *data, size_t size)
 {
-    return read_counted(fd, data, size);
+    enum fate fate = fate_of_kind("read", true);
+
+    return fate == FAIL ? -1 : finish(fate, syscall(SYS_read, fd, data, part_of(fate, size)));
 }
 
 static long flock_counted(int fd, int operation)

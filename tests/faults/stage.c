@@ -137,9 +137,35 @@ bool stage_same(const char *now, const char *wanted)
 
 /* ---- running elfmend ---- */
 
-static int run(const struct fault *fault, const char *command, const char *argument, const char *option)
+static void set_number(const char *variable, unsigned long number)
 {
-    char at[32], sync_at[32];
+    char text[32];
+
+    snprintf(text, sizeof text, "%lu", number);
+    setenv(variable, text, 1);
+}
+
+static void preload(const struct fault *fault)
+{
+    setenv("LD_PRELOAD", stage.shim, 1);
+    set_number("FAULT_AT", fault->at);
+    setenv("FAULT_NAME", "name", 1);
+    if (fault->sync) {
+        set_number("FAULT_SYNC", fault->sync);
+        setenv("FAULT_PLACE", stage.base, 1);
+    }
+    if (fault->how)
+        setenv("FAULT_HOW", fault->how, 1);
+    if (fault->kind)
+        setenv("FAULT_KIND", fault->kind, 1);
+    if (fault->count)
+        setenv("FAULT_COUNT", fault->count, 1);
+    if (stage.lacks)
+        setenv("FAULT_LACKS", stage.lacks, 1);
+}
+
+int stage_run(const struct fault *fault, const char *const *arguments)
+{
     int status;
     pid_t child = fork();
 
@@ -148,26 +174,9 @@ static int run(const struct fault *fault, const char *command, const char *argum
 
         dup2(out, 1);
         dup2(err, 2);
-        if (fault && stage.shim) {
-            snprintf(at, sizeof at, "%lu", fault->at);
-            setenv("LD_PRELOAD", stage.shim, 1);
-            setenv("FAULT_AT", at, 1);
-            setenv("FAULT_NAME", "name", 1);
-            if (fault->sync) {
-                snprintf(sync_at, sizeof sync_at, "%lu", fault->sync);
-                setenv("FAULT_SYNC", sync_at, 1);
-                setenv("FAULT_PLACE", stage.base, 1);
-            }
-            if (fault->how)
-                setenv("FAULT_HOW", fault->how, 1);
-            if (fault->kind)
-                setenv("FAULT_KIND", fault->kind, 1);
-            if (fault->count)
-                setenv("FAULT_COUNT", fault->count, 1);
-            if (stage.lacks)
-                setenv("FAULT_LACKS", stage.lacks, 1);
-        }
-        execl(stage.elfmend, "elfmend", command, argument, option, (char *)NULL);
+        if (fault && stage.shim)
+            preload(fault);
+        execv(stage.elfmend, (char **)(uintptr_t)arguments);
         _exit(127);
     }
     if (child < 0 || waitpid(child, &status, 0) != child)
@@ -178,15 +187,26 @@ static int run(const struct fault *fault, const char *command, const char *argum
 int stage_apply(const struct fault *fault)
 {
     const struct fault none = { 0 };
+    const char *const apply[] = { "elfmend", "apply", PLAN, "--jobs=1", NULL };
+    const char *const fix[] = { "elfmend", "fix", "--yes", "--quiet", "--jobs=1", place("t"), NULL };
 
-    return run(fault ? fault : &none, "apply", PLAN, "--jobs=1");
+    return stage_run(fault ? fault : &none, stage.environment ? fix : apply);
 }
 
 int stage_undo(const struct fault *fault)
 {
     const struct fault none = { 0 };
+    const char *const undo[] = { "elfmend", "undo", place("t"), NULL };
 
-    return run(fault ? fault : &none, "undo", place("t"), NULL);
+    return stage_run(fault ? fault : &none, undo);
+}
+
+void stage_tally(const char *part, const char *kind, unsigned long points)
+{
+    FILE *file = fopen("tally", "a");
+
+    if (!file || fprintf(file, "%s\t%s\t%lu\n", part, kind, points) < 0 || fclose(file) != 0)
+        die("cannot count");
 }
 
 int stage_complaints(void)
@@ -275,7 +295,17 @@ static void write_plan(void)
     free(from);
 }
 
-void stage_make_tree(void)
+/* One of its libraries has a second name outside. */
+static void copy_environment(void)
+{
+    if (system(em_arena_printf(stage.kept,
+                               "rm -rf t outside && mkdir outside && cp -a '%s' t && "
+                               "ln \"$(find t -name 'libctranslate2-*')\" outside/",
+                               stage.environment)) != 0)
+        die("cannot copy the environment");
+}
+
+static void make_planned(void)
 {
     static const char script[] =
         "rm -rf t outside && mkdir -p t/pkg t/pkg-1.dist-info outside && cp \"$OBJECT\" t/pkg/one.so && "
@@ -286,15 +316,25 @@ void stage_make_tree(void)
 
     if (system(em_arena_printf(stage.kept, "OBJECT=$PWD/object.so; cd %s && %s", stage.base, script)) != 0)
         die("cannot make the tree");
+}
+
+void stage_make_tree(void)
+{
+    if (stage.environment)
+        copy_environment();
+    else
+        make_planned();
     stage.old_state = stage_tree(stage.kept, true);
 }
 
 void stage_make(void)
 {
-    if (system("echo 'int f(void) { return 1; }' > f.c && cc -shared -fPIC -o object.so f.c "
+    if (!stage.environment &&
+        system("echo 'int f(void) { return 1; }' > f.c && cc -shared -fPIC -o object.so f.c "
                "-Wl,--disable-new-dtags,-rpath,/build/machine/lib && cp object.so source.so && echo >> source.so") != 0)
         die("cannot compile an object");
     stage_make_tree();
     stage.old_contents = stage_tree(stage.kept, false);
-    write_plan();
+    if (!stage.environment)
+        write_plan();
 }
