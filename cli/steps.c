@@ -51,6 +51,9 @@ void em_print_step(const struct em_step *step, bool in_wheel)
         if (!in_wheel)
             printf("  record    %s   (%zu file%s)\n", step->path, step->files.count, step->files.count == 1 ? "" : "s");
         break;
+    case EM_STEP_CONDA:
+        printf("  conda-meta  %s   (%zu file%s)\n", step->path, step->files.count, step->files.count == 1 ? "" : "s");
+        break;
     }
 }
 

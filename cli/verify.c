@@ -13,6 +13,7 @@ const struct em_command em_verify_command = {
     .example = "elfmend verify .venv",
     .details =
         "Reads and hashes every file that a RECORD lists. TARGET is as for audit; without it: $VIRTUAL_ENV, else ./.venv.\n"
+        "In a conda prefix its conda-meta counts like a RECORD.\n"
         "A changed file is a warning (EM601), a missing library an error (EM602), a file of two distributions that\n"
         "disagree about it a warning (EM206); files that no RECORD lists (EM603) are notes, which --verbose shows.\n"
         "What elfmend has changed itself is a note too; a repair that somebody has undone since is a warning (EM605).\n"
@@ -43,7 +44,7 @@ static bool has_record(const struct em_env *env)
     em_vec_each (struct em_distribution *, distribution, &env->distributions)
         if ((*distribution)->has_record)
             return true;
-    return false;
+    return env->conda.count > 0;
 }
 
 /* What is wrong with the files, and our own part in that. */
@@ -120,7 +121,7 @@ static void add_totals(struct totals *totals, const struct verified *verified, c
     totals->warnings += em_count_findings(&verified->findings, EM_SEVERITY_WARNING);
     totals->notes += em_count_findings(&verified->findings, EM_SEVERITY_NOTE);
     totals->files += verified->files;
-    totals->distributions += verified->env.distributions.count;
+    totals->distributions += verified->env.distributions.count + verified->env.conda.count;
     totals->bytes_read += verified->bytes_read;
     if (em_status_of(&verified->findings, options) > totals->status)
         totals->status = em_status_of(&verified->findings, options);

@@ -77,7 +77,8 @@ static int nearness(const struct em_advisor *advisor, const struct em_env_object
         return 3;
     if (em_knowledge_is_vendor(advisor->knowledge, provider->owner->normalized))
         return 2;
-    return 0;
+    /* conda chose the packages of a prefix for each other, whatever METADATA knows of that. */
+    return provider->owner->conda_meta ? 1 : 0;
 }
 
 const struct em_env_object *em_advise_provider(const struct em_advisor *advisor, const struct em_env_object *requester,

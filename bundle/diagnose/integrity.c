@@ -11,12 +11,15 @@ static bool is_library(const char *path)
 
 int em_finding_of_deviation(struct em_finding *finding, struct em_arena *arena, const struct em_deviation *deviation)
 {
-    *finding = (struct em_finding){ .object = deviation->path, .owner = deviation->distribution };
+    const struct em_distribution *owner = deviation->distribution;
+    const bool conda = owner && owner->conda_meta;
+
+    *finding = (struct em_finding){ .object = deviation->path, .owner = owner };
     switch (deviation->kind) {
     case EM_DEVIATION_CHANGED:
         finding->id = "EM601";
         finding->severity = EM_SEVERITY_WARNING;
-        finding->message = "is not what its RECORD says";
+        finding->message = conda ? "is not what conda-meta says" : "is not what its RECORD says";
         break;
     case EM_DEVIATION_UNCHECKED:
         finding->id = "EM601";
@@ -26,7 +29,7 @@ int em_finding_of_deviation(struct em_finding *finding, struct em_arena *arena, 
     case EM_DEVIATION_MISSING:
         finding->id = "EM602";
         finding->severity = is_library(deviation->path) ? EM_SEVERITY_ERROR : EM_SEVERITY_WARNING;
-        finding->message = "is listed in a RECORD and is not there";
+        finding->message = conda ? "is listed in conda-meta and is not there" : "is listed in a RECORD and is not there";
         break;
     case EM_DEVIATION_UNLISTED:
         finding->id = "EM603";
@@ -39,9 +42,8 @@ int em_finding_of_deviation(struct em_finding *finding, struct em_arena *arena, 
         finding->message = "is owned by several distributions";
         break;
     }
-    if (deviation->distribution && deviation->kind != EM_DEVIATION_UNLISTED && deviation->kind != EM_DEVIATION_SHARED)
-        finding->help = em_arena_printf(arena, "pip install --force-reinstall --no-deps '%s==%s'",
-                                        deviation->distribution->name, deviation->distribution->version);
+    if (owner && deviation->kind != EM_DEVIATION_UNLISTED && deviation->kind != EM_DEVIATION_SHARED)
+        finding->help = em_distribution_reinstall(arena, owner);
     if (deviation->detail) {
         const char *line = em_arena_printf(arena, "%-10s %s", "found", deviation->detail);
 

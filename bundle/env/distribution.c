@@ -284,6 +284,12 @@ void em_env_sort_distributions(struct em_env *env)
         qsort(env->distributions.items, env->distributions.count, sizeof *env->distributions.items, by_name);
 }
 
+const char *em_distribution_reinstall(struct em_arena *arena, const struct em_distribution *distribution)
+{
+    return em_arena_printf(arena, "%s install --force-reinstall --no-deps '%s==%s'", distribution->conda_meta ? "conda" : "pip",
+                           distribution->name, distribution->version);
+}
+
 /* ---- asked of all of them ---- */
 
 /* The first of that name, as a lower bound. */

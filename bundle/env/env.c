@@ -98,6 +98,8 @@ int em_env_read(struct em_env *env, struct em_arena *arena, struct em_tree *tree
 
     *env = (struct em_env){ .arena = arena, .tree = tree, .odd_rows = { .arena = arena } };
     r = em_env_find_roots(env, target, error);
+    if (r == EM_OK && env->kind == EM_ENV_CONDA)
+        r = em_env_read_conda(env, error);
     /* Distributions first where the sites are known: whether a link belongs to the target is theirs to say. */
     if (r == EM_OK && env->kind != EM_ENV_DIRECTORY)
         r = read_sites(env, error);

@@ -2,7 +2,8 @@
  *
  *     r = em_env_read(&env, arena, tree, "/home/x/.venv", error)
  *     env.kind, env.distributions, env.objects ...
- *     owner = em_env_owner(&env, path)            the distribution that lists the file in its RECORD; NULL: nobody
+ *     owner = em_env_owner(&env, path)            the distribution that lists the file in its RECORD, else the conda package
+ *                                                 that has it; NULL: nobody
  *
  * A target is a virtual environment (pyvenv.cfg), a conda prefix (conda-meta/), a --target directory (*.dist-info at its root), any
  * directory, or one object. Of each distribution its METADATA is read (name, version, Requires-Dist), and RECORD when something
@@ -17,7 +18,7 @@
  *
  * All paths here are absolute in the tree's terms. What is shown is em_env_show: relative to the target as the user gave it.
  *
- * Errors: EM_NOT_FOUND, EM_IO, EM_BAD_RECORD with the distribution's RECORD and line, EM_UNSUPPORTED for a target that is none
+ * Errors: EM_NOT_FOUND, EM_IO, EM_BAD_JSON for a file of conda-meta, EM_BAD_RECORD with the distribution's RECORD and line, EM_UNSUPPORTED for a target that is none
  * of the above, a directory without a distribution and without an object included, EM_LIMIT for directories too deep.
  */
 #ifndef EM_BUNDLE_ENV_ENV_H
@@ -42,12 +43,16 @@ struct em_requirement {
     bool has_extra;      /* its marker names an extra: not installed by default */
 };
 
+/* What a package manager installed in one go. A conda package is one too: its record is made of its file in conda-meta, with paths
+ * relative to the prefix, which is its site; it requires nothing that could be told by a name of Python's. */
 struct em_distribution {
     const char *name;       /* as METADATA spells it */
     const char *normalized; /* PEP 503 */
     const char *version;
     const char *site;      /* absolute: the directory that holds the .dist-info */
-    const char *dist_info; /* absolute */
+    const char *dist_info; /* absolute; conda-meta itself for a conda package */
+    const char
+        *conda_meta;       /* absolute: conda-meta/NAME-VERSION-BUILD.json. NULL: no conda package, but one with a .dist-info */
     const char *installer; /* first line of INSTALLER; NULL if there is none */
     struct {
         EM_VEC(struct em_requirement);
@@ -75,7 +80,10 @@ struct em_env {
     struct em_strings sites;    /* absolute site directories, platlib first */
     struct {
         EM_VEC(struct em_distribution *);
-    } distributions; /* by normalised name, then site */
+    } distributions; /* by normalised name, then site; those with a .dist-info */
+    struct {
+        EM_VEC(struct em_distribution *);
+    } conda; /* packages of a conda prefix, by file name. One of Python's has its .dist-info above as well */
     struct {
         EM_VEC(struct em_env_object);
     } objects; /* by path */
@@ -86,6 +94,9 @@ struct em_env {
 int em_env_read(struct em_env *env, struct em_arena *arena, struct em_tree *tree, const char *target, struct em_error *error);
 struct em_distribution *em_env_owner(const struct em_env *env, const char *path);
 struct em_distribution *em_env_find(const struct em_env *env, const char *normalized_name);
+
+/* The command that installs it again, at the same version. NULL: no memory. */
+const char *em_distribution_reinstall(struct em_arena *arena, const struct em_distribution *distribution);
 
 /* Absolute path of a row of a distribution's RECORD, normal. NULL: no memory. */
 const char *em_env_row_path(const struct em_env *env, const struct em_distribution *distribution, const char *row_path);

@@ -24,6 +24,11 @@ bool em_is_dist_info(const char *name); /* "NAME-VERSION.dist-info"; not pip's l
 int em_env_read_site(struct em_env *env, const char *site, struct em_error *error);
 void em_env_sort_distributions(struct em_env *env);
 
+/* ---- conda.c ---- */
+
+/* The packages of a conda prefix. */
+int em_env_read_conda(struct em_env *env, struct em_error *error);
+
 /* ---- walk.c ---- */
 
 #define EM_WALK_SKIP 1 /* from visit: this directory is not entered */

@@ -133,6 +133,21 @@ const char *em_env_row_spelling(const struct em_env *env, const struct em_distri
 
 /* ---- owners ---- */
 
+/* conda's packages list what they brought for Python too: there its RECORD says whose it is. */
+static struct em_distribution *conda_owner(const struct em_env *env, const char *path, size_t *count)
+{
+    struct em_distribution *owner = NULL;
+
+    em_vec_each (struct em_distribution *, package, &env->conda) {
+        if (!em_path_is_below(path, (*package)->site) ||
+            !em_record_find(&(*package)->record, em_path_after(path, (*package)->site)))
+            continue;
+        owner = *package;
+        ++*count;
+    }
+    return owner;
+}
+
 struct em_distribution *em_env_owners(const struct em_env *env, const char *path, size_t *count)
 {
     struct em_distribution *owner = em_map_get(&env->odd_rows, path);
@@ -150,7 +165,7 @@ struct em_distribution *em_env_owners(const struct em_env *env, const char *path
         owner = *distribution;
         ++*count;
     }
-    return owner;
+    return owner ? owner : conda_owner(env, path, count);
 }
 
 /* A path that the loader or the user spelled: through lib64, over a link, with "..". */

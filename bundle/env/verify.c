@@ -111,6 +111,8 @@ static int make_room(struct verify *verify)
 
     em_vec_each (struct em_distribution *, distribution, &verify->env->distributions)
         rows += (*distribution)->record.rows.count;
+    em_vec_each (struct em_distribution *, package, &verify->env->conda)
+        rows += (*package)->record.rows.count;
     verify->items.items = em_arena_array(verify->scratch, rows, sizeof *verify->items.items);
     verify->items.capacity = rows;
     return verify->items.items ? EM_OK : EM_NO_MEMORY;
@@ -135,20 +137,29 @@ static bool counts(const struct verify *verify, const struct em_record *record, 
     return (verify->options->hash || !may_be_anything(row)) && (!record->repeats || em_record_find(record, row->path) == row);
 }
 
+static int collect_of(struct verify *verify, const struct em_distribution *distribution)
+{
+    em_vec_each (const struct em_record_row, row, &distribution->record.rows) {
+        int r = counts(verify, &distribution->record, row) ? add_item(verify, distribution, row) : EM_OK;
+
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
 static int collect(struct verify *verify)
 {
-    if (make_room(verify) < 0)
-        return EM_NO_MEMORY;
-    em_vec_each (struct em_distribution *, distribution, &verify->env->distributions) {
-        em_vec_each (const struct em_record_row, row, &(*distribution)->record.rows) {
-            int r = EM_OK;
+    int r = make_room(verify);
 
-            if (counts(verify, &(*distribution)->record, row))
-                r = add_item(verify, *distribution, row);
-            if (r < 0)
-                return r;
-        }
-    }
+    em_vec_each (struct em_distribution *, distribution, &verify->env->distributions)
+        if (r == EM_OK)
+            r = collect_of(verify, *distribution);
+    em_vec_each (struct em_distribution *, package, &verify->env->conda)
+        if (r == EM_OK)
+            r = collect_of(verify, *package);
+    if (r < 0)
+        return r;
     if (verify->items.count >= UINT32_MAX)
         return EM_NO_MEMORY;
     verify->by_hash = em_arena_array(verify->scratch, verify->items.count + 1, sizeof *verify->by_hash);
@@ -181,6 +192,16 @@ static int add_deviation(struct verify *verify, struct em_deviations *deviations
     return deviation.path ? em_vec_push(verify->env->arena, deviations, deviation) : EM_NO_MEMORY;
 }
 
+/* What conda lists without a digest or a size is a link, as a rule: it may lead to a directory, or nowhere. */
+static bool is_link_of_condas(const struct verify *verify, const struct item *item)
+{
+    struct em_node node;
+    char path[PATH_MAX];
+
+    return item->distribution->conda_meta && !*item->row->hash && !item->row->has_size && em_verify_path(verify, item, path) &&
+           em_tree_stat_link(verify->env->tree, path, &node) == 0;
+}
+
 static int add_item_deviation(struct verify *verify, struct em_deviations *deviations, const struct item *item)
 {
     struct em_deviation deviation = { .kind = EM_DEVIATION_CHANGED, .distribution = item->distribution };
@@ -190,7 +211,7 @@ static int add_item_deviation(struct verify *verify, struct em_deviations *devia
     switch ((enum item_state)item->state) {
     case ITEM_SAME: return EM_OK;
     case ITEM_MISSING:
-        if (may_be_anything(item->row))
+        if (may_be_anything(item->row) || is_link_of_condas(verify, item))
             return EM_OK;
         deviation.kind = EM_DEVIATION_MISSING;
         break;
@@ -208,9 +229,19 @@ static int add_item_deviation(struct verify *verify, struct em_deviations *devia
         deviation.kind = EM_DEVIATION_UNCHECKED;
         deviation.detail = "the SHA-256 in its RECORD cannot be read";
         break;
-    case ITEM_NO_FILE: deviation.detail = "is no regular file"; break;
+    case ITEM_NO_FILE:
+        if (is_link_of_condas(verify, item))
+            return EM_OK;
+        deviation.detail = "is no regular file";
+        break;
     }
     return add_deviation(verify, deviations, item, deviation);
+}
+
+/* A package of conda's for Python is listed twice, by its RECORD and by conda: these are not two owners. */
+static bool is_second_list(const struct item *item, const struct item *first)
+{
+    return item->distribution->conda_meta && !first->distribution->conda_meta;
 }
 
 /* One path, several RECORDs. Where they disagree, all but one of the distributions have a file that is not theirs. */
@@ -224,7 +255,7 @@ static int add_shared(struct verify *verify, struct em_deviations *deviations, c
     for (const struct item *item = first; item; item = next_of_path(verify, item)) {
         const char *name = full_name(arena, item->distribution);
 
-        if (!item->row->has_sha256)
+        if (!item->row->has_sha256 || is_second_list(item, first))
             continue;
         owners = owners ? em_arena_printf(arena, "%s, %s", owners, name) : name;
         if (!owners)
@@ -254,10 +285,33 @@ static bool is_somebodys(const struct verify *verify, const struct item *first)
     return false;
 }
 
+static bool lies_in_site(const struct verify *verify, const struct item *item)
+{
+    char path[PATH_MAX];
+
+    em_vec_each (const char *, site, &verify->env->sites)
+        if (em_verify_path(verify, item, path) && em_path_is_below(path, *site))
+            return true;
+    return false;
+}
+
+/* is_right: the file is as one of its lists says; told: an earlier list of it is contradicted by it. conda's list of what lies in a site
+ * is out of date as soon as pip has upgraded a package there: whoever reads all of the files will hear of it. */
+static bool is_to_be_told(const struct verify *verify, const struct item *item, const struct item *first, bool is_right,
+                          bool told)
+{
+    if (!item->distribution->conda_meta)
+        return !is_right;
+    if (told)
+        return false;
+    return verify->options->hash || (!is_right && !is_second_list(item, first) && !lies_in_site(verify, item));
+}
+
 static int judge(struct verify *verify, struct em_deviations *deviations)
 {
     em_vec_each (const struct item, first, &verify->items) {
-        bool shared = first->next != 0;
+        bool shared = first->next != 0, is_right;
+        size_t told;
         int r = EM_OK;
 
         if (!first->is_first)
@@ -265,10 +319,11 @@ static int judge(struct verify *verify, struct em_deviations *deviations)
         deviations->files++;
         if (shared)
             r = add_shared(verify, deviations, first);
-        if (r == EM_OK && shared && is_somebodys(verify, first))
-            continue;
+        is_right = shared && is_somebodys(verify, first);
+        told = deviations->count;
         for (const struct item *item = first; item && r == EM_OK; item = next_of_path(verify, item))
-            r = add_item_deviation(verify, deviations, item);
+            if (is_to_be_told(verify, item, first, is_right, deviations->count > told))
+                r = add_item_deviation(verify, deviations, item);
         if (r < 0)
             return r;
     }

@@ -210,6 +210,13 @@ static int note_site(struct search *search, const char *directory)
     return directory ? em_vec_push(search->env->arena, &search->sites, directory) : EM_NO_MEMORY;
 }
 
+/* The prefix that conda itself is installed in holds the unpacked packages and the other prefixes. */
+static bool is_other_prefix(const struct em_env *env, const char *directory, const char *name)
+{
+    return env->kind == EM_ENV_CONDA && strcmp(directory, env->path) == 0 &&
+           (strcmp(name, "pkgs") == 0 || strcmp(name, "envs") == 0 || strcmp(name, "conda-bld") == 0);
+}
+
 static int look_at(struct em_walk *walk, const char *directory, const struct em_entry *entry)
 {
     struct search *search = walk->context;
@@ -223,7 +230,7 @@ static int look_at(struct em_walk *walk, const char *directory, const struct em_
     }
     /* At the root hidden directories are the tools' (.git, .venv, .tox); deeper they may be a wheel's: numpy/.libs. */
     if (em_is_never_entered(entry->name) || (entry->name[0] == '.' && strcmp(directory, env->path) == 0) ||
-        strcmp(entry->name, "__pycache__") == 0)
+        strcmp(entry->name, "__pycache__") == 0 || is_other_prefix(env, directory, entry->name))
         return EM_WALK_SKIP;
     /* Names sort so that a site's .dist-info may be met after what is in its packages: sites are sorted out at the end. */
     if (env->kind == EM_ENV_DIRECTORY && em_is_dist_info(entry->name))

@@ -1,11 +1,12 @@
 /* Executing a plan: one transaction.
  *
- * Files are staged on all cores, what tells of them (sbom, RECORD) after them, since it needs the digests. The bytes that are checked are the bytes that
- * are used: a file to be edited is known by the fd that it is copied from, a file to be copied in is hashed while it is
- * written. Inputs that no action reads are checked before, under the lock.
+ * Files are staged on all cores, what tells of them (sbom, RECORD, conda's lists) after them, since it needs the digests. The bytes
+ * that are checked are the bytes that are used: a file to be edited is known by the fd that it is copied from, a file to be copied
+ * in is hashed while it is written. Inputs that no action reads are checked before, under the lock.
  */
 #include "bundle/plan/plan.h"
 
+#include "bundle/env/conda.h"
 #include "bundle/env/record.h"
 #include "bundle/plan/input.h"
 #include "bundle/plan/pour.h"
@@ -161,16 +162,26 @@ static int fill_sbom(struct em_change *change, int old, int new, struct em_error
 
 /* ---- record ---- */
 
+/* What a plan's list of files is to follow; NULL: no action changes it. */
+static const struct item *listed_item(const struct run *run, const struct em_step *step, size_t index, struct em_error *error)
+{
+    const struct item *file = em_map_get(&run->by_path, step->files.items[index]);
+
+    if (!file)
+        em_fail(error, EM_USAGE, step->path, "is to list '%s', which no action changes", step->files.items[index]);
+    return file;
+}
+
 static int put_rows(const struct run *run, const struct em_step *step, struct em_arena *arena, struct em_record *record,
                     bool *changed, struct em_error *error)
 {
     for (size_t i = 0; i < step->files.count; i++) {
-        const struct item *file = em_map_get(&run->by_path, step->files.items[i]);
+        const struct item *file = listed_item(run, step, i, error);
         const char *row;
         int r;
 
         if (!file)
-            return em_fail(error, EM_USAGE, step->path, "is to list '%s', which no action changes", step->files.items[i]);
+            return EM_USAGE;
         if (!file->staged) /* it was already as the plan wants it */
             continue;
         row = em_path_relative(arena, step->site, file->step->path);
@@ -226,6 +237,57 @@ static int fill_record(struct em_change *change, int old, int new, struct em_err
     return change->unchanged ? EM_OK : em_write_all(new, text.data, text.size, change->path, error);
 }
 
+/* ---- conda-meta ---- */
+
+static int put_files(const struct run *run, const struct em_step *step, struct em_conda *conda, bool *changed,
+                     struct em_error *error)
+{
+    for (size_t i = 0; i < step->files.count; i++) {
+        const struct item *file = listed_item(run, step, i, error);
+        int r = EM_OK;
+
+        if (!file)
+            return EM_USAGE;
+        if (!file->staged)
+            continue;
+        if (file->step->kind == EM_STEP_REMOVE)
+            em_conda_drop(conda, file->step->path);
+        else
+            r = em_conda_put(conda, file->step->path, &file->change.sha256, file->change.size);
+        if (r < 0)
+            return r;
+        *changed = true;
+    }
+    return EM_OK;
+}
+
+static int fill_conda(struct em_change *change, int old, int new, struct em_error *error)
+{
+    struct item *item = change->context;
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    em_cleanup_text struct em_text text = { 0 };
+    em_cleanup_conda struct em_conda *conda = NULL;
+    struct em_bytes bytes;
+    bool changed = false;
+    int r;
+
+    if (!arena)
+        return EM_NO_MEMORY;
+    r = item->input ? em_input_check_fd(item->input, old, error) : EM_OK;
+    if (r == EM_OK)
+        r = read_old(old, change->path, arena, &bytes, error);
+    if (r == EM_OK)
+        r = em_conda_open(&conda, arena, bytes, change->path, error);
+    if (r == EM_OK)
+        r = put_files(item->run, item->step, conda, &changed, error);
+    if (r == EM_OK)
+        r = em_conda_write(conda, &text);
+    if (r < 0)
+        return r;
+    change->unchanged = !changed;
+    return changed ? em_write_all(new, text.data, text.size, change->path, error) : EM_OK;
+}
+
 /* ---- the run ---- */
 
 static int stage(struct run *run, struct item *item)
@@ -255,6 +317,10 @@ static int stage(struct run *run, struct item *item)
         item->change.fill = fill_record;
         item->change.last = true;
         break;
+    case EM_STEP_CONDA:
+        item->change.fill = fill_conda;
+        item->change.last = true;
+        break;
     }
     r = step->kind == EM_STEP_REMOVE ? stage_removal(item, &item->outcome.error)
                                      : em_transaction_stage(run->transaction, &item->change, &item->outcome.error);
@@ -266,7 +332,7 @@ static int stage(struct run *run, struct item *item)
 /* What says of other files what they came to be. */
 static bool is_about_others(const struct item *item)
 {
-    return item->step->kind == EM_STEP_SBOM || item->step->kind == EM_STEP_RECORD;
+    return item->step->kind == EM_STEP_SBOM || item->step->kind == EM_STEP_RECORD || item->step->kind == EM_STEP_CONDA;
 }
 
 static int stage_file(void *context, size_t index)
@@ -330,7 +396,7 @@ static int prepare(struct run *run, struct em_arena *arena)
             continue;
         }
         reader->to_read = input->size;
-        if (reader->step->kind != EM_STEP_RECORD)
+        if (!is_about_others(reader))
             run->total += input->size;
     }
     qsort(run->by_size, run->item_count, sizeof *run->by_size, larger_first);
@@ -351,7 +417,7 @@ static int stage_all(struct run *run, struct em_error *error)
     const size_t count = run->item_count;
     int r = em_pool_each(run->options->jobs, count, stage_file, run);
 
-    /* In the order of the plan: a RECORD lists the bill. */
+    /* In the order of the plan: a RECORD lists the bill, conda the RECORD. */
     for (size_t i = 0; r == EM_OK && i < count; i++)
         if (is_about_others(&run->items[i]))
             r = stage(run, &run->items[i]);

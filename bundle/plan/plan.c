@@ -10,6 +10,7 @@ static const char *const step_names[] = {
     [EM_STEP_REMOVE] = "remove",
     [EM_STEP_SBOM] = "sbom",
     [EM_STEP_RECORD] = "record",
+    [EM_STEP_CONDA] = "conda-meta",
 };
 
 const char *em_step_kind_name(enum em_step_kind kind)
@@ -41,7 +42,8 @@ static bool edit_of(const struct em_step *step, struct em_edit *edit)
     case EM_STEP_CLEAR_STACK: edit->kind = EM_EDIT_CLEAR_EXECSTACK; return true;
     case EM_STEP_REMOVE:
     case EM_STEP_SBOM:
-    case EM_STEP_RECORD: break;
+    case EM_STEP_RECORD:
+    case EM_STEP_CONDA: break;
     }
     return false;
 }

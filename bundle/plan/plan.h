@@ -34,8 +34,9 @@ enum em_step_kind {
     EM_STEP_REMOVE, /* path, a file or a link, goes */
     EM_STEP_SBOM,   /* path is a new file: where the files come from that other steps copied, for name and version */
     EM_STEP_RECORD, /* path is a RECORD: its rows for files follow what the other steps made of them */
+    EM_STEP_CONDA,  /* path is conda's list of a package's files: the same, of RECORDs too */
 };
-/* "set-path", "replace-needed", "clear-execstack", "copy", "remove", "sbom", "record" */
+/* "set-path", "replace-needed", "clear-execstack", "copy", "remove", "sbom", "record", "conda-meta" */
 const char *em_step_kind_name(enum em_step_kind kind);
 bool em_step_kind_named(const char *name, enum em_step_kind *kind); /* false: no kind is called so */
 
@@ -63,9 +64,9 @@ struct em_step {
     const char *provenance;  /* distribution and version it comes from; NULL if unknown */
     uint32_t mode;           /* permission bits of the new file */
 
-    /* record, sbom */
-    struct em_strings files;    /* relative to plan->root: changed or created by earlier steps; of an sbom: copied */
-    const char *site;           /* relative to plan->root: what the rows of RECORD are relative to; "." for the root */
+    /* record, sbom, conda-meta */
+    struct em_strings files; /* relative to plan->root: changed, created or removed by earlier steps; of an sbom: copied */
+    const char *site; /* not of conda-meta. Relative to plan->root: what rows of RECORD are relative to; "." for the root */
     const char *name, *version; /* sbom: of the distribution whose RECORD lists them */
 };
 

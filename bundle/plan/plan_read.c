@@ -196,6 +196,11 @@ static int read_sbom(const struct reading *in, json_t *object, const char *what,
     return r < 0 ? r : read_record(in, object, what, step);
 }
 
+static int read_conda(const struct reading *in, json_t *object, const char *what, struct em_step *step)
+{
+    return get_strings(in, object, what, "files", &step->files);
+}
+
 /* Its kind and its path say all. */
 static int read_bare(const struct reading *in, json_t *object, const char *what, struct em_step *step)
 {
@@ -211,6 +216,7 @@ static int read_step(const struct reading *in, json_t *object, const char *what,
     static const char *const copy[] = { "do",  "path",  "from",      "sha256",   "voucher", "provenance", "mode",
                                         "tag", "value", "old_value", "resolves", "reason",  NULL };
     static const char *const record[] = { "do", "path", "site", "files", "resolves", "reason", NULL };
+    static const char *const conda[] = { "do", "path", "files", "resolves", "reason", NULL };
     static const char *const sbom[] = { "do", "path", "name", "version", "site", "files", "resolves", "reason", NULL };
     static const struct {
         const char *const *members;
@@ -223,6 +229,7 @@ static int read_step(const struct reading *in, json_t *object, const char *what,
         [EM_STEP_REMOVE] = { bare, read_bare },
         [EM_STEP_SBOM] = { sbom, read_sbom },
         [EM_STEP_RECORD] = { record, read_record },
+        [EM_STEP_CONDA] = { conda, read_conda },
     };
     const char *kind;
     int r;
@@ -385,8 +392,16 @@ static int check_stated(const struct reading *in, const struct em_plan *plan, co
  * would mean, nobody could say. */
 static bool is_further_edit(const struct em_step *first, const struct em_step *step)
 {
-    return first->kind != EM_STEP_RECORD && first->kind != EM_STEP_SBOM && first->kind != EM_STEP_REMOVE &&
-           (step->kind == EM_STEP_CLEAR_STACK || step->kind == EM_STEP_REPLACE_NEEDED);
+    return first->kind != EM_STEP_RECORD && first->kind != EM_STEP_CONDA && first->kind != EM_STEP_SBOM &&
+           first->kind != EM_STEP_REMOVE && (step->kind == EM_STEP_CLEAR_STACK || step->kind == EM_STEP_REPLACE_NEEDED);
+}
+
+/* Whether a list of files can speak of what a step made: a RECORD of libraries, conda's of these and of RECORDs, and of what went. */
+static bool can_list(const struct em_step *list, const struct em_step *file)
+{
+    if (list->kind == EM_STEP_CONDA)
+        return file->kind != EM_STEP_CONDA;
+    return file->kind != EM_STEP_RECORD && file->kind != EM_STEP_CONDA && file->kind != EM_STEP_REMOVE;
 }
 
 /* A file is made by one action and what edits it further, and a RECORD speaks of files that other steps of this plan make: their
@@ -410,7 +425,7 @@ static int check_steps(const struct reading *in, const struct em_plan *plan)
         for (size_t j = 0; j < step->files.count; j++) {
             const struct em_step *file = em_map_get(&by_path, step->files.items[j]);
 
-            if (!file || file->kind == EM_STEP_RECORD || file->kind == EM_STEP_REMOVE)
+            if (!file || !can_list(step, file))
                 return bad(in, "actions[%zu] lists '%.200s', which no action changes", i, step->files.items[j]);
             if (step->kind == EM_STEP_SBOM && file->kind != EM_STEP_COPY)
                 return bad(in, "actions[%zu] tells where '%.200s' comes from, which no action copies", i, step->files.items[j]);

@@ -125,6 +125,7 @@ static int put_step(json_t *object, const struct em_step *step)
     case EM_STEP_COPY: r = put_copy(object, step); break;
     case EM_STEP_SBOM: r = put_sbom(object, step); break;
     case EM_STEP_RECORD: r = put_record(object, step); break;
+    case EM_STEP_CONDA: r = put_strings(object, "files", &step->files); break;
     }
     if (r == EM_OK)
         r = put_strings(object, "resolves", &step->resolves);

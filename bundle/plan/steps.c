@@ -37,8 +37,8 @@ static const char *voucher_of(struct em_steps_writer *writer, const struct em_ca
 {
     switch (candidate->voucher) {
     case EM_VOUCHER_RECORD:
-        return em_arena_printf(writer->arena, "RECORD of %s %s", candidate->distribution->name,
-                               candidate->distribution->version);
+        return em_arena_printf(writer->arena, "%s of %s %s", candidate->distribution->conda_meta ? "conda-meta" : "RECORD",
+                               candidate->distribution->name, candidate->distribution->version);
     case EM_VOUCHER_PIN: return writer->wish->pins->path;
     case EM_VOUCHER_NONE: break;
     }
@@ -201,7 +201,55 @@ static int add_record_steps(struct em_steps_writer *writer)
     return EM_OK;
 }
 
-static int write_steps(struct em_steps_writer *writer)
+static int add_once(struct em_steps_writer *writer, struct em_strings *files, const char *path)
+{
+    em_vec_each (const char *, known, files)
+        if (strcmp(*known, path) == 0)
+            return EM_OK;
+    return em_vec_push(writer->arena, files, path);
+}
+
+/* What conda's package lists already; what the RECORD that it lists has; copies for a library that is nobody's but conda's. */
+static int files_of_condas(struct em_steps_writer *writer, const struct em_distribution *package, struct em_strings *files)
+{
+    int r = EM_OK;
+
+    em_vec_each (const struct em_step, step, &writer->plan->steps) {
+        if (step->kind == EM_STEP_CONDA || !em_record_find(&package->record, step->path))
+            continue;
+        r = add_once(writer, files, step->path);
+        em_vec_each (const char *, file, &step->files)
+            if (r == EM_OK)
+                r = add_once(writer, files, *file);
+        if (r < 0)
+            return r;
+    }
+    em_vec_each (struct em_draft_change *, change, &writer->draft->changes)
+        if (r == EM_OK && (*change)->candidate && (*change)->owner == package)
+            r = add_once(writer, files, em_steps_in_root(writer, (*change)->path));
+    return r;
+}
+
+/* Its packages list files by paths that are relative to the prefix, which is the plan's root. */
+static int add_conda_steps(struct em_steps_writer *writer)
+{
+    em_vec_each (struct em_distribution *, package, &writer->draft->env->conda) {
+        struct em_step step = { .kind = EM_STEP_CONDA,
+                                .path = em_steps_in_root(writer, (*package)->conda_meta),
+                                .reason = "conda compares and removes by it" };
+        int r = files_of_condas(writer, *package, &step.files);
+
+        if (r == EM_OK && step.files.count > 0)
+            r = em_steps_add_input(writer, step.path, false);
+        if (r == EM_OK && step.files.count > 0)
+            r = em_vec_push(writer->arena, &writer->plan->steps, step);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+static int write_files(struct em_steps_writer *writer)
 {
     int r = EM_OK;
 
@@ -220,7 +268,17 @@ static int write_steps(struct em_steps_writer *writer)
         if (r < 0)
             return r;
     }
-    return writer->plan->steps.count > 0 ? add_record_steps(writer) : EM_OK;
+    return EM_OK;
+}
+
+static int write_steps(struct em_steps_writer *writer)
+{
+    int r = write_files(writer);
+
+    if (r < 0 || writer->plan->steps.count == 0)
+        return r;
+    r = add_record_steps(writer);
+    return r == EM_OK ? add_conda_steps(writer) : r;
 }
 
 /* What will still be found, and why nothing was done about it. */
