@@ -354,6 +354,22 @@ void em_store_sweep(const struct em_store *store)
     (void)empty_trash(store, NULL);
 }
 
+int em_store_move(const struct em_store *store, const char *from, const char *to, struct em_error *error)
+{
+    const char *label = em_store_label(store, EM_STORE_NAME);
+
+    if (renameat(store->dir, from, store->dir, to) == 0)
+        return EM_OK;
+    /* overlayfs, unless it was mounted with redirect_dir. */
+    if (errno == EXDEV)
+        return em_fail(
+            error, EM_REFUSED, label,
+            "its %s lies in a lower layer of an overlay file system, where directories cannot be moved: do this in the "
+            "step of the build that made the repair, or build without it",
+            from);
+    return em_fail_errno(error, label, "its %s cannot be moved to %s", from, to);
+}
+
 int em_store_discard(const struct em_store *store, const char *name, bool strict, struct em_error *error)
 {
     int r;
@@ -362,8 +378,9 @@ int em_store_discard(const struct em_store *store, const char *name, bool strict
     /* Trash that can't be emptied keeps the name taken, so nothing more can be discarded until it can. */
     if (r < 0)
         return r;
-    if (renameat(store->dir, name, store->dir, EM_STORE_TRASH) < 0)
-        return em_fail_errno(error, em_store_label(store, EM_STORE_NAME), "its %s cannot be given up", name);
+    r = em_store_move(store, name, EM_STORE_TRASH, error);
+    if (r < 0)
+        return r;
     /* Unless the new name is durable, what is in it must stay whole. */
     r = em_fsync(store->dir, em_store_label(store, EM_STORE_NAME), strict ? error : NULL);
     if (r == EM_OK)

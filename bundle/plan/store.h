@@ -51,6 +51,8 @@ void em_store_close(struct em_store *store);
 /* A directory in .elfmend. EM_NOT_FOUND without a sentence if it is not there (ENOENT, nothing else). */
 int em_store_directory(const struct em_store *store, const char *name, struct em_error *error);
 
+/* One name in .elfmend becomes another. EM_REFUSED where the file system cannot move directories. */
+int em_store_move(const struct em_store *store, const char *from, const char *to, struct em_error *error);
 /* Moves NAME ("txn", "undo/0001") aside, durably, and then removes it. What can't be removed is left in trash for the next run:
  * not an error, unless strict. */
 int em_store_discard(const struct em_store *store, const char *name, bool strict, struct em_error *error);

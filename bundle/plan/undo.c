@@ -204,8 +204,9 @@ static int take_back(struct em_store *store, struct em_kept *kept, bool force, s
         r = em_recover_adopt(store, kept->slots, &kept->journal, error);
     if (r < 0)
         return r;
-    if (renameat(store->dir, name, store->dir, EM_STORE_TXN) < 0)
-        return em_fail_errno(error, label, "its %s cannot be taken up", name);
+    r = em_store_move(store, name, EM_STORE_TXN, error);
+    if (r < 0)
+        return r;
     r = em_fsync(store->dir, label, error);
     if (r == EM_OK)
         r = em_exchange_back(&exchange, error);

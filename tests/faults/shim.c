@@ -10,6 +10,7 @@
  *     FAULT_SYNC=N          once the Nth call is done, everything on the file system of FAULT_PLACE is written out
  *     FAULT_NAME=FILE       FILE gets the name of the call that went wrong
  *     FAULT_LACKS=exchange  renameat2 has no flags here, as on NFS; FICLONE and copy_file_range do not work either
+ *                 links     no hard links, as on FAT
  *                 openat2   no openat2(2), as before Linux 5.6
  *
  * What the C library does inside of itself (opening streams) is not seen; elfmend changes nothing that way. Calls to standard output
@@ -36,7 +37,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned long count, at, sync_at;
 static const char *how = "";
-static bool no_exchange, no_openat2, looking;
+static bool no_exchange, no_links, no_openat2, looking;
 
 static const struct {
     const char *name;
@@ -68,6 +69,7 @@ __attribute__((constructor)) static void begin(void)
     how = getenv("FAULT_HOW") ? getenv("FAULT_HOW") : "";
     looking = getenv("FAULT_KIND") && strcmp(getenv("FAULT_KIND"), "look") == 0;
     no_exchange = lacks && strstr(lacks, "exchange");
+    no_links = lacks && strstr(lacks, "links");
     no_openat2 = lacks && strstr(lacks, "openat2");
 }
 
@@ -300,6 +302,10 @@ int renameat2(int from, const char *old, int to, const char *new, unsigned flags
 
 static long linkat_counted(int from, const char *old, int to, const char *new, int flags)
 {
+    if (no_links) {
+        errno = EPERM;
+        return -1;
+    }
     WRAP(linkat, syscall(SYS_linkat, from, old, to, new, flags));
 }
 int linkat(int from, const char *old, int to, const char *new, int flags)
