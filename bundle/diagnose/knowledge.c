@@ -109,6 +109,14 @@ bool em_knowledge_preloads(const struct em_knowledge *knowledge, const char *pac
     return false;
 }
 
+bool em_knowledge_does_without(const struct em_knowledge *knowledge, const char *package, const char *soname)
+{
+    em_vec_each (struct em_preload, preload, &knowledge->preloads)
+        if (fnmatch(preload->package, package, 0) == 0 && matches_any(&preload->optional, soname))
+            return true;
+    return false;
+}
+
 const struct em_system_library *em_knowledge_system(const struct em_knowledge *knowledge, const char *soname)
 {
     em_vec_each (struct em_system_library, library, &knowledge->system)

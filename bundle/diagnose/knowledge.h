@@ -74,6 +74,7 @@ struct em_cure {
 struct em_preload {
     const char *package;         /* pattern of normalised names */
     struct em_strings libraries; /* patterns of sonames */
+    struct em_strings optional;  /* of these, what it does without */
 };
 
 /* A library that comes with the operating system: the packages of Debian's family and of Fedora's. */
@@ -166,6 +167,8 @@ const struct em_cure *em_knowledge_cure(const struct em_knowledge *knowledge, co
                                         const char *request);
 
 bool em_knowledge_preloads(const struct em_knowledge *knowledge, const char *package, const char *soname);
+/* The package catches that the library is missing, and does without. */
+bool em_knowledge_does_without(const struct em_knowledge *knowledge, const char *package, const char *soname);
 
 /* The entry of a soname; NULL: unknown. */
 const struct em_system_library *em_knowledge_system(const struct em_knowledge *knowledge, const char *soname);

@@ -178,7 +178,8 @@ static int read_preload(struct reading *reading, json_t *object)
     int r;
 
     if ((r = get_string(reading, object, "package", &preload.package)) < 0 ||
-        (r = get_strings(reading, object, "libraries", &preload.libraries)) < 0)
+        (r = get_strings(reading, object, "libraries", &preload.libraries)) < 0 ||
+        (r = get_strings(reading, object, "optional", &preload.optional)) < 0)
         return r;
     if (!preload.package || preload.libraries.count == 0)
         return bad(reading, "an entry of \"preloads\" lacks one of package, libraries");

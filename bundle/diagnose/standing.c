@@ -257,7 +257,8 @@ enum em_severity em_standing_severity(const struct em_standing *standing, const 
     const struct em_package *package = em_knowledge_package(advisor->knowledge, em_case_name(item), NULL);
     bool known = package && !package->extra;
 
-    if (em_standing_preloader(standing, item, provider))
+    if (em_standing_preloader(standing, item, provider) ||
+        em_knowledge_does_without(advisor->knowledge, owner_name(item->object), em_case_name(item)))
         return EM_SEVERITY_NOTE;
     if (item->opening)
         return known && !provider && !standing->cuda ? EM_SEVERITY_NOTE : without(item->opening);

@@ -109,6 +109,11 @@ object v/nvidia/cublas/lib/libcublas.so.12 '' -Wl,-soname,libcublas.so.12
 distribution nvidia-cublas-cu12 nvidia/cublas/lib/libcublas.so.12
 exits 0 "with it, off its path: exit 0" audit -v v
 finds "... for its own code opens it" '^note\[EM202\]: cupy/_core.abi3.so: needs libcublas.so.12, which is there once cupy-cuda12x has been imported'
+object away/libnccl.so.2 '' -Wl,-soname,libnccl.so.2
+object v/cupy/nccl.abi3.so '' away/libnccl.so.2
+distribution cupy-cuda12x cupy/_core.abi3.so cupy/nccl.abi3.so
+exits 0 "what it does without, though another's module would not: exit 0" audit v
+rm v/cupy/nccl.abi3.so
 mv v/cupy-*.dist-info v/other-1.0.dist-info; sed -i 's/cupy-cuda12x/other/' v/other-1.0.dist-info/METADATA
 exits 1 "a package that does not: exit 1" audit v
 finds "... EM101" '^error\[EM101\]: cupy/_core.abi3.so: needs libcublas.so.12 and will not find it'
