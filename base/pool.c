@@ -45,7 +45,7 @@ static void *worker(void *argument)
     return NULL;
 }
 
-static unsigned cores(void)
+unsigned em_pool_cores(void)
 {
     cpu_set_t set;
 
@@ -61,7 +61,7 @@ int em_pool_each(unsigned jobs, size_t count, int (*work)(void *context, size_t 
     unsigned started = 0;
 
     if (jobs == 0)
-        jobs = cores();
+        jobs = em_pool_cores();
     if (jobs > MOST_THREADS)
         jobs = MOST_THREADS;
     if (jobs > count)

@@ -11,6 +11,8 @@
 
 #include <stddef.h>
 
+unsigned em_pool_cores(void); /* that this process may use */
+
 int em_pool_each(unsigned jobs, size_t count, int (*work)(void *context, size_t index), void *context);
 
 #endif

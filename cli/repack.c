@@ -2,6 +2,7 @@
 
 #include "bundle/wheel/index.h"
 #include "bundle/wheel/metadata.h"
+#include "cli/beside.h"
 #include "cli/repack_report.h"
 #include "cli/steps.h"
 
@@ -32,7 +33,9 @@ struct command {
     struct em_pins pins;
     struct em_filter filter; /* of the wheel at hand */
     struct em_repack_wish wish;
-    json_t *wheels; /* NULL: text */
+    json_t *wheels;         /* NULL: text */
+    int status;             /* the worst so far */
+    struct em_strings made; /* names of new wheels */
 };
 
 /* ---- what is wished ---- */
@@ -119,6 +122,7 @@ static int prepare(struct command *command, struct em_error *error)
     wish->world = &command->world;
     wish->knowledge = &command->knowledge;
     wish->jobs = options->jobs;
+    wish->made = &command->made;
     wish->epoch = source_date();
     wish->dry_run = options->dry_run;
     wish->digest = options->json || !options->quiet;
@@ -133,7 +137,7 @@ static int repack_one(struct command *command, const char *path)
 {
     em_cleanup_arena struct em_arena *arena = em_arena_new();
     em_cleanup_text struct em_text json = { 0 };
-    const struct em_options *options = &command->options;
+    struct em_options *options = &command->options;
     struct em_error error = EM_ERROR_INIT;
     struct em_repack result;
     int status = EM_EXIT_OK, r;
@@ -154,8 +158,74 @@ static int repack_one(struct command *command, const char *path)
         r = em_repack_report(&result, options, command->wheels, &status, &error);
     if (r == EM_OK && options->index)
         r = em_index_add(options->index, arena, result.written ? result.path : path, &error);
+    if (r == EM_OK && result.written)
+        r = em_vec_push(options->arena, &command->made, (const char *)em_arena_strdup(options->arena, result.file_name));
     em_repack_free(&result);
     return r < 0 ? em_repack_report_failure(path, command->wheels, &error, r) : status;
+}
+
+/* ---- several wheels ---- */
+
+static int work(void *context, size_t index)
+{
+    struct command *command = context;
+    int status;
+
+    /* What is in it so far is of others. */
+    if (command->wheels)
+        json_array_clear(command->wheels);
+    status = repack_one(command, command->options.arguments.items[index]);
+    if (command->wheels)
+        json_dumpf(json_array_get(command->wheels, 0), stdout, 0);
+    return status;
+}
+
+static void done(void *context, size_t index, int status, const struct em_text *output)
+{
+    struct command *command = context;
+    json_t *wheel = command->wheels ? json_loads(output->data ? output->data : "", 0, NULL) : NULL;
+
+    command->status = status > command->status ? status : command->status;
+    if (!command->wheels)
+        fwrite(output->data ? output->data : "", 1, output->size, stdout);
+    else if (wheel)
+        json_array_append_new(command->wheels, wheel);
+    else
+        json_array_append_new(command->wheels,
+                              json_pack("{s:s, s:s, s:s}", "path", command->options.arguments.items[index], "status", "refused",
+                                        "why", "the process that worked on it was ended"));
+}
+
+/* Two wheels of one name: of what they become there can be one. */
+static bool has_twins(const struct em_strings *paths)
+{
+    em_vec_each (const char *, path, paths)
+        for (const char **other = paths->items; other < path; other++)
+            if (strcmp(em_path_basename(*other), em_path_basename(*path)) == 0)
+                return true;
+    return false;
+}
+
+/* One alone has all cores; several are done beside each other, and share them. */
+static int repack_all(struct command *command, struct em_error *error)
+{
+    struct em_options *options = &command->options;
+    const size_t count = options->arguments.count;
+    const unsigned cores = options->jobs ? options->jobs : em_pool_cores();
+    const unsigned beside = has_twins(&options->arguments) ? 1 : cores < count ? cores : (unsigned)count;
+
+    if (beside > 1) {
+        options->jobs = command->wish.jobs = cores / beside;
+        if (options->color == EM_COLOR_AUTO)
+            options->color = em_color_on(options, stdout) ? EM_COLOR_ALWAYS : EM_COLOR_NEVER;
+        return em_beside(beside, count, work, done, command, error);
+    }
+    em_vec_each (const char *, path, &options->arguments) {
+        const int status = repack_one(command, *path);
+
+        command->status = status > command->status ? status : command->status;
+    }
+    return EM_OK;
 }
 
 static int print_json(const struct command *command, int status)
@@ -177,15 +247,10 @@ int em_cmd_repack(int argc, char **argv)
     r = check_usage(&command, &error);
     if (r == EM_OK)
         r = prepare(&command, &error);
-    status = r < 0 ? em_report_failure(&error, r) : EM_EXIT_OK;
-    if (r < 0)
-        goto done;
-    command.wheels = command.options.json ? json_array() : NULL;
-    em_vec_each (const char *, path, &command.options.arguments) {
-        int one = repack_one(&command, *path);
-
-        status = one > status ? one : status;
-    }
+    command.wheels = r == EM_OK && command.options.json ? json_array() : NULL;
+    if (r == EM_OK)
+        r = repack_all(&command, &error);
+    status = r < 0 ? em_report_failure(&error, r) : command.status;
     status = print_json(&command, status);
 done:
     em_tree_close(command.here);

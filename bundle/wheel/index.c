@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 
 /* A file of the index that appears whole. */
 static int put_file(const struct em_aside *aside, int dir, const char *name, const void *data, size_t size,
@@ -343,6 +344,10 @@ int em_index_add(const char *directory, struct em_arena *arena, const char *path
 
     if (r < 0)
         return r;
+    /* A page is made of what lies there: two at once would each forget the other's wheel. Until the directory is closed. */
+    while (flock(aside.directory, LOCK_EX) < 0)
+        if (errno != EINTR)
+            return em_fail_errno(error, directory, "cannot be locked");
     real = realpath(directory, NULL);
     if (!real)
         return em_fail_errno(error, directory, "cannot be resolved");

@@ -323,6 +323,10 @@ static int spare_input(struct run *run, int output)
 
     if (fstat(em_zip_fd(run->result->wheel->zip), &in) < 0)
         return em_fail_errno(run->error, run->result->wheel->given, "cannot be examined");
+    em_vec_each (const char *, name, run->wish->made)
+        if (strcmp(*name, run->result->file_name) == 0)
+            return em_fail(run->error, EM_REFUSED, run->result->path,
+                           "is what another wheel of this name has just become: name another directory");
     if (fstatat(output, run->result->file_name, &out, 0) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
         return em_fail(run->error, EM_REFUSED, run->result->path,
                        "is the wheel itself: name another directory, or another version");

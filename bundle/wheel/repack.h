@@ -30,7 +30,8 @@ struct em_repack_wish {
     const char *local;  /* label; NULL: none */
     const char *build;  /* build tag; NULL: none */
     const struct em_strings *with;
-    const struct em_world *world; /* over this machine */
+    const struct em_strings *made; /* names of wheels in output that must not be replaced: made just now, of others */
+    const struct em_world *world;  /* over this machine */
     const struct em_knowledge *knowledge;
     struct em_plan_wish plan; /* strategy, tag, sources, pins */
     unsigned jobs;
