@@ -71,6 +71,50 @@ static int add_wants(struct em_provision *provision, struct em_tree *tree, const
     return EM_OK;
 }
 
+/* What is in archives is looked for once for all that is asked for now, and not by each name. */
+static int look(struct em_provision *provision, const struct em_findings *findings, struct em_error *error)
+{
+    struct em_strings names = { 0 };
+
+    em_vec_each (struct em_finding, finding, findings)
+        if (em_vec_push(provision->arena, &names, finding->request) < 0)
+            return EM_NO_MEMORY;
+    em_vec_each (struct em_source *, source, &provision->wish->sources) {
+        int r = em_source_look(*source, &names, false, error);
+
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+/* Under no file name that tells: then each library that a source holds is asked what it calls itself. */
+static int look_deeper(struct em_provision *provision, const struct em_family *family, bool *news, struct em_error *error)
+{
+    struct em_strings names = { 0 };
+
+    *news = false;
+    em_vec_each (struct em_want, want, &family->wants)
+        if (em_vec_push(provision->arena, &names, want->name) < 0)
+            return EM_NO_MEMORY;
+    em_vec_each (struct em_source *, source, &provision->wish->sources) {
+        const size_t before = (*source)->candidates.count;
+        int r = em_source_look(*source, &names, true, error);
+
+        if (r < 0)
+            return r;
+        *news = *news || (*source)->candidates.count > before;
+    }
+    return EM_OK;
+}
+
+static int choose(struct em_provision *provision, const struct em_family *family, struct em_selection *selection,
+                  struct em_error *error)
+{
+    return em_source_select(selection, provision->arena, &provision->wish->sources, family, provision->before->world,
+                            provision->wish->pins, error);
+}
+
 /* Of the others that the environment has of the family, a copy that we made once included; NULL: it has none that could be told. */
 static const char *installed_version(const struct em_provision *provision, const char *key, const struct em_family *family)
 {
@@ -125,6 +169,7 @@ int em_provide(struct em_provision *provision, struct em_tree *tree, const struc
     struct em_family family = { .requester = em_path_basename(finding->requester->path) };
     struct em_selection selection;
     const char *installed;
+    bool news = false;
     int r;
 
     if (!name)
@@ -140,8 +185,13 @@ int em_provide(struct em_provision *provision, struct em_tree *tree, const struc
     if (!family.exactly && !finding->provider)
         family.exactly = installed;
     family.near = installed ? installed : own_version(finding);
-    r = em_source_select(&selection, provision->arena, &provision->wish->sources, &family, provision->before->world,
-                         provision->wish->pins, error);
+    r = look(provision, findings, error);
+    if (r == EM_OK)
+        r = choose(provision, &family, &selection, error);
+    if (r == EM_OK && !selection.taken.items[0] && selection.passed_over.count == 0)
+        r = look_deeper(provision, &family, &news, error);
+    if (r == EM_OK && news)
+        r = choose(provision, &family, &selection, error);
     if (r == EM_OK)
         r = keep(provision, key, &family, &selection);
     if (r == EM_OK)

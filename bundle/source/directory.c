@@ -31,8 +31,7 @@ static const char *show(const struct em_source *source, const char *path)
     return is_there ? path : em_arena_printf(source->env.arena, "%s: %s", source->place, em_path_after(path, source->env.path));
 }
 
-/* An object that cannot be read stays a candidate, by its file name: whoever asks for it shall hear what is wrong with it. */
-static int read_candidate(struct em_source *source, struct em_env_object *object, struct em_error *error)
+int em_source_add_candidate(struct em_source *source, const struct em_env_object *object, struct em_error *error)
 {
     struct em_candidate *candidate = em_new(source->env.arena, struct em_candidate);
     em_cleanup_file struct em_file *file = NULL;
@@ -77,7 +76,7 @@ int em_source_read_directory(struct em_source *source, struct em_arena *arena, s
     if (source->env.objects.count == 0)
         return em_fail(error, EM_UNSUPPORTED, source->place, "holds no library that could be copied");
     em_vec_each (struct em_env_object, object, &source->env.objects) {
-        r = read_candidate(source, object, error);
+        r = em_source_add_candidate(source, object, error);
         if (r < 0)
             return r;
     }

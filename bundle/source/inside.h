@@ -8,19 +8,28 @@
 int em_source_read_directory(struct em_source *source, struct em_arena *arena, struct em_tree *tree, const char *directory,
                              struct em_error *error);
 
-/* Unpacks the libraries of a file that is an archive, and what vouches for them, into a directory of the cache. */
-int em_source_unpack(struct em_arena *arena, const char *place, const char **directory, struct em_error *error);
+/* One object of source->env as a candidate. An object that cannot be read is one, by its file name: whoever asks for it shall hear what
+ * is wrong with it. */
+int em_source_add_candidate(struct em_source *source, const struct em_env_object *object, struct em_error *error);
+
+/* container.c: a file that is an archive, which is looked into when somebody asks for a library. file: where it is; shown: what
+ * messages call it. */
+int em_container_open(struct em_source *source, const char *file, const char *shown, struct em_error *error);
+/* The candidates that may answer to one of the names, NULL: to any; deep: whatever their files are called. */
+int em_container_look(struct em_source *source, const struct em_strings *names, bool deep, struct em_error *error);
 
 /* pip.c: one wheel by the package manager of the target, its libraries in a directory of the cache. place is "pip:REQUIREMENT". */
-int em_source_fetch(struct em_arena *arena, const char *place, const struct em_env *target, const char **directory,
-                    struct em_error *error);
+int em_source_fetch(struct em_source *source, struct em_arena *arena, struct em_tree *tree, const char *place,
+                    const struct em_env *target, struct em_error *error);
 
-/* archive.c: a fresh directory in the cache; the same under a name that another run for the same thing finds and replaces; a whole
- * directory gone. */
+/* cache.c: a fresh directory in the cache; the same under a name that another run for the same thing finds and replaces; a whole
+ * directory gone; one that is used, which keeps it young; those that nobody has used for long, gone. */
 int em_cache_scratch(struct em_arena *arena, const char **directory, struct em_error *error);
 int em_cache_keep(struct em_arena *arena, const char *scratch, const char *thing, const char **directory,
                   struct em_error *error);
 void em_cache_remove(const char *directory);
+void em_cache_note_use(const char *directory);
+void em_cache_remove_old(struct em_arena *arena, const char *cache);
 
 /* What is pinned for a candidate: by its absolute path, by its path in the source, by its base name. NULL: nothing. EM_REFUSED if
  * only the base name fits and the file has two digests for it. */

@@ -112,10 +112,18 @@ static int what_came(struct em_arena *arena, const char *directory, const char *
     return *found ? EM_OK : EM_NO_MEMORY;
 }
 
-int em_source_fetch(struct em_arena *arena, const char *place, const struct em_env *target, const char **directory,
-                    struct em_error *error)
+/* What was asked for by name is unpacked at once, and the wheel is not kept. */
+static int unpack(struct em_source *source, const char *wheel, struct em_error *error)
 {
-    const char *requirement = place + strlen("pip:"), *scratch, *found;
+    int r = em_container_open(source, wheel, source->place, error);
+
+    return r < 0 ? r : em_container_look(source, NULL, false, error);
+}
+
+int em_source_fetch(struct em_source *source, struct em_arena *arena, struct em_tree *tree, const char *place,
+                    const struct em_env *target, struct em_error *error)
+{
+    const char *requirement = place + strlen("pip:"), *scratch, *found, *directory;
     int r;
 
     if (*requirement == '\0' || *requirement == '-')
@@ -126,10 +134,13 @@ int em_source_fetch(struct em_arena *arena, const char *place, const struct em_e
     r = fetch(place, requirement, own_python(target), scratch, error);
     if (r == EM_OK)
         r = what_came(arena, scratch, &found, error);
-    if (r == EM_OK && found == scratch)
-        r = em_cache_keep(arena, scratch, requirement, directory, error);
-    else if (r == EM_OK)
-        r = em_source_unpack(arena, found, directory, error);
+    if (r == EM_OK && found == scratch) {
+        r = em_cache_keep(arena, scratch, requirement, &directory, error);
+        if (r == EM_OK)
+            r = em_source_read_directory(source, arena, tree, directory, error);
+    } else if (r == EM_OK) {
+        r = unpack(source, found, error);
+    }
     em_cache_remove(scratch);
     return r;
 }

@@ -39,28 +39,38 @@ int em_source_open_for(struct em_source **source, struct em_arena *arena, struct
                        const struct em_env *target, struct em_error *error)
 {
     struct em_source *opened = em_new(arena, struct em_source);
-    const char *directory = place;
-    int r = EM_OK;
+    int r;
 
     if (!opened)
         return EM_NO_MEMORY;
     opened->place = em_arena_strdup(arena, place);
     if (!opened->place)
         return EM_NO_MEMORY;
+    opened->env = (struct em_env){ .given = opened->place, .path = opened->place, .tree = tree, .arena = arena };
     if (strncmp(place, "pip:", 4) == 0)
-        r = target ? em_source_fetch(arena, place, target, &directory, error)
+        r = target ? em_source_fetch(opened, arena, tree, place, target, error)
                    : em_fail(error, EM_USAGE, place, "needs an environment whose package manager fetches it");
     else if (may_be_archive(place))
-        r = em_source_unpack(arena, place, &directory, error);
-    if (r == EM_OK)
-        r = em_source_read_directory(opened, arena, tree, directory, error);
+        r = em_container_open(opened, opened->place, opened->place, error);
+    else
+        r = em_source_read_directory(opened, arena, tree, place, error);
     if (r == EM_OK)
         *source = opened;
     return r;
 }
 
-bool em_source_has(const struct em_source *source, const char *name, const struct em_world *world)
+int em_source_look(struct em_source *source, const struct em_strings *names, bool deep, struct em_error *error)
 {
+    return source->container ? em_container_look(source, names, deep, error) : EM_OK;
+}
+
+bool em_source_has(struct em_source *source, const char *name, const struct em_world *world)
+{
+    struct em_error unread = EM_ERROR_INIT;
+    struct em_strings names = { .items = &name, .count = 1, .capacity = 1 };
+
+    if (em_source_look(source, &names, false, &unread) < 0)
+        return true;
     em_vec_each (struct em_candidate *, candidate, &source->candidates) {
         const struct em_object *object = &(*candidate)->object;
         bool is_named = (object->soname && strcmp(object->soname, name) == 0) ||

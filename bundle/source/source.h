@@ -1,14 +1,15 @@
 /* source.h: where a missing library may come from, every byte verified.
  *
  * A source is a place that holds libraries: a directory (an unpacked wheel, a site-packages, a plain lib directory), or an archive,
- * told by its content: wheel, tar (gz, bz2, xz, zstd), .deb, .rpm, .conda. Of an archive the libraries are unpacked in one pass into a
- * cache ($ELFMEND_CACHE, else $XDG_CACHE_HOME/elfmend, under sources/; for thirty days after its last use), with the lists that vouch
- * for them; then it is a directory
- * as any other, and candidate->path is a file that stays. One that has a name leading out, a link leading out, a wheel with a link, a
- * name twice, an end too early or a size beyond all measure is refused as a whole, and nothing of it is kept.
+ * told by its content: wheel, tar (gz, bz2, xz, zstd), .deb, .rpm, .conda. An archive is read when somebody looks for a library: what it
+ * holds is listed, and the members that may answer are unpacked in the same pass into a cache ($ELFMEND_CACHE, else
+ * $XDG_CACHE_HOME/elfmend, under sources/; for thirty days after its last use), with the lists that vouch for them; candidate->path is
+ * a file that stays. One that has a name leading out, a link leading out, a wheel with a link, a name twice, an end too early or a size
+ * beyond all measure is refused as a whole, and nothing of it is kept.
  *
  *     r = em_source_open(&source, arena, tree, "/downloads/nvidia-cudnn", error)
- *     candidate = source->candidates ...          every object in it, with SONAME, version of the distribution, what vouches
+ *     r = em_source_look(source, &names, false, error)
+ *     candidate = source->candidates ...          what may answer, with SONAME, version of the distribution, what vouches
  *     em_pins_read(&pins, arena, bytes, ...)      --require-hashes FILE, sha256sum's format
  *     r = em_candidate_vouch(candidate, pins, allow_unverified, error)    what it has to be: whoever copies it compares
  *     r = em_candidate_verify(candidate, pins, allow_unverified, error)   the same, and compares now
@@ -61,8 +62,9 @@ struct em_sources {
 
 struct em_source {
     const char *place;
+    struct em_container *container;  /* NULL: a directory or an object, whose candidates are all there at once */
     struct em_env env;               /* the directory read as an environment: its distributions and their RECORDs */
-    struct em_candidates candidates; /* by path */
+    struct em_candidates candidates; /* by path; of a container those that somebody has looked for */
 };
 
 int em_source_open(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,
@@ -82,8 +84,13 @@ struct em_pins {
 };
 int em_pins_read(struct em_pins *pins, struct em_arena *arena, const char *path, struct em_error *error);
 
-/* Whether a loader for that world would find something in it under that name: by SONAME or by file name. */
-bool em_source_has(const struct em_source *source, const char *name, const struct em_world *world);
+/* After it all that may answer to one of the names is among the candidates: libraries with such a file name, and links to others. deep:
+ * also those that only call themselves so (SONAME), for which each library of an archive has to be looked into. names NULL: all. */
+int em_source_look(struct em_source *source, const struct em_strings *names, bool deep, struct em_error *error);
+
+/* Whether a loader for that world would find something in it under that name: by SONAME or by file name. What cannot be looked into
+ * has everything: whoever asks for it hears what is wrong. */
+bool em_source_has(struct em_source *source, const char *name, const struct em_world *world);
 
 /* ---- family.c: which of them are taken ---- */
 

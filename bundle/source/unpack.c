@@ -1,9 +1,14 @@
 #include "bundle/source/unpack.h"
 
+#include "bundle/source/source.h"
+#include "patcher/patcher.h"
+
 #include <string.h>
 
 #define PIECE ((size_t)256 * 1024)
 #define MOST_MEMBERS (1u << 20)
+#define UNMEASURED "would grow beyond all measure when it is unpacked"
+#define TWICE "has two members of the name %s"
 
 /* ---- names ---- */
 
@@ -55,10 +60,11 @@ static bool is_in_dist_info(const char *path)
            (strcmp(slash, "/RECORD") == 0 || strcmp(slash, "/METADATA") == 0);
 }
 
-static bool is_wanted(const char *path)
+/* What vouches for libraries, or says under which words they may be handed on. */
+static bool is_list(const char *path)
 {
-    return em_is_library_name(em_path_basename(path)) || is_in_dist_info(path) || em_is_licence_name(path) ||
-           strcmp(path, "info/paths.json") == 0 || strcmp(path, "info/index.json") == 0;
+    return is_in_dist_info(path) || em_is_licence_name(path) || strcmp(path, "info/paths.json") == 0 ||
+           strcmp(path, "info/index.json") == 0;
 }
 
 /* ---- files ---- */
@@ -98,35 +104,100 @@ static int write_content(struct em_unpack *unpack, struct archive *archive, int 
         /* A size that was not told before, or that lied. */
         written += (uint64_t)got;
         if (written > unpack->limit)
-            return em_fail(unpack->error, EM_REFUSED, unpack->label, "would grow beyond all measure when it is unpacked");
+            return em_fail(unpack->error, EM_REFUSED, unpack->label, UNMEASURED);
         r = em_write_all(fd, piece, (size_t)got, path, unpack->error);
         if (r < 0)
             return r;
     }
 }
 
-static int write_file(struct em_unpack *unpack, struct archive *archive, struct archive_entry *entry, const char *path)
+/* What is written calls itself by one of the names. */
+static int look_into(struct em_unpack *unpack, int fd, struct em_member *member, bool *keep)
+{
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    struct em_error unread = EM_ERROR_INIT;
+    struct em_object object;
+    struct em_reader reader;
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return em_fail_errno(unpack->error, unpack->label, "cannot be examined: %s", member->path);
+    reader = em_reader_fd(fd, (uint64_t)st.st_size, member->path);
+    *keep = false;
+    member->soname = "";
+    if (!arena)
+        return EM_NO_MEMORY;
+    if (em_object_read(&object, arena, &reader, &unread) < 0 || !object.soname || strpbrk(object.soname, "\t\n"))
+        return EM_OK;
+    member->soname = em_arena_strdup(unpack->arena, object.soname);
+    if (!member->soname)
+        return EM_NO_MEMORY;
+    em_vec_each (const char *, name, unpack->names)
+        *keep = *keep || strcmp(*name, member->soname) == 0;
+    return EM_OK;
+}
+
+/* Under its own name, now that it is whole. Somebody else may have been faster with the same. */
+static int place(struct em_unpack *unpack, const char *made, const char *path)
+{
+    int r = make_directories(unpack, path);
+
+    if (r == EM_OK && linkat(unpack->kept, made, unpack->root, path, 0) < 0 && errno != EEXIST)
+        r = errno == ENOTDIR ? em_fail(unpack->error, EM_REFUSED, unpack->label, TWICE, path)
+                             : em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", path);
+    return r;
+}
+
+static int write_library(struct em_unpack *unpack, struct archive *archive, struct archive_entry *entry,
+                         struct em_member *member)
+{
+    const char *made = em_random_name(unpack->arena, "new-");
+    em_cleanup_fd int fd = made ? openat(unpack->kept, made, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+    bool keep = true;
+    int r;
+
+    if (!made)
+        return EM_NO_MEMORY;
+    if (fd < 0)
+        return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", member->path);
+    r = write_content(unpack, archive, fd, member->path);
+    if (r == EM_OK && !member->wanted)
+        r = look_into(unpack, fd, member, &keep);
+    /* As pip does: the archive's own bits may be none at all. */
+    if (r == EM_OK && fchmod(fd, em_la.archive_entry_perm(entry) & 0111 ? 0755 : 0644) < 0)
+        r = em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", member->path);
+    if (r == EM_OK && keep)
+        r = place(unpack, made, member->path);
+    unlinkat(unpack->kept, made, 0);
+    member->wanted = member->wanted || keep;
+    member->missing = false;
+    return r;
+}
+
+/* Small, and of the first pass, whose directory nobody else knows yet. */
+static int write_list(struct em_unpack *unpack, struct archive *archive, const char *path)
 {
     em_cleanup_fd int fd = -1;
-    /* As pip does: the archive's own bits may be none at all. */
-    mode_t mode = em_la.archive_entry_perm(entry) & 0111 ? 0755 : 0644;
     int r = make_directories(unpack, path);
 
     if (r < 0)
         return r;
-    fd = openat(unpack->root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    fd = openat(unpack->root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd < 0 && (errno == EEXIST || errno == EISDIR || errno == ENOTDIR))
-        return em_fail(unpack->error, EM_REFUSED, unpack->label, "has two members of the name %s", path);
+        return em_fail(unpack->error, EM_REFUSED, unpack->label, TWICE, path);
     if (fd < 0)
         return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", path);
-    r = write_content(unpack, archive, fd, path);
-    if (r == EM_OK && fchmod(fd, mode) < 0)
-        return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", path);
-    unpack->libraries += em_is_library_name(em_path_basename(path));
-    return r;
+    return write_content(unpack, archive, fd, path);
 }
 
-/* ---- links ---- */
+/* ---- the listing ---- */
+
+static int add(struct em_unpack *unpack, const struct em_member *member)
+{
+    int r = em_listing_add(unpack->listing, unpack->arena, member);
+
+    return r == EM_REFUSED ? em_fail(unpack->error, r, unpack->label, TWICE, member->path) : r;
+}
 
 static int add_link(struct em_unpack *unpack, const char *path, const char *target, bool is_hard)
 {
@@ -134,6 +205,8 @@ static int add_link(struct em_unpack *unpack, const char *path, const char *targ
 
     if (unpack->is_wheel)
         return em_fail(unpack->error, EM_REFUSED, unpack->label, "is a wheel and has a link in it: %s", path);
+    if (!em_is_library_name(em_path_basename(path)) && !is_list(path))
+        return EM_OK;
     if (!directory || !target)
         return EM_NO_MEMORY;
     while (is_hard && target[0] == '.' && target[1] == '/')
@@ -145,70 +218,121 @@ static int add_link(struct em_unpack *unpack, const char *path, const char *targ
     normal = joined ? em_path_normal(unpack->arena, joined) : NULL;
     if (!normal)
         return EM_NO_MEMORY;
-    if (!em_path_is_contained(normal))
+    if (!em_path_is_contained(normal) || has_control(normal))
         return em_fail(unpack->error, EM_REFUSED, unpack->label, "has a link that leads out of it: %s -> %s", path, target);
-    return em_vec_push(unpack->arena, &unpack->links, ((struct em_unpack_link){ path, normal, is_hard }));
+    return add(unpack,
+               &(struct em_member){ .kind = is_hard ? EM_MEMBER_HARD : EM_MEMBER_LINK, .path = path, .target = normal });
 }
 
-/* Links may be met before what they lead to. One to what was not unpacked (a driver, another package) is left out: it would lead to
- * nothing. Chains are made from their end: as many rounds as there are links suffice. */
-int em_unpack_end(struct em_unpack *unpack)
+static bool is_wanted(const struct em_unpack *unpack, const char *path)
 {
-    size_t left = unpack->links.count, before;
-
-    do {
-        before = left;
-        em_vec_each (struct em_unpack_link, link, &unpack->links) {
-            const char *directory, *relative;
-            struct stat st;
-            int r;
-
-            if (!link->path || fstatat(unpack->root, link->target, &st, 0) < 0 || !S_ISREG(st.st_mode))
-                continue;
-            directory = em_path_dirname(unpack->arena, link->path);
-            relative = directory ? em_path_relative(unpack->arena, directory, link->target) : NULL;
-            if (!relative)
-                return EM_NO_MEMORY;
-            r = make_directories(unpack, link->path);
-            if (r < 0)
-                return r;
-            if ((link->is_hard ? linkat(unpack->root, link->target, unpack->root, link->path, 0)
-                               : symlinkat(relative, unpack->root, link->path)) < 0) {
-                if (errno == EEXIST)
-                    return em_fail(unpack->error, EM_REFUSED, unpack->label, "has two members of the name %s", link->path);
-                return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", link->path);
-            }
-            link->path = NULL;
-            left--;
-        }
-    } while (left > 0 && left < before);
-    return EM_OK;
+    if (!unpack->names)
+        return true;
+    em_vec_each (const char *, name, unpack->names)
+        if (em_member_may_answer(em_path_basename(path), *name))
+            return true;
+    return false;
 }
 
-int em_unpack_member(struct em_unpack *unpack, struct archive *archive, struct archive_entry *entry)
+static int list_member(struct em_unpack *unpack, struct archive_entry *entry, const char *path)
 {
-    int64_t size = em_la.archive_entry_size_is_set(entry) ? em_la.archive_entry_size(entry) : 0;
-    const char *path, *hard;
-    int r = member_path(unpack, entry, &path);
+    const char *hard = em_la.archive_entry_hardlink(entry), *target = em_la.archive_entry_symlink(entry);
+    const int type = em_la.archive_entry_filetype(entry);
+    struct em_member member = { .kind = EM_MEMBER_FILE, .path = path, .size = EM_MEMBER_SIZE_UNKNOWN };
 
-    if (r < 0)
-        return r;
+    if (hard)
+        return add_link(unpack, path, em_arena_strdup(unpack->arena, hard), true);
+    if (type == AE_IFLNK)
+        return target ? add_link(unpack, path, em_arena_strdup(unpack->arena, target), false) : EM_OK;
+    if (type != AE_IFREG || !em_is_library_name(em_path_basename(path)))
+        return EM_OK;
+    if (em_la.archive_entry_size_is_set(entry))
+        member.size = (uint64_t)em_la.archive_entry_size(entry);
+    member.wanted = member.missing = is_wanted(unpack, path);
+    return add(unpack, &member);
+}
+
+static int check_measure(struct em_unpack *unpack, struct archive_entry *entry)
+{
+    const int64_t size = em_la.archive_entry_size_is_set(entry) ? em_la.archive_entry_size(entry) : 0;
+
     if (++unpack->members > MOST_MEMBERS)
         return em_fail(unpack->error, EM_LIMIT, unpack->label, "has more than %u members", MOST_MEMBERS);
     if (size < 0 || __builtin_add_overflow(unpack->total, (uint64_t)size, &unpack->total) || unpack->total > unpack->limit)
-        return em_fail(unpack->error, EM_REFUSED, unpack->label, "would grow beyond all measure when it is unpacked");
-    if (!path)
-        return EM_OK;
-    hard = em_la.archive_entry_hardlink(entry);
-    if (hard)
-        return is_wanted(path) ? add_link(unpack, path, em_arena_strdup(unpack->arena, hard), true) : EM_OK;
-    if (em_la.archive_entry_filetype(entry) == AE_IFLNK) {
-        const char *target = em_la.archive_entry_symlink(entry);
+        return em_fail(unpack->error, EM_REFUSED, unpack->label, UNMEASURED);
+    return EM_OK;
+}
 
-        if (!target || (!is_wanted(path) && !unpack->is_wheel))
-            return EM_OK;
-        return add_link(unpack, path, em_arena_strdup(unpack->arena, target), false);
+int em_unpack_member(void *context, struct archive *archive, struct archive_entry *entry, const char *inside)
+{
+    struct em_unpack *unpack = context;
+    struct em_member *member;
+    const char *path;
+    int r = member_path(unpack, entry, &path);
+
+    unpack->is_image = unpack->is_image || em_la.archive_filter_code(archive, 0) == ARCHIVE_FILTER_RPM ||
+                       (em_la.archive_format(archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_AR;
+    (void)inside;
+    if (r == EM_OK)
+        r = check_measure(unpack, entry);
+    if (r < 0 || !path)
+        return r;
+    if (unpack->is_first) {
+        r = list_member(unpack, entry, path);
+        if (r == EM_OK && em_la.archive_entry_filetype(entry) == AE_IFREG && !em_la.archive_entry_hardlink(entry) &&
+            is_list(path))
+            r = write_list(unpack, archive, path);
+        if (r < 0)
+            return r;
     }
-    return em_la.archive_entry_filetype(entry) == AE_IFREG && is_wanted(path) ? write_file(unpack, archive, entry, path)
-                                                                              : EM_OK;
+    member = em_map_get(&unpack->listing->by_path, path);
+    if (!member || member->kind != EM_MEMBER_FILE || !member->missing)
+        return EM_OK;
+    r = write_library(unpack, archive, entry, member);
+    if (r < 0 || unpack->is_first)
+        return r;
+    return --unpack->left == 0 ? EM_ARCHIVE_ENOUGH : EM_OK;
+}
+
+/* ---- links ---- */
+
+/* 1: made; 0: it leads to what is not there (yet). */
+static int make_link(struct em_unpack *unpack, const struct em_member *link)
+{
+    const char *directory = em_path_dirname(unpack->arena, link->path);
+    const char *relative = directory ? em_path_relative(unpack->arena, directory, link->target) : NULL;
+    struct stat st;
+    int r;
+
+    if (!relative)
+        return EM_NO_MEMORY;
+    if (fstatat(unpack->root, link->path, &st, AT_SYMLINK_NOFOLLOW) == 0 || fstatat(unpack->root, link->target, &st, 0) < 0 ||
+        !S_ISREG(st.st_mode))
+        return 0;
+    r = make_directories(unpack, link->path);
+    if (r < 0)
+        return r;
+    if ((link->kind == EM_MEMBER_HARD ? linkat(unpack->root, link->target, unpack->root, link->path, 0)
+                                      : symlinkat(relative, unpack->root, link->path)) < 0 &&
+        errno != EEXIST)
+        return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", link->path);
+    return 1;
+}
+
+/* Links may be met before what they lead to. One to what is not unpacked (a driver, another package) is left out: it would lead to
+ * nothing. Chains are made from their end: as many rounds as there are links suffice. */
+int em_unpack_links(struct em_unpack *unpack)
+{
+    int made, r;
+
+    do {
+        made = 0;
+        em_vec_each (struct em_member *, member, unpack->listing) {
+            r = (*member)->kind == EM_MEMBER_FILE ? 0 : make_link(unpack, *member);
+            if (r < 0)
+                return r;
+            made += r;
+        }
+    } while (made > 0);
+    return EM_OK;
 }

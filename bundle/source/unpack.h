@@ -1,43 +1,43 @@
-/* unpack.h: the libraries of a container, as files of ours. For this room only.
+/* unpack.h: one pass over a container: what it holds is listed, and the libraries that are wanted become files of ours. For this room
+ * only.
  *
- * What is unpacked: regular members with a library's name, RECORD, METADATA and licence files of a .dist-info, and conda's own lists. Names are
- * taken for what they are, somebody else's: one that is absolute, climbs, is empty or holds a control character makes the whole
- * container refused, wanted or not. A link is made at the end, and only if it leads to a member; nothing is ever written through
- * one. Of two members with one name neither is believed.
+ * Taken in the first pass are the listing of all libraries and of links with a library's name, and the small files that vouch for them:
+ * RECORD, METADATA and licence files of a .dist-info, conda's and Debian's own lists. Names are taken for what they are, somebody
+ * else's: one that is absolute, climbs, is empty or holds a control character makes the whole container refused, wanted or not, and so
+ * do a link that leads out of it, two members of one name, and sizes beyond all measure. Nothing is ever written through a link.
  *
- *     struct em_unpack unpack = { .label = place, .root = fd of an empty directory, .limit = ..., ... };
- *     r = em_unpack_member(&unpack, archive, entry)      for each member, in any order
- *     r = em_unpack_end(&unpack)                         links
+ * A library is written under a name of no meaning first and appears under its own when it is whole, so that two runs may unpack the
+ * same at once. A member that is not wanted is passed over (archive.h); a later pass ends with the last one that is.
+ *
+ *     struct em_unpack unpack = { .label = place, .kept = fd, .root = fd, .listing = &listing, .names = names, ... };
+ *     r = em_archive_each(fd, place, em_unpack_member, &unpack, error)
+ *     r = em_unpack_links(&unpack)                       of what is there by now
  *
  * Errors: EM_REFUSED for what no honest container has, EM_BAD_ZIP for one that cannot be read to its end, EM_IO, EM_LIMIT.
  */
 #ifndef EM_BUNDLE_SOURCE_UNPACK_H
 #define EM_BUNDLE_SOURCE_UNPACK_H
 
-#include "bundle/source/inside.h"
-#include "bundle/source/libarchive.h"
-
-struct em_unpack_link {
-    const char *path, *target; /* both relative to the root, normal */
-    bool is_hard;
-};
+#include "bundle/source/archive.h"
+#include "bundle/source/listing.h"
 
 struct em_unpack {
     struct em_arena *arena;
     struct em_error *error;
-    const char *label; /* the container as the user named it */
-    int root;
-    bool is_image;         /* .deb, .rpm: an absolute link counts from the container's root */
-    bool is_wheel;         /* which has no links at all */
-    uint64_t limit, total; /* bytes of all members */
-    size_t members, libraries;
-    struct {
-        EM_VEC(struct em_unpack_link);
-    } links;
+    const char *label;              /* the container as the user named it */
+    int kept, root;                 /* its directory in the cache, and "files" in that */
+    bool is_first;                  /* the pass that makes the listing */
+    bool is_image;                  /* .deb, .rpm: an absolute link counts from the container's root */
+    bool is_wheel;                  /* which has no links at all */
+    bool deep;                      /* libraries of any file name, if they call themselves by one of the names */
+    const struct em_strings *names; /* NULL: all libraries are wanted */
+    uint64_t limit, total;          /* bytes of all members */
+    size_t members, left;           /* left: members that a later pass still has to meet */
+    struct em_listing *listing;
 };
 
-int em_unpack_member(struct em_unpack *unpack, struct archive *archive, struct archive_entry *entry);
-int em_unpack_end(struct em_unpack *unpack);
+em_archive_visit em_unpack_member; /* context: struct em_unpack */
+int em_unpack_links(struct em_unpack *unpack);
 
 /* conda.c: conda's digests (info/paths.json) as a RECORD, and its name and version (info/index.json) as METADATA, so that what
  * follows has one kind of list to go by. Nothing if root is no conda package. */

@@ -32,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     setenv("ELFMEND_CACHE", "cache", 1);
     fuzz_put("archive", (struct em_bytes){ data, size });
     FUZZ_HOLDS(em_tree_disk(&tree, NULL, NULL) == EM_OK);
-    if (em_source_open(&source, arena, tree, "archive", NULL) == EM_OK)
+    if (em_source_open(&source, arena, tree, "archive", NULL) == EM_OK &&
+        em_source_look(source, NULL, data[0] & 1, NULL) == EM_OK)
         em_vec_each (struct em_candidate *, candidate, &source->candidates)
             (void)em_candidate_verify(*candidate, NULL, false, NULL);
     FUZZ_HOLDS(names_in(".") == 4); /* ".", "..", cache, archive */

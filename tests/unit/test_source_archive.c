@@ -129,7 +129,7 @@ static struct em_candidate *open_and_find(struct fixture *f, const char *place)
 {
     struct em_error error = EM_ERROR_INIT;
 
-    if (em_source_open(&f->source, f->arena, f->tree, place, &error) < 0)
+    if (em_source_open(&f->source, f->arena, f->tree, place, &error) < 0 || em_source_look(f->source, NULL, false, &error) < 0)
         fail_msg("%s: %s", error.path, error.sentence);
     em_vec_each (struct em_candidate *, candidate, &f->source->candidates)
         if (strcmp(em_path_basename((*candidate)->path), "libcudnn_cnn.so.9") == 0)
@@ -155,12 +155,16 @@ static void refused(struct fixture *f, const char *place, int code, const char *
 {
     struct em_error error = EM_ERROR_INIT;
 
-    assert_int_equal(em_source_open(&f->source, f->arena, f->tree, place, &error), code);
+    int r = em_source_open(&f->source, f->arena, f->tree, place, &error);
+
+    if (r == EM_OK)
+        r = em_source_look(f->source, NULL, false, &error);
+    assert_int_equal(r, code);
     if (!strstr(error.sentence, part))
         fail_msg("%s: %s", error.path, error.sentence);
     assert_string_equal(error.path, place);
     /* Nothing of it is kept. */
-    shell("test -z \"$(find cache -mindepth 2)\"");
+    shell("! test -d cache || test -z \"$(find cache -mindepth 2)\"");
 }
 
 static void wheels_and_tars(void **state)
@@ -206,8 +210,8 @@ static void a_deb(void **state)
     deb[1].data = file(f, "a.data", &deb[1].size);
     make(f, "a.deb", archive_write_set_format_ar_bsd, NULL, deb);
     verified_from(f, "a.deb", "9.10.2.21");
-    shell("test \"$(readlink cache/sources/*/usr/lib/libcudnn_cnn.so)\" = python3/dist-packages/" LIB " &&"
-          " test -e cache/sources/*/usr/lib/libcudnn_cnn.so && ! test -L cache/sources/*/usr/lib/libcudnn.so");
+    shell("test \"$(readlink cache/sources/*/files/usr/lib/libcudnn_cnn.so)\" = python3/dist-packages/" LIB " &&"
+          " test -e cache/sources/*/files/usr/lib/libcudnn_cnn.so && ! test -L cache/sources/*/files/usr/lib/libcudnn.so");
 }
 
 static void conda_packages(void **state)
@@ -321,8 +325,9 @@ static void nothing_goes_through_a_link(void **state)
     };
 
     make(f, "a.tar", archive_write_set_format_pax, NULL, members);
-    if (em_source_open(&f->source, f->arena, f->tree, "a.tar", NULL) == EM_OK)
-        shell("! test -e cache/sources/*/there/libx.so");
+    if (em_source_open(&f->source, f->arena, f->tree, "a.tar", NULL) == EM_OK &&
+        em_source_look(f->source, NULL, false, NULL) == EM_OK)
+        shell("! test -e cache/sources/*/files/there/libx.so");
 }
 
 static void bombs(void **state)
@@ -345,6 +350,76 @@ static void nothing_to_copy(void **state)
 
     make(f, "a.whl", archive_write_set_format_zip, NULL, members);
     refused(f, "a.whl", EM_UNSUPPORTED, "holds no library that could be copied");
+}
+
+/* What is unpacked by now, by base name. */
+static void unpacked(const char *names)
+{
+    char command[256];
+
+    snprintf(command, sizeof command,
+             "test \"$(cd cache/sources/*/files && find . -name '*.so*' -printf '%%f\\n' | sort | paste -sd' ')\" = '%s'",
+             names);
+    shell(command);
+}
+
+static void look(struct fixture *f, const char *name, bool deep, size_t candidates)
+{
+    struct em_strings names = { .items = &name, .count = 1, .capacity = 1 };
+    struct em_error error = EM_ERROR_INIT;
+
+    if (em_source_look(f->source, &names, deep, &error) < 0)
+        fail_msg("%s: %s", error.path, error.sentence);
+    assert_int_equal(f->source->candidates.count, candidates);
+}
+
+/* A member is unpacked when somebody asks for a library that it may be, and no other is. */
+static void only_what_is_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    const struct member members[] = {
+        { .name = "a/liblink.so.1", .link = "../b/libreal-1.2.so" },
+        { .name = "a/libcudnn_cnn.so.9.10.2" },
+        { .name = "a/libcudnn_cnn.so.9", .link = "libcudnn_cnn.so.9.10.2" },
+        { .name = "b/libreal-1.2.so" },
+        { .name = "b/libodd.so" },
+        { .name = "b/libother.so.1", .data = "no object at all" },
+        { 0 },
+    };
+
+    make(f, "a.tar.gz", archive_write_set_format_pax, archive_write_add_filter_gzip, members);
+    assert_int_equal(em_source_open(&f->source, f->arena, f->tree, "a.tar.gz", NULL), EM_OK);
+    assert_int_equal(access("cache", F_OK), -1);
+    look(f, "libcudnn_cnn.so.9", false, 1);
+    unpacked("libcudnn_cnn.so.9 libcudnn_cnn.so.9.10.2");
+    look(f, "libnothing.so.1", false, 1);
+    look(f, "liblink.so.1", false, 2);
+    unpacked("libcudnn_cnn.so.9 libcudnn_cnn.so.9.10.2 liblink.so.1 libreal-1.2.so");
+    look(f, "libcudnn_cnn.so.9", true, 3); /* libodd.so calls itself so */
+    unpacked("libcudnn_cnn.so.9 libcudnn_cnn.so.9.10.2 liblink.so.1 libodd.so libreal-1.2.so");
+    /* The next run knows what is in it, and what that calls itself. */
+    assert_int_equal(em_source_open(&f->source, f->arena, f->tree, "a.tar.gz", NULL), EM_OK);
+    look(f, "libcudnn_cnn.so.9", false, 2);
+    shell("grep -q 'libother.so.1.*\t$' cache/sources/*/list && rm cache/sources/*/files/b/libodd.so");
+    assert_int_equal(em_source_open(&f->source, f->arena, f->tree, "a.tar.gz", NULL), EM_OK);
+    look(f, "libcudnn_cnn.so.9", false, 2);
+    unpacked("libcudnn_cnn.so.9 libcudnn_cnn.so.9.10.2 liblink.so.1 libodd.so libreal-1.2.so");
+    shell("test $(ls cache/sources | wc -l) -eq 1 && test $(ls cache/sources/* | wc -l) -eq 2");
+}
+
+/* What was listed has to be there still when more of it is wanted. */
+static void changed_since(void **state)
+{
+    struct fixture *f = *state;
+    const char *name = "libb.so";
+    const struct em_strings names = { .items = &name, .count = 1, .capacity = 1 };
+    const struct member members[] = { { .name = "liba.so" }, { .name = "libb.so" }, { 0 } };
+
+    make(f, "a.tar", archive_write_set_format_pax, NULL, members);
+    assert_int_equal(em_source_open(&f->source, f->arena, f->tree, "a.tar", NULL), EM_OK);
+    look(f, "liba.so", false, 1);
+    shell("printf x >> a.tar");
+    assert_int_equal(em_source_look(f->source, &names, false, NULL), EM_CHANGED);
 }
 
 /* An environment whose python is a script that does what pip would: the wheel, or "unpacked" as uv leaves it. */
@@ -413,6 +488,8 @@ int main(void)
         TEST(nothing_goes_through_a_link),
         TEST(bombs),
         TEST(nothing_to_copy),
+        TEST(only_what_is_asked_for),
+        TEST(changed_since),
         TEST(the_cache_forgets),
         TEST(fetched_by_the_environment),
     };

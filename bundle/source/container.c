@@ -1,0 +1,297 @@
+/* A container and what is unpacked of it so far: a directory of the cache, named after its content, with the listing, the lists that vouch
+ * for libraries, and the libraries that somebody asked for. */
+#include "bundle/source/inside.h"
+#include "bundle/source/unpack.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Of what the directory holds: counted up when that changes, so that what an older version unpacked is not taken for it. */
+#define UNPACKED "-3"
+#define FILES "files"
+
+/* Libraries compress to a third, static data of theirs to a fiftieth; who promises this much more is a bomb. */
+#define MOST_GROWTH 200u
+#define FREE_GROWTH ((uint64_t)64 << 20)
+
+struct em_container {
+    const char *file;      /* the archive */
+    const char *shown;     /* what messages call it */
+    const char *kept;      /* its directory in the cache; NULL: nobody has looked into it yet */
+    struct em_stamp stamp; /* the archive, as it was listed */
+    uint64_t size;
+    struct em_listing listing;
+};
+
+static bool is_wheel_name(const char *place)
+{
+    size_t length = strlen(place);
+
+    return length > 4 && strcmp(place + length - 4, ".whl") == 0;
+}
+
+int em_container_open(struct em_source *source, const char *file, const char *shown, struct em_error *error)
+{
+    em_cleanup_fd int fd = em_open_at(AT_FDCWD, file, O_RDONLY, 0, error);
+    struct em_container *container = em_new(source->env.arena, struct em_container);
+
+    if (fd < 0)
+        return fd;
+    if (!container)
+        return EM_NO_MEMORY;
+    container->file = file;
+    container->shown = shown;
+    source->container = container;
+    return em_archive_probe(fd, shown, error);
+}
+
+/* ---- passes ---- */
+
+static int pass(struct em_container *container, struct em_unpack *unpack, int fd, const char *directory)
+{
+    em_cleanup_fd int kept = em_open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0, unpack->error);
+    em_cleanup_fd int root = kept < 0 ? kept : em_open_at(kept, FILES, O_RDONLY | O_DIRECTORY, 0, unpack->error);
+    int r;
+
+    if (root < 0)
+        return root;
+    unpack->kept = kept;
+    unpack->root = root;
+    unpack->label = container->shown;
+    unpack->listing = &container->listing;
+    unpack->is_wheel = is_wheel_name(container->file);
+    unpack->limit = container->size < (UINT64_MAX - FREE_GROWTH) / MOST_GROWTH ? container->size * MOST_GROWTH + FREE_GROWTH
+                                                                               : UINT64_MAX;
+    r = em_archive_each(fd, container->shown, em_unpack_member, unpack, unpack->error);
+    if (r == EM_OK)
+        r = em_unpack_links(unpack);
+    if (r == EM_OK && unpack->is_first)
+        r = em_unpack_conda(unpack->arena, root, container->shown, unpack->error);
+    if (r == EM_OK && (unpack->is_first || unpack->deep))
+        r = em_listing_write(&container->listing, unpack->arena, kept, container->shown, unpack->error);
+    return r;
+}
+
+static bool has_library(const struct em_listing *listing)
+{
+    em_vec_each (struct em_member *, member, listing)
+        if ((*member)->kind == EM_MEMBER_FILE)
+            return true;
+    return false;
+}
+
+/* The directory appears under its name when the listing is complete: what is there under a key is what such a file gives. */
+static int list(struct em_container *container, struct em_arena *arena, int fd, const char *cache, const char *directory,
+                const struct em_strings *names, struct em_error *error)
+{
+    struct em_unpack unpack = { .arena = arena, .error = error, .is_first = true, .names = names };
+    const char *made, *files;
+    int r;
+
+    container->listing = (struct em_listing){ 0 };
+    em_cache_remove_old(arena, cache);
+    r = em_cache_scratch(arena, &made, error);
+    if (r < 0)
+        return r;
+    files = em_path_join(arena, made, FILES);
+    if (!files)
+        r = EM_NO_MEMORY;
+    else if (mkdir(files, 0700) < 0)
+        r = em_fail_errno(error, files, "cannot be made");
+    if (r == EM_OK)
+        r = pass(container, &unpack, fd, made);
+    if (r == EM_OK && !has_library(&container->listing))
+        r = em_fail(error, EM_UNSUPPORTED, container->shown, "holds no library that could be copied");
+    /* Somebody else may have been faster with the same: theirs stays, and what we want is looked for in it. */
+    if (r == EM_OK && rename(made, directory) < 0 && errno != EEXIST && errno != ENOTEMPTY)
+        r = em_fail_errno(error, directory, "cannot be made");
+    em_cache_remove(made);
+    return r;
+}
+
+/* The key is of the content, so that a file that changed is another one. A wheel is held to stricter rules than the same bytes under
+ * another name. */
+static int find_kept(struct em_container *container, struct em_arena *arena, const struct em_strings *names,
+                     struct em_error *error)
+{
+    em_cleanup_fd int fd = em_open_at(AT_FDCWD, container->file, O_RDONLY, 0, error);
+    const char *cache = NULL, *directory;
+    char key[EM_XXH3_HEX_SIZE];
+    struct em_reader reader;
+    struct em_xxh3 digest;
+    struct stat st;
+    int r;
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0)
+        return em_fail_errno(error, container->shown, "cannot be examined");
+    container->stamp = em_stamp_of(&st);
+    container->size = (uint64_t)st.st_size;
+    reader = em_reader_fd(fd, container->size, container->shown);
+    r = em_hash_reader(&reader, NULL, &digest, error);
+    if (r == EM_OK)
+        r = em_cache_directory(arena, "sources", &cache, error);
+    if (r < 0)
+        return r;
+    em_xxh3_hex(&digest, key);
+    directory = em_arena_printf(arena, "%s/%s%s" UNPACKED, cache, key, is_wheel_name(container->file) ? "-wheel" : "");
+    if (!directory)
+        return EM_NO_MEMORY;
+    if (access(directory, F_OK) == 0) {
+        em_cleanup_fd int kept = em_open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0, error);
+
+        em_cache_note_use(directory);
+        r = kept < 0 ? kept : em_listing_read(&container->listing, arena, kept, container->shown, error);
+    } else {
+        r = list(container, arena, fd, cache, directory, names, error);
+    }
+    if (r == EM_OK)
+        container->kept = directory;
+    return r;
+}
+
+/* ---- what is wanted ---- */
+
+static bool is_asked_for(const struct em_member *member, const struct em_strings *names)
+{
+    if (!names)
+        return true;
+    em_vec_each (const char *, name, names)
+        if (em_member_may_answer(em_path_basename(member->path), *name) ||
+            (member->soname && strcmp(member->soname, *name) == 0))
+            return true;
+    return false;
+}
+
+/* What a link leads to, over further links; NULL: to nothing in the container. */
+static struct em_member *behind(const struct em_listing *listing, struct em_member *member)
+{
+    for (size_t i = 0; member && member->kind != EM_MEMBER_FILE && i < listing->count; i++)
+        member = em_map_get(&listing->by_path, member->target);
+    return member && member->kind == EM_MEMBER_FILE ? member : NULL;
+}
+
+static bool is_unpacked(const struct em_member *member, int root)
+{
+    struct stat st;
+
+    return fstatat(root, member->path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+           (member->size == EM_MEMBER_SIZE_UNKNOWN || member->size == (uint64_t)st.st_size);
+}
+
+/* How many have to be unpacked, or at least looked into. */
+static size_t mark(struct em_container *container, int root, const struct em_strings *names, bool deep)
+{
+    size_t left = 0;
+
+    em_vec_each (struct em_member *, at, &container->listing) {
+        struct em_member *file = is_asked_for(*at, names) ? behind(&container->listing, *at) : NULL;
+
+        if (!file)
+            continue;
+        file->wanted = true;
+        (*at)->wanted = (*at)->kind != EM_MEMBER_LINK; /* a hard link is a file as good as the other */
+    }
+    em_vec_each (struct em_member *, at, &container->listing) {
+        struct em_member *member = *at;
+
+        if (member->kind != EM_MEMBER_FILE)
+            continue;
+        member->missing = (member->wanted && !is_unpacked(member, root)) || (deep && !member->wanted && !member->soname);
+        left += member->missing;
+    }
+    return left;
+}
+
+static int unpack_more(struct em_container *container, struct em_arena *arena, const struct em_strings *names, bool deep,
+                       struct em_error *error)
+{
+    struct em_unpack unpack = { .arena = arena, .error = error, .names = names, .deep = deep };
+    const char *files = em_path_join(arena, container->kept, FILES);
+    em_cleanup_fd int root = files ? em_open_at(AT_FDCWD, files, O_RDONLY | O_DIRECTORY, 0, error) : EM_NO_MEMORY;
+    em_cleanup_fd int fd = -1;
+    struct em_stamp now;
+    struct stat st;
+    int r;
+
+    if (root < 0)
+        return root;
+    unpack.left = mark(container, root, names, deep);
+    if (unpack.left == 0)
+        return EM_OK;
+    fd = em_open_at(AT_FDCWD, container->file, O_RDONLY, 0, error);
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) < 0)
+        return em_fail_errno(error, container->shown, "cannot be examined");
+    now = em_stamp_of(&st);
+    if (!em_stamp_equal(&now, &container->stamp))
+        return em_fail(error, EM_CHANGED, container->shown, "has changed since it was listed");
+    r = pass(container, &unpack, fd, container->kept);
+    if (r == EM_OK && unpack.left > 0)
+        r = em_fail(error, EM_CHANGED, container->shown, "does not hold any more what it listed");
+    return r;
+}
+
+/* ---- candidates ---- */
+
+/* Nothing in it need be a distribution's, nor any library be unpacked yet: then it is a directory of nothing. */
+static int read_env(struct em_source *source, struct em_arena *arena, const char *files, struct em_error *error)
+{
+    struct em_tree *tree = source->env.tree;
+    int r = em_env_read(&source->env, arena, tree, files, error);
+
+    if (r == EM_UNSUPPORTED) {
+        source->env = (struct em_env){ .kind = EM_ENV_DIRECTORY, .given = files, .path = files, .tree = tree, .arena = arena };
+        r = EM_OK;
+    }
+    return r;
+}
+
+static int by_path(const void *left, const void *right)
+{
+    struct em_candidate *const *a = left, *const *b = right;
+
+    return strcmp((*a)->path, (*b)->path);
+}
+
+static int add_candidates(struct em_source *source, struct em_error *error)
+{
+    em_vec_each (struct em_member *, at, &source->container->listing) {
+        struct em_member *member = *at;
+        struct em_env_object object = { .path = em_path_join(source->env.arena, source->env.path, member->path) };
+        int r;
+
+        if (!member->wanted || member->is_candidate)
+            continue;
+        if (!object.path)
+            return EM_NO_MEMORY;
+        r = em_tree_stat(source->env.tree, object.path, &object.node);
+        errno = -r;
+        if (r < 0)
+            return em_fail_errno(error, source->container->shown, "cannot be examined: %s", member->path);
+        object.owner = em_env_owner(&source->env, object.path);
+        r = em_source_add_candidate(source, &object, error);
+        if (r < 0)
+            return r;
+        member->is_candidate = true;
+    }
+    if (source->candidates.count > 1)
+        qsort(source->candidates.items, source->candidates.count, sizeof *source->candidates.items, by_path);
+    return EM_OK;
+}
+
+int em_container_look(struct em_source *source, const struct em_strings *names, bool deep, struct em_error *error)
+{
+    struct em_container *container = source->container;
+    struct em_arena *arena = source->env.arena;
+    const bool is_first = !container->kept;
+    int r = is_first ? find_kept(container, arena, names, error) : EM_OK;
+
+    if (r == EM_OK)
+        r = unpack_more(container, arena, names, deep, error);
+    if (r == EM_OK && is_first)
+        r = read_env(source, arena, em_path_join(arena, container->kept, FILES), error);
+    return r < 0 ? r : add_candidates(source, error);
+}
