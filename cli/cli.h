@@ -103,6 +103,10 @@ int em_options_targets(const struct em_options *options, struct em_strings *targ
 /* "" for one, "s" for any other number. */
 const char *em_plural(size_t count);
 
+/* What comes from a file, for people: one line whatever it holds, and what would steer a terminal as an escape. It is text itself, or lives
+ * until the eighth call from here. */
+const char *em_plain(const char *text);
+void em_put_plain(const char *text, FILE *stream);
 /* "elfmend: PATH: sentence: strerror (at offset N)" on stderr; returns EM_EXIT_FAILED. */
 int em_report_error(const struct em_error *error);
 /* The same for a code that may have come without a sentence: no memory, mostly. */

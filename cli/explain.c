@@ -399,10 +399,10 @@ static void print_edge(const struct explain *explain, const struct edge *edge)
     const char *advice = request ? change(explain, edge, request) : NULL;
 
     fputs(em_paint(on, "bold"), stdout);
-    em_loading_print_name(edge->object ? em_env_show(&explain->env, edge->object->path)
-                                       : "nobody in the target asks; the program would");
+    em_put_plain(edge->object ? em_env_show(&explain->env, edge->object->path) : "nobody in the target asks; the program would",
+                 stdout);
     printf("%s %s ", em_paint(on, "reset"), edge->object ? (edge->dlopens ? "opens" : "needs") : "get for");
-    em_loading_print_name(edge->name);
+    em_put_plain(edge->name, stdout);
     putchar('\n');
     if (!request) {
         printf("    it does not get that far: %s\n", edge->alone_why ? edge->alone_why : "it is not loaded");
@@ -416,7 +416,7 @@ static void print_edge(const struct explain *explain, const struct edge *edge)
     printf("      %s in %zu process%s tried\n", stability(edge), edge->answers.count, edge->answers.count == 1 ? "" : "es");
     if (advice) {
         printf("      what would change it: ");
-        em_loading_print_name(advice);
+        em_put_plain(advice, stdout);
         putchar('\n');
     }
     if (edge->attempts.count > 0)

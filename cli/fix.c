@@ -97,7 +97,7 @@ static void print_plan(const struct em_plan *plan)
     em_vec_each (struct em_step, step, &plan->steps)
         em_print_step(step, false);
     em_vec_each (struct em_refusal, refusal, &plan->refused)
-        printf("  refused   %s\n            %s\n", refusal->finding, refusal->why);
+        printf("  refused   %s\n            %s\n", em_plain(refusal->finding), em_plain(refusal->why));
     em_vec_each (struct em_not_taken, not_taken, &plan->not_taken)
         printf("  not taken %s\n            %s\n", not_taken->candidate, not_taken->why);
 }

@@ -42,18 +42,6 @@ json_t *em_loading_request(const struct em_request *request)
 
 /* ---- text ---- */
 
-void em_loading_print_name(const char *text)
-{
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-
-        if (c < 0x20 || c == 0x7f)
-            printf("\\x%02x", c);
-        else
-            putchar(c);
-    }
-}
-
 const char *em_loading_rule(const struct em_request *request, enum em_rule rule, const struct em_loaded *owner)
 {
     switch (rule) {
@@ -78,17 +66,17 @@ void em_loading_print_tries(const struct em_request *request, const char *indent
     em_vec_each (struct em_try, try, &request->tried) {
         printf("%s", indent);
         if (try->entry && strcmp(try->entry, try->directory) != 0 && *try->entry) {
-            em_loading_print_name(try->entry);
+            em_put_plain(try->entry, stdout);
             printf(" = ");
         }
-        em_loading_print_name(try->directory);
+        em_put_plain(try->directory, stdout);
         printf("   (%s%s", em_loading_rule(request, try->rule, try->owner), try->absent ? "; no such directory" : "");
         if (try->relative)
             printf("; counts from the working directory");
         printf(")");
         if (try->skipped) {
             printf("  passed over: ");
-            em_loading_print_name(try->skipped);
+            em_put_plain(try->skipped, stdout);
         }
         putchar('\n');
     }
@@ -99,14 +87,14 @@ void em_loading_print(const struct em_request *request, bool color)
     bool bad = request->result == EM_RESULT_MISSING || request->result == EM_RESULT_REFUSED;
 
     printf("    ");
-    em_loading_print_name(request->name);
+    em_put_plain(request->name, stdout);
     if (!bad) {
         printf(" => ");
-        em_loading_print_name(request->path);
+        em_put_plain(request->path, stdout);
         printf("  %s(%s", em_paint(color, "dim"), em_loading_rule(request, request->rule, request->owner));
         if (request->entry && *request->entry) {
             printf(", ");
-            em_loading_print_name(request->entry);
+            em_put_plain(request->entry, stdout);
         }
         printf("%s)%s\n", request->promised ? "; promised by this world, not on this machine" : "", em_paint(color, "reset"));
         return;
@@ -115,7 +103,7 @@ void em_loading_print(const struct em_request *request, bool color)
            request->result == EM_RESULT_MISSING ? "not found" : "refused", em_paint(color, "reset"));
     if (request->result == EM_RESULT_REFUSED && request->path) {
         printf(": ");
-        em_loading_print_name(request->path);
+        em_put_plain(request->path, stdout);
         printf(": %s", request->why);
     }
     putchar('\n');

@@ -11,8 +11,6 @@ json_t *em_loading_string(const char *text);
 /* One of elfmend.trace/1's "requests". */
 json_t *em_loading_request(const struct em_request *request);
 
-/* What would steer a terminal is shown as an escape. */
-void em_loading_print_name(const char *text);
 /* "    libx.so.1 => PATH  (RPATH, $ORIGIN/..)", and for what is not found the directories tried. */
 void em_loading_print(const struct em_request *request, bool color);
 /* One directory a line, with the reason why it was looked at and what was wrong there. */

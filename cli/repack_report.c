@@ -60,16 +60,16 @@ static void print_result(const struct em_repack *result, const struct em_finding
     em_vec_each (const struct em_step, step, &result->plan.steps)
         em_print_step(step, true);
     em_vec_each (const char *, requirement, &change->requires)
-        printf("  require   %s\n", *requirement);
+        printf("  require   %s\n", em_plain(*requirement));
     em_vec_each (const struct em_plan_licence, licence, &change->licences)
-        printf("  licence   %s\n", licence->file);
+        printf("  licence   %s\n", em_plain(licence->file));
     if (change->tags)
         printf("  tags      %s\n            was %s: %s\n", change->tags, result->wheel->tags,
                change->tags_reason ? change->tags_reason : "as the plan says");
     em_vec_each (const char *, name, &result->dropped)
-        printf("  drop      %s   (a signature of what is no longer so)\n", *name);
+        printf("  drop      %s   (a signature of what is no longer so)\n", em_plain(*name));
     em_vec_each (const struct em_refusal, refusal, &result->plan.refused)
-        printf("  refused   %s\n            %s\n", refusal->finding, refusal->why);
+        printf("  refused   %s\n            %s\n", em_plain(refusal->finding), em_plain(refusal->why));
     if (result->plan.steps.count == 0)
         puts("  nothing to do");
     em_print_findings(left, env, options);

@@ -33,9 +33,9 @@ static void print_others(const struct em_findings *findings, const struct em_fin
 
     for (const struct em_finding *other = told + 1; other < findings->items + findings->count; other++)
         if (is_alike(told, other) && others++ < shown)
-            printf("  %-10s %s\n", others == 1 ? "so lacks" : "", em_env_show(env, other->object));
+            printf("  %-10s %s\n", others == 1 ? "so lacks" : "", em_plain(em_env_show(env, other->object)));
     if (others > shown)
-        printf("  %-10s and %zu more of %s\n", "", others - shown, told->owner->name);
+        printf("  %-10s and %zu more of %s\n", "", others - shown, em_plain(told->owner->name));
 }
 
 /* among: where others may lack the same; NULL: nowhere. */
@@ -45,16 +45,17 @@ static void print_finding(const struct em_finding *finding, const struct em_find
     bool on = em_color_on(options, stdout);
 
     printf("%s%s%s[%s]%s: %s: %s\n", em_paint(on, "bold"), em_paint(on, paint_of(finding->severity)),
-           em_severity_name(finding->severity), finding->id, em_paint(on, "reset"), em_env_show(env, finding->object),
-           finding->message);
+           em_severity_name(finding->severity), finding->id, em_paint(on, "reset"), em_plain(em_env_show(env, finding->object)),
+           em_plain(finding->message));
     if (finding->owner)
-        printf("  %-10s %s %s\n", "owner", finding->owner->name, finding->owner->version ? finding->owner->version : "");
+        printf("  %-10s %s %s\n", "owner", em_plain(finding->owner->name),
+               finding->owner->version ? em_plain(finding->owner->version) : "");
     em_vec_each (const char *, line, &finding->evidence)
-        printf("  %s\n", *line);
+        printf("  %s\n", em_plain(*line));
     if (among)
         print_others(among, finding, env);
     if (finding->help)
-        printf("%shelp%s: %s\n", em_paint(on, "green"), em_paint(on, "reset"), finding->help);
+        printf("%shelp%s: %s\n", em_paint(on, "green"), em_paint(on, "reset"), em_plain(finding->help));
 }
 
 void em_print_finding(const struct em_finding *finding, const struct em_env *env, const struct em_options *options)
@@ -93,10 +94,10 @@ void em_print_findings(const struct em_findings *findings, const struct em_env *
             print_finding(finding, findings, env, options);
         } else {
             printf("%s%s%s[%s]%s: %s: %s\n", em_paint(on, "bold"), em_paint(on, paint_of(finding->severity)),
-                   em_severity_name(finding->severity), finding->id, em_paint(on, "reset"), em_env_show(env, finding->object),
-                   finding->message);
+                   em_severity_name(finding->severity), finding->id, em_paint(on, "reset"),
+                   em_plain(em_env_show(env, finding->object)), em_plain(finding->message));
             if (!same_strings(&finding->evidence, &before->evidence) && finding->evidence.count > 0)
-                printf("  %s\n", finding->evidence.items[finding->evidence.count - 1]);
+                printf("  %s\n", em_plain(finding->evidence.items[finding->evidence.count - 1]));
         }
         before = finding;
     }

@@ -66,23 +66,10 @@ static void build_id(const struct em_object *object, char text[2 * 64 + 1])
 
 /* ---- text ---- */
 
-/* Names come from the file: what would steer a terminal is shown as an escape. */
-static void put_text(const char *text)
-{
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-
-        if (c < 0x20 || c == 0x7f)
-            printf("\\x%02x", c);
-        else
-            putchar(c);
-    }
-}
-
 static void put_field(const char *label, const char *value)
 {
     printf("  %-12s ", label);
-    put_text(value);
+    em_put_plain(value, stdout);
     putchar('\n');
 }
 
@@ -115,9 +102,9 @@ static void put_versions(const struct em_object *object)
     em_vec_each (const struct em_verneed, need, &object->verneed) {
         em_vec_each (const struct em_version, version, &need->versions) {
             printf("  %-12s ", label);
-            put_text(version->name);
+            em_put_plain(version->name, stdout);
             printf(" of ");
-            put_text(need->file);
+            em_put_plain(need->file, stdout);
             printf("%s\n", version->weak ? " (weak)" : "");
             label = "";
         }
@@ -174,7 +161,7 @@ static void put_edits(const struct em_forecasts *edits)
         label = "";
         if (edit->refused) {
             printf(": refused: ");
-            put_text(edit->refused);
+            em_put_plain(edit->refused, stdout);
         } else {
             printf(": %s, %llu bytes more%s%s", em_rung_name(edit->rung), (unsigned long long)edit->growth,
                    edit->warning ? "; " : "", edit->warning ? edit->warning : "");
@@ -189,7 +176,7 @@ static void show_text(const struct em_shown *shown, struct em_arena *arena)
     const char *machine = em_machine_name(arena, object->machine);
     char id[2 * 64 + 1];
 
-    put_text(shown->path);
+    em_put_plain(shown->path, stdout);
     putchar('\n');
     printf("  %-12s ELF%d, %s-endian\n", "class", object->is64 ? 64 : 32, object->big_endian ? "big" : "little");
     put_field("machine", machine ? machine : "");
@@ -228,7 +215,7 @@ static void show_text(const struct em_shown *shown, struct em_arena *arena)
 
 static void show_wheel(const struct em_shown_wheel *wheel)
 {
-    put_text(wheel->path);
+    em_put_plain(wheel->path, stdout);
     putchar('\n');
     if (wheel->name) {
         put_field("wheel", wheel->name);

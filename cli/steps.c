@@ -1,25 +1,27 @@
 #include "cli/steps.h"
 
+#include "cli/cli.h"
+
 #include <stdio.h>
 #include <string.h>
 
 static void print_path_list(const struct em_step *step)
 {
     if (step->value)
-        printf("            %s %s\n", step->tag == EM_TAG_RUNPATH ? "DT_RUNPATH" : "DT_RPATH", step->value);
+        printf("            %s %s\n", step->tag == EM_TAG_RUNPATH ? "DT_RUNPATH" : "DT_RPATH", em_plain(step->value));
 }
 
 static void print_reason(const struct em_step *step)
 {
     if (step->reason && strcmp(step->reason, EM_REASON_USUAL) != 0)
-        printf("            reason: %s\n", step->reason);
+        printf("            reason: %s\n", em_plain(step->reason));
 }
 
 static void print_rest(const struct em_step *step)
 {
     print_path_list(step);
     if (step->old_value)
-        printf("            was %s\n", step->old_value);
+        printf("            was %s\n", em_plain(step->old_value));
     print_reason(step);
 }
 
@@ -27,32 +29,35 @@ void em_print_step(const struct em_step *step, bool in_wheel)
 {
     switch (step->kind) {
     case EM_STEP_SET_PATH:
-        printf("  set-path  %s\n", step->path);
+        printf("  set-path  %s\n", em_plain(step->path));
         print_rest(step);
         break;
     case EM_STEP_REPLACE_NEEDED:
-        printf("  replace-needed  %s\n            needs %s\n            was %s\n", step->path, step->by, step->needed);
+        printf("  replace-needed  %s\n            needs %s\n            was %s\n", em_plain(step->path), em_plain(step->by),
+               em_plain(step->needed));
         print_reason(step);
         break;
-    case EM_STEP_CLEAR_STACK: printf("  clear-execstack  %s\n", step->path); break;
+    case EM_STEP_CLEAR_STACK: printf("  clear-execstack  %s\n", em_plain(step->path)); break;
     case EM_STEP_REMOVE:
-        printf("  remove    %s\n", step->path);
+        printf("  remove    %s\n", em_plain(step->path));
         print_reason(step);
         break;
     case EM_STEP_COPY:
-        printf("  copy      %s\n            from %s\n", step->path, step->from);
-        printf("            vouched for by %s\n", step->voucher ? step->voucher : "nothing (--allow-unverified)");
+        printf("  copy      %s\n            from %s\n", em_plain(step->path), em_plain(step->from));
+        printf("            vouched for by %s\n", step->voucher ? em_plain(step->voucher) : "nothing (--allow-unverified)");
         print_path_list(step);
         break;
     case EM_STEP_SBOM:
-        printf("  sbom      %s   (%zu librar%s)\n", step->path, step->files.count, step->files.count == 1 ? "y" : "ies");
+        printf("  sbom      %s   (%zu librar%s)\n", em_plain(step->path), step->files.count,
+               step->files.count == 1 ? "y" : "ies");
         break;
     case EM_STEP_RECORD:
         if (!in_wheel)
-            printf("  record    %s   (%zu file%s)\n", step->path, step->files.count, step->files.count == 1 ? "" : "s");
+            printf("  record    %s   (%zu file%s)\n", em_plain(step->path), step->files.count,
+                   step->files.count == 1 ? "" : "s");
         break;
     case EM_STEP_CONDA:
-        printf("  conda-meta  %s   (%zu file%s)\n", step->path, step->files.count, step->files.count == 1 ? "" : "s");
+        printf("  conda-meta  %s   (%zu file%s)\n", em_plain(step->path), step->files.count, step->files.count == 1 ? "" : "s");
         break;
     }
 }

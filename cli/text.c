@@ -3,14 +3,45 @@
 #include <stdarg.h>
 #include <string.h>
 
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+void em_put_plain(const char *text, FILE *stream)
+{
+    fputs(em_plain(text), stream);
+}
+
+const char *em_plain(const char *text)
+{
+    static char *kept[8];
+    static unsigned next;
+    size_t controls = 0, at = 0;
+    char *plain;
+
+    for (const char *c = text; *c; c++)
+        controls += is_control(*c);
+    if (controls == 0)
+        return text;
+    plain = malloc(strlen(text) + 3 * controls + 1);
+    if (!plain)
+        return "(no memory for a name)";
+    for (; *text; text++)
+        at += (size_t)sprintf(plain + at, is_control(*text) ? "\\x%02x" : "%c", (unsigned char)*text);
+    next = (next + 1) % (sizeof kept / sizeof *kept);
+    free(kept[next]);
+    return kept[next] = plain;
+}
+
 int em_report_error(const struct em_error *error)
 {
     const char *sentence = error->sentence[0] ? error->sentence : em_err_name(error->code);
 
     fprintf(stderr, "elfmend: ");
     if (error->path[0])
-        fprintf(stderr, "%s: ", error->path);
-    fputs(sentence, stderr);
+        fprintf(stderr, "%s: ", em_plain(error->path));
+    fputs(em_plain(sentence), stderr);
     if (error->saved_errno)
         fprintf(stderr, ": %s", strerror(error->saved_errno));
     if (error->offset >= 0)

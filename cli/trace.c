@@ -218,7 +218,7 @@ static void print_open(const struct trace *trace, size_t index)
     const struct em_loaded *from = NULL;
 
     fputs(em_paint(on, "bold"), stdout);
-    em_loading_print_name(trace->files.items[trace->first + index]);
+    em_put_plain(trace->files.items[trace->first + index], stdout);
     fputs(em_paint(on, "reset"), stdout);
     printf(open->ok ? "\n" : ": %s%s%s\n", em_paint(on, "red"), open->ok ? "" : open->why, em_paint(on, "reset"));
     for (size_t i = open->first_request; i < end; i++) {
@@ -231,7 +231,7 @@ static void print_open(const struct trace *trace, size_t index)
             continue;
         if (request->from != from && request->from) {
             printf("  ");
-            em_loading_print_name(request->from->name);
+            em_put_plain(request->from->name, stdout);
             putchar('\n');
             from = request->from;
         }
@@ -239,11 +239,11 @@ static void print_open(const struct trace *trace, size_t index)
     }
     em_vec_each (struct em_version_problem, problem, &open->versions) {
         printf("  ");
-        em_loading_print_name(problem->from->name);
+        em_put_plain(problem->from->name, stdout);
         printf(": %s%s", problem->weak ? "weak " : "", problem->why);
         if (problem->provider) {
             printf(" in ");
-            em_loading_print_name(problem->provider->name);
+            em_put_plain(problem->provider->name, stdout);
         }
         putchar('\n');
     }
@@ -259,7 +259,7 @@ static void print_text(const struct trace *trace)
         puts("mapped, in order:");
         for (size_t i = 0; i < trace->process->objects.count; i++) {
             printf("  ");
-            em_loading_print_name(trace->process->objects.items[i]->name);
+            em_put_plain(trace->process->objects.items[i]->name, stdout);
             putchar('\n');
         }
     }

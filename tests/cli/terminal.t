@@ -1,0 +1,31 @@
+#!/bin/sh
+# Names come from files that others have made: none may steer the terminal, or pass for a line of ours. A library is called, asked for and
+# laid down under a name with an escape sequence and a line end in it, and each command is to speak of it.
+. "$ELFMEND_TOP/tests/tap"
+bad=$(printf 'lib\033[31mx\nerror[EM999]: forged')
+plain='lib\\x1b\[31mx\\x0aerror\[EM999\]: forged'
+mkdir d
+echo 'int f;' > f.c
+"${CC:-cc}" -shared -fPIC -o "$bad.so" f.c -Wl,-soname,"$bad.so"
+"${CC:-cc}" -shared -fPIC -o d/a.so f.c -Wl,--no-as-needed "$bad.so" -Wl,--disable-new-dtags,-rpath,"/x$bad"
+printf '{ "schema": "elfmend.plan/1", "target": "d", "root": "/", "inputs": [], "refused": [], "after": [], "actions": [
+    { "do": "copy", "path": "x", "from": "lib\\u001b[31mx\\nerror[EM999]: forged", "sha256": "%064d", "mode": "0755", "resolves": [] } ] }' 0 > plan.json
+says() { # WHAT ARGUMENTS...: the command speaks of the name, in our spelling, and of nothing else
+    what=$1; shift
+    run "$@"
+    cat out err > all
+    { LC_ALL=C grep -n "$(printf '[\001-\010\013-\037\177]')" all || grep -n '^error\[EM999\]' all; } > log
+    [ ! -s log ]
+    ok $? "$what: nothing that steers, nothing forged" all
+    has "$plain" all "... and the name is there"
+}
+says audit audit -v d
+says "fix --dry-run" fix --dry-run d
+says trace trace d/a.so
+says show show d/a.so
+says explain explain d "$bad.so"
+says apply apply plan.json
+says "a file of that name" show "$bad"
+cp "$bad.so" "d/$bad.so"
+says "a file of that name in a directory" audit -v --fail-on note d
+finish
