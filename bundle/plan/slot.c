@@ -10,6 +10,8 @@
 /* Linux bounds a list of names and a value by 64 KiB each (XATTR_LIST_MAX, XATTR_SIZE_MAX). */
 #define MOST_XATTR 65536
 
+#define GONE "is gone since the plan was made; make a new plan"
+
 /* The arena belongs to one thread at a time and staging has several, so the label is made in the caller's frame. */
 struct label {
     char text[1024];
@@ -122,6 +124,8 @@ static int open_old(int dir, const char *name, const char *label, struct stat *s
     while (fd < 0 && errno == EINTR);
     if (fd < 0 && errno == ELOOP)
         return em_fail(error, EM_REFUSED, label, "is a link; nothing is changed through links");
+    if (fd < 0 && errno == ENOENT)
+        return em_fail(error, EM_CHANGED, label, GONE);
     if (fd < 0)
         return em_fail_errno(error, label, "cannot be opened");
     if (fstat(fd, st) < 0)
@@ -189,6 +193,8 @@ static int open_parent(const struct em_store *store, const struct em_change *cha
     parent->dir = em_beneath_parent(store->root, change->path, &parent->name, error);
     if (parent->dir == EM_NOT_FOUND && change->create && change->make_directories)
         return EM_OK;
+    if (parent->dir == EM_NOT_FOUND && !change->create)
+        return em_fail(error, EM_CHANGED, label, GONE);
     if (parent->dir < 0)
         return parent->dir;
     if (fstat(parent->dir, &parent->st) < 0)

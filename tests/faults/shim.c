@@ -6,6 +6,7 @@
  *     FAULT_HOW=before      SIGKILL instead of the call
  *               after       SIGKILL once it is done
  *               short       a write, a copy or a read moves half of what was asked for
+ *               other       the shell command FAULT_RUN is run first: somebody else at work
  *               ENOSPC ...  the call fails with this error and does nothing
  *     FAULT_SYNC=N          once the Nth call is done, everything on the file system of FAULT_PLACE is written out
  *     FAULT_NAME=FILE       FILE gets the name of the call that went wrong
@@ -83,6 +84,16 @@ __attribute__((destructor)) static void end(void)
 
 enum fate { GO_ON, FAIL, KILL_AFTER, SHORTEN, SYNC_AFTER };
 
+static void run_other(void)
+{
+    const int saved = errno;
+
+    unsetenv("LD_PRELOAD");
+    if (!getenv("FAULT_RUN") || system(getenv("FAULT_RUN")) != 0)
+        note("FAULT_NAME", "what was to run beside it failed");
+    errno = saved;
+}
+
 /* What is to become of this call. */
 static enum fate fate_of_kind(const char *name, bool looks)
 {
@@ -102,6 +113,8 @@ static enum fate fate_of_kind(const char *name, bool looks)
         return KILL_AFTER;
     if (strcmp(how, "short") == 0)
         return SHORTEN;
+    if (strcmp(how, "other") == 0)
+        run_other();
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         if (strcmp(errors[i].name, how) == 0) {
             errno = errors[i].value;

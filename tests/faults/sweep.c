@@ -2,8 +2,9 @@
  * something.
  *
  * Works in the current directory, prints TAP without numbers and a plan, and counts its points for PART. It is apply and undo that are
- * swept, or fix and undo, on a copy of ENVIRONMENT: what fix reads before it has a plan fails nowhere here, and a second kill comes
- * at every fifth call of each run, as it does with --fast (with both: at every 25th). After each fault:
+ * swept, or fix and undo, on a copy of ENVIRONMENT: what fix reads before it has a plan fails nowhere here. Where it is mostly the same
+ * calls again, with --fix and with --lacks, a second kill comes at every fifth or third of each run, as it does with --fast, and
+ * --lacks has fewer errors. After each fault:
  *
  *   - whatever file there is has its old bytes or its new ones;
  *   - after a failed call the program said so in one line and the tree is as before, or it went well and the tree is new;
@@ -267,7 +268,7 @@ static void report(const char *what, unsigned failures_before)
 static void sweep_kills(void)
 {
     const unsigned before = sweep.failures;
-    const unsigned long step = (sweep.fast ? 5 : 1) * (stage.environment ? 5 : 1);
+    const unsigned long step = (sweep.fast ? 5 : 1) * (stage.environment ? 5 : stage.lacks ? 3 : 1);
 
     for (unsigned long at = 1; at <= sweep.apply_calls; at++) {
         kill_apply(at, "after");
@@ -292,11 +293,13 @@ static void sweep_kills(void)
 static void sweep_faults(void)
 {
     static const char *const all[] = {
-        "EIO", "short", "ENOSPC", "EACCES", "EROFS", "EMFILE", "EINTR", "EPERM", "EDQUOT", NULL
+        "EIO", "short", "EINTR", "EPERM", "ENOSPC", "EACCES", "EROFS", "EMFILE", "EDQUOT", NULL
     };
     const unsigned before = sweep.failures;
 
-    for (size_t i = 0; all[i] && (!sweep.fast || i < 2); i++) {
+    const size_t kinds = sweep.fast ? 2 : stage.lacks ? 4 : sizeof all / sizeof *all - 1;
+
+    for (size_t i = 0; i < kinds; i++) {
         for (unsigned long at = 1; at <= sweep.apply_calls; at++)
             fail_apply(at, all[i], NULL);
         for (unsigned long at = 1; at <= sweep.undo_calls; at++)
@@ -317,7 +320,7 @@ static void sweep_looks(void)
             fail_undo(at, all[i], "look");
     }
     report("a look at something fails anywhere", before);
-    for (unsigned long at = 1; at <= sweep.apply_calls; at += sweep.fast ? 25 : 1)
+    for (unsigned long at = 1; at <= sweep.apply_calls; at += sweep.fast ? 25 : stage.lacks ? 3 : 1)
         for (unsigned long look = 1; fail_recovery(at, look, "EIO"); look++)
             ;
     report("killed anywhere, and a look at something fails in the next run", before);
