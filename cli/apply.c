@@ -21,10 +21,10 @@ const struct em_command em_apply_command = {
 static int report(const struct em_options *options, const struct em_plan *plan, const struct em_receipt *receipt)
 {
     if (options->json) {
-        json_t *document = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I}", "schema", "elfmend.apply/1", "root", plan->root,
-                                     "undo", receipt->id, "replaced", (json_int_t)receipt->replaced, "created",
+        json_t *document = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:o}", "schema", "elfmend.apply/1", "root",
+                                     plan->root, "undo", receipt->id, "replaced", (json_int_t)receipt->replaced, "created",
                                      (json_int_t)receipt->created, "removed", (json_int_t)receipt->removed, "bytes_written",
-                                     (json_int_t)receipt->bytes_written);
+                                     (json_int_t)receipt->bytes_written, "privileged", em_privileged_json(receipt));
 
         if (!document)
             return EM_NO_MEMORY;

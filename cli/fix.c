@@ -146,9 +146,9 @@ static json_t *result_json(const struct fix *fix, const struct em_survey *proof)
     em_vec_each (struct em_finding, finding, &proof->findings)
         if (em_is_shown(finding, &fix->options))
             json_array_append_new(findings, em_finding_json(finding, &proof->env));
-    return json_pack("{s:s, s:o?, s:o, s:I, s:I, s:I, s:o}", "schema", "elfmend.fix/1", "plan", plan, "undo", id, "replaced",
-                     (json_int_t)fix->receipt.replaced, "created", (json_int_t)fix->receipt.created, "removed",
-                     (json_int_t)fix->receipt.removed, "findings", findings);
+    return json_pack("{s:s, s:o?, s:o, s:I, s:I, s:I, s:o, s:o}", "schema", "elfmend.fix/1", "plan", plan, "undo", id,
+                     "replaced", (json_int_t)fix->receipt.replaced, "created", (json_int_t)fix->receipt.created, "removed",
+                     (json_int_t)fix->receipt.removed, "privileged", em_privileged_json(&fix->receipt), "findings", findings);
 }
 
 /* The proof: the same audit, from the disk. */

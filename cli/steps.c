@@ -87,6 +87,17 @@ void em_print_receipt(const char *where, const struct em_receipt *receipt)
     if (receipt->id)
         printf("; elfmend undo takes it back, as %s", receipt->id);
     putchar('\n');
+    em_vec_each (const struct em_privileged, file, &receipt->privileged)
+        printf("  keeps     %s: %s\n", em_plain(file->path), file->by);
+}
+
+json_t *em_privileged_json(const struct em_receipt *receipt)
+{
+    json_t *array = json_array();
+
+    em_vec_each (const struct em_privileged, file, &receipt->privileged)
+        json_array_append_new(array, json_pack("{s:o, s:s}", "path", em_json_string(file->path), "keeps", file->by));
+    return array;
 }
 
 enum em_strategy em_strategy_named(const char *name)

@@ -4,6 +4,8 @@
 
 #include "bundle/plan/planner.h"
 
+#include <jansson.h>
+
 /* A few lines, indented. A wheel has a new RECORD in any case: where in_wheel is set nothing is said of it. */
 void em_print_step(const struct em_step *step, bool in_wheel);
 
@@ -13,6 +15,8 @@ int em_write_plan(const char *path, const struct em_text *json, struct em_error 
 
 /* "3 files replaced, 0 added; elfmend undo takes it back, as 0001"; where: in front of it; NULL: an empty line above. */
 void em_print_receipt(const char *where, const struct em_receipt *receipt);
+/* Its "privileged" in JSON. */
+json_t *em_privileged_json(const struct em_receipt *receipt);
 
 /* What --strategy says; NULL: the planner decides. */
 enum em_strategy em_strategy_named(const char *name);

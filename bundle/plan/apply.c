@@ -471,6 +471,9 @@ static int run_plan(struct run *run, struct em_arena *arena, struct em_receipt *
         else
             done.replaced++;
         done.bytes_written += item->change.size;
+        if (item->change.privilege &&
+            em_vec_push(arena, &done.privileged, ((struct em_privileged){ item->step->path, item->change.privilege })) < 0)
+            return EM_NO_MEMORY;
     }
     r = em_transaction_commit(run->transaction, note, run->options->keep_undo, &done.id, error);
     if (r == EM_OK)

@@ -169,10 +169,18 @@ struct em_apply_options {
     void *context;
 };
 
+/* A file that kept rights of its own. */
+struct em_privileged {
+    const char *path, *by; /* "its set-user-ID bit" */
+};
+
 struct em_receipt {
     const char *id; /* of the transaction, for undo --to; NULL if the plan was empty or undo was not kept */
     size_t replaced, created, removed;
     uint64_t bytes_written;
+    struct {
+        EM_VEC(struct em_privileged);
+    } privileged;
 };
 
 /* For an environment. Refuses with EM_CHANGED if an input is not what it was, EM_REFUSED if a copy's bytes are not what vouches for them, EM_BUSY if

@@ -98,6 +98,17 @@ static int take_after(int old, const struct stat *was, int new, const char *labe
     return EM_OK;
 }
 
+/* By what the file runs with other rights than its user's: a repair keeps that, and says so. NULL: by nothing. */
+static const char *privilege_of(int old, const struct stat *was)
+{
+    if (was->st_mode & S_ISUID)
+        return "its set-user-ID bit";
+    /* Without the right to execute it, this bit once meant locking, and gives nothing. */
+    if ((was->st_mode & S_ISGID) && (was->st_mode & S_IXGRP))
+        return "its set-group-ID bit";
+    return fgetxattr(old, "security.capability", NULL, 0) > 0 ? "its file capabilities" : NULL;
+}
+
 /* A file that is made in a directory with the setgid bit gets its group; ours was made elsewhere. */
 static void take_group(int fd, const struct stat *parent)
 {
@@ -221,6 +232,7 @@ static int fill_slot(int new, int old, const struct stat *was, const struct pare
         return r;
     if (old >= 0) {
         entry->old = em_identity_of(was);
+        change->privilege = privilege_of(old, was);
         r = take_after(old, was, new, label, error);
     } else {
         take_group(new, &parent->st);

@@ -46,6 +46,7 @@ struct em_change {
     /* Results of staging. fill may set unchanged when it finds that the old content will do: then there is no step. It may set
      * has_sha256 and both digests when it knows them already; otherwise stage hashes what was written. */
     bool unchanged;
+    const char *privilege; /* a replacement that runs with rights of its own, as the old file did: by what; NULL: it does not */
     uint64_t size;
     bool has_sha256;
     struct em_sha256 sha256;

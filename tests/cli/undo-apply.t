@@ -136,6 +136,28 @@ exits 2 "undo: exit 2" "$ELFMEND" undo t
 exits 0 "apply --no-undo: exit 0" "$ELFMEND" apply --no-undo second.json
 if [ -e t/.elfmend ]; then ok 1 "nothing is kept"; else ok 0 "nothing is kept"; fi
 
+# What runs with rights of its own keeps them, and the user is told
+chmod 4755 t/pkg/one.so
+tree > before
+plan pkg/libs/four.so "$PWD/source.so" "$pin" | sed 's|ORIGIN/libs|ORIGIN/third|' > third.json
+exits 0 "apply to a set-user-ID file" "$ELFMEND" apply third.json
+says "it is named" '^  keeps     pkg/one.so: its set-user-ID bit$' out
+is 4755 "$(stat -c %a t/pkg/one.so)" "... and has its bit"
+exits 0 "undo" "$ELFMEND" undo t
+if [ "$(id -u)" -eq 0 ] && chmod 755 t/pkg/one.so && setcap cap_net_raw=ep t/pkg/one.so 2> log; then
+    getcap t/pkg/one.so > wanted
+    exits 0 "apply to a file with capabilities, as JSON" "$ELFMEND" apply --json third.json
+    says "it is named" '"keeps": "its file capabilities"' out
+    conforms apply-1
+    getcap t/pkg/one.so > got
+    same "... and has them" wanted got
+    exits 0 "undo" "$ELFMEND" undo t
+else
+    skip "apply to a file with capabilities" "needs root, and setcap on a file system that has them: $(head -n 1 log)"
+fi
+chmod 755 t/pkg/one.so
+tree > before
+
 # Two at a time: flock holds the lock as another elfmend would
 exits 2 "apply of what is done already stops at the file that is there" "$ELFMEND" apply plan.json
 mkdir -m 700 t/.elfmend
