@@ -4,7 +4,7 @@
 #   make check        units, command-line tests and scenarios, under prove
 #   make check-asan   the same with address and undefined-behaviour sanitizers
 #   make check-splice 10,000 random deflate streams, spliced, under the sanitizers. Some minutes
-#   make check-faults dying, failing and losing power at every call; as root also on file systems of its own. Some minutes
+#   make check-faults dying, failing and losing power at every call; as root also on file systems of its own. Some ten minutes
 #   make fuzz         every parser under libFuzzer, FUZZ_SECONDS each (60)
 #   make check-real   the real wheels from PyPI, cached outside of the tree (ELFMEND_CACHE, default ~/.cache/elfmend)
 #   make check-matrix linkers x options x machines x edits x what follows, side by side with patchelf and LIEF. Some 20 minutes
