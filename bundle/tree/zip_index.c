@@ -37,16 +37,21 @@ static int open_windows(struct em_zip *zip, struct em_error *error)
     return EM_OK;
 }
 
-int em_zip_keep_window(struct em_zip *zip, const uint8_t *window, uint64_t *at, struct em_error *error)
+static int keep(struct em_zip *zip, const uint8_t *bytes, size_t size, uint64_t *at, struct em_error *error)
 {
     int r;
 
     pthread_mutex_lock(&zip->lock);
     r = open_windows(zip, error);
     *at = zip->windows_end;
-    zip->windows_end += EM_INFLATE_WINDOW;
+    zip->windows_end += size;
     pthread_mutex_unlock(&zip->lock);
-    return r < 0 ? r : em_pwrite_all(zip->windows, window, EM_INFLATE_WINDOW, *at, "temporary file", error);
+    return r < 0 ? r : em_pwrite_all(zip->windows, bytes, size, *at, "temporary file", error);
+}
+
+int em_zip_keep_window(struct em_zip *zip, const uint8_t *window, uint64_t *at, struct em_error *error)
+{
+    return keep(zip, window, EM_INFLATE_WINDOW, at, error);
 }
 
 int em_zip_kept_window(const struct em_zip *zip, uint64_t at, uint8_t *window, struct em_error *error)
@@ -54,6 +59,34 @@ int em_zip_kept_window(const struct em_zip *zip, uint64_t at, uint8_t *window, s
     struct em_reader windows = em_reader_fd(zip->windows, UINT64_MAX, "temporary file");
 
     return em_read_at(&windows, window, EM_INFLATE_WINDOW, at, error);
+}
+
+/* The archive that learned it is who keeps it: the proof of a new wheel asks for what the old one was asked for. */
+void em_zip_put_by(struct em_zip_learned *learned, const struct em_zip_member *member, uint64_t chunk, const uint8_t *bytes,
+                   size_t size)
+{
+    uint64_t at;
+
+    if (learned->home->put_by > EM_ZIP_MOST_PUT_BY)
+        return;
+    if (!learned->put_by)
+        learned->put_by = em_arena_array(learned->arena, (size_t)(member->size / EM_ZIP_CHUNK) + 1, sizeof *learned->put_by);
+    if (!learned->put_by || keep(learned->home, bytes, size, &at, NULL) < 0)
+        return;
+    learned->home->put_by += size;
+    learned->put_by[chunk] = at + 1;
+}
+
+bool em_zip_is_put_by(const struct em_zip_learned *learned, uint64_t chunk)
+{
+    return learned && learned->put_by && learned->put_by[chunk] > 0;
+}
+
+int em_zip_read_put_by(const struct em_zip_learned *learned, uint64_t offset, void *buffer, size_t size, struct em_error *error)
+{
+    struct em_reader windows = em_reader_fd(learned->home->windows, UINT64_MAX, "temporary file");
+
+    return em_read_at(&windows, buffer, size, learned->put_by[offset / EM_ZIP_CHUNK] - 1 + offset % EM_ZIP_CHUNK, error);
 }
 
 /* Before the chunk of that number, which begins within EM_INFLATE_LEAST bytes. Points are met in order, but where what was

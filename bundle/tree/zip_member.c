@@ -129,37 +129,51 @@ static int check_recalled(struct em_zip *zip, const struct em_zip_member *member
                       "has a member that is not what it was when it was verified: %s", member->name);
 }
 
+/* The chunk, inflated: in its slot, and put by, since diagnosis and proof ask for the same few again and again. */
+static int inflate_chunk(struct em_zip *zip, struct em_zip_member *member, uint64_t chunk, struct em_zip_kept *kept,
+                         struct em_error *error)
+{
+    struct cut cut = { NULL, chunk * EM_ZIP_CHUNK, (chunk + 1) * EM_ZIP_CHUNK };
+    int r;
+
+    if (cut.end > member->size)
+        cut.end = member->size;
+    free(kept->bytes);
+    kept->bytes = cut.bytes = malloc((size_t)(cut.end - cut.begin));
+    kept->member = NULL;
+    r = cut.bytes ? em_zip_walk(zip, member, cut.begin, cut.end, cut_out, &cut, error) : EM_NO_MEMORY;
+    if (r == EM_OK)
+        r = check_recalled(zip, member, &cut, error);
+    if (r < 0)
+        return r;
+    kept->member = member;
+    kept->chunk = chunk;
+    if (member->learned)
+        em_zip_put_by(member->learned, member, chunk, cut.bytes, (size_t)(cut.end - cut.begin));
+    return EM_OK;
+}
+
 /* Up to length bytes, out of one chunk. Whoever inflates holds the lock of the kept chunks, not that of the archive. */
 static int64_t read_deflated(struct em_zip *zip, struct em_zip_member *member, void *buffer, size_t length, uint64_t offset,
                              struct em_error *error)
 {
-    uint64_t chunk = offset / EM_ZIP_CHUNK, begin = chunk * EM_ZIP_CHUNK;
+    uint64_t chunk = offset / EM_ZIP_CHUNK, inside = offset % EM_ZIP_CHUNK;
     struct em_zip_kept *kept;
+    bool is_kept;
     int r = EM_OK;
 
+    if (length > EM_ZIP_CHUNK - inside)
+        length = (size_t)(EM_ZIP_CHUNK - inside);
     pthread_mutex_lock(&zip->kept_lock);
     kept = find_kept(zip, member, chunk);
-    if (kept->member != member || kept->chunk != chunk) {
-        struct cut cut = { NULL, begin, begin + EM_ZIP_CHUNK };
-
-        if (cut.end > member->size)
-            cut.end = member->size;
-        free(kept->bytes);
-        kept->bytes = cut.bytes = malloc((size_t)(cut.end - begin));
-        kept->member = NULL;
-        r = cut.bytes ? em_zip_walk(zip, member, cut.begin, cut.end, cut_out, &cut, error) : EM_NO_MEMORY;
-        if (r == EM_OK)
-            r = check_recalled(zip, member, &cut, error);
-        if (r == EM_OK) {
-            kept->member = member;
-            kept->chunk = chunk;
-        }
-    }
-    if (r == EM_OK) {
+    is_kept = kept->member == member && kept->chunk == chunk;
+    if (!is_kept && em_zip_is_put_by(member->learned, chunk)) {
+        r = em_zip_read_put_by(member->learned, offset, buffer, length, error);
+    } else {
+        r = is_kept ? EM_OK : inflate_chunk(zip, member, chunk, kept, error);
         kept->used = ++zip->clock;
-        if (length > EM_ZIP_CHUNK - (offset - begin))
-            length = (size_t)(EM_ZIP_CHUNK - (offset - begin));
-        memcpy(buffer, kept->bytes + (offset - begin), length);
+        if (r == EM_OK)
+            memcpy(buffer, kept->bytes + inside, length);
     }
     pthread_mutex_unlock(&zip->kept_lock);
     return r < 0 ? r : (int64_t)length;

@@ -6,8 +6,10 @@
 
 #include <pthread.h>
 
-/* Inflated pieces of members, kept for the next question. */
-#define EM_ZIP_KEPT 8u
+/* Inflated chunks of members, kept for the next question in memory; who gives way is put by in the file of windows. A diagnosis asks
+ * for the same forty chunks of cuDNN's libraries five times, and so does the proof of what was written. */
+#define EM_ZIP_KEPT 4u
+#define EM_ZIP_MOST_PUT_BY ((uint64_t)64 << 20) /* bytes; more than that is no question but a walk through all of it */
 struct em_zip_kept {
     const struct em_zip_member *member; /* NULL: free */
     uint64_t chunk, used;               /* used: when, by zip->clock */
@@ -30,6 +32,7 @@ struct em_zip_learned {
     struct {
         EM_VEC(struct em_zip_point);
     } points;                /* items[i] is just before chunk i + 1 */
+    uint64_t *put_by;        /* of each chunk that was asked for: where it is in the file of windows, plus 1; 0: it is not there */
     uint64_t have;           /* bytes that have been seen */
     uint32_t crc, chunk_crc; /* of them, and of those in the chunk that is not whole yet */
     bool busy, complete;
@@ -59,6 +62,7 @@ struct em_zip {
     pthread_cond_t idle;
     int windows; /* unlinked file; -1: not needed so far */
     uint64_t windows_end;
+    uint64_t put_by; /* bytes of chunks in it */
 };
 
 /* In the keeping of zip. Under the lock, where others know of zip. */
@@ -66,6 +70,12 @@ struct em_zip_learned *em_zip_learned_new(struct em_zip *zip);
 /* 32 KiB to and from the file of windows. */
 int em_zip_keep_window(struct em_zip *zip, const uint8_t *window, uint64_t *at, struct em_error *error);
 int em_zip_kept_window(const struct em_zip *zip, uint64_t at, uint8_t *window, struct em_error *error);
+
+/* An inflated chunk to the file of windows, and from there; as long as there is room. Not being there is no error. */
+void em_zip_put_by(struct em_zip_learned *learned, const struct em_zip_member *member, uint64_t chunk, const uint8_t *bytes,
+                   size_t size);
+bool em_zip_is_put_by(const struct em_zip_learned *learned, uint64_t chunk);
+int em_zip_read_put_by(const struct em_zip_learned *learned, uint64_t offset, void *buffer, size_t size, struct em_error *error);
 
 typedef int em_zip_piece(void *context, uint64_t at, const uint8_t *bytes, size_t size);
 
