@@ -125,7 +125,8 @@ static int prepare(struct command *command, struct em_error *error)
     wish->made = &command->made;
     wish->epoch = source_date();
     wish->dry_run = options->dry_run;
-    wish->digest = options->json || !options->quiet;
+    wish->digest = options->json || options->index;
+    wish->sync = options->index != NULL;
     wish->plan.strategy = em_strategy_named(options->strategy);
     wish->plan.tag = options->runpath ? EM_TAG_RUNPATH : EM_TAG_KEEP;
     wish->plan.allow_unverified = options->allow_unverified;

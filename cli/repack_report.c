@@ -75,9 +75,11 @@ static void print_result(const struct em_repack *result, const struct em_finding
     em_print_findings(left, env, options);
     if (!result->written)
         return;
+    printf("  written   %s   (%llu bytes)\n", result->path, (unsigned long long)result->size);
+    if (!options->index)
+        return;
     em_sha256_hex(&result->sha256, hex);
-    printf("  written   %s   (%llu bytes)\n            --hash=sha256:%s\n", result->path, (unsigned long long)result->size,
-           hex);
+    printf("            --hash=sha256:%s\n", hex);
 }
 
 static json_t *result_json(const struct em_repack *result, const struct em_findings *left, const struct em_env *env,

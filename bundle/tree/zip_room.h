@@ -31,9 +31,9 @@ struct em_zip_learned {
     struct em_zip_index index;
     struct {
         EM_VEC(struct em_zip_point);
-    } points;                /* items[i] is just before chunk i + 1 */
-    uint64_t *put_by;        /* of each chunk that was asked for: where it is in the file of windows, plus 1; 0: it is not there */
-    uint64_t have;           /* bytes that have been seen */
+    } points;         /* items[i] is just before chunk i + 1 */
+    uint64_t *put_by; /* of each chunk that was asked for: where it is in the file of windows, plus 1; 0: it is not there */
+    uint64_t have;    /* bytes that have been seen */
     uint32_t crc, chunk_crc; /* of them, and of those in the chunk that is not whole yet */
     bool busy, complete;
     bool news;  /* asked for what was not asked for when it was remembered */
@@ -75,7 +75,8 @@ int em_zip_kept_window(const struct em_zip *zip, uint64_t at, uint8_t *window, s
 void em_zip_put_by(struct em_zip_learned *learned, const struct em_zip_member *member, uint64_t chunk, const uint8_t *bytes,
                    size_t size);
 bool em_zip_is_put_by(const struct em_zip_learned *learned, uint64_t chunk);
-int em_zip_read_put_by(const struct em_zip_learned *learned, uint64_t offset, void *buffer, size_t size, struct em_error *error);
+int em_zip_read_put_by(const struct em_zip_learned *learned, uint64_t offset, void *buffer, size_t size,
+                       struct em_error *error);
 
 typedef int em_zip_piece(void *context, uint64_t at, const uint8_t *bytes, size_t size);
 

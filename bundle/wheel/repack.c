@@ -301,7 +301,7 @@ static int write_wheel(struct run *run, int fd, const char *path)
 
     /* One study at a time: a wheel of 10,000 members is 10 MB of it. What the plan says of the first one has its own memory. */
     em_study_free(&run->result->study);
-    if (r == EM_OK)
+    if (r == EM_OK && run->wish->sync)
         r = em_fsync(fd, run->result->path, run->error);
     if (r == EM_OK)
         r = prove(run, path, &rewrite.known);
@@ -353,7 +353,7 @@ static int place_wheel(struct run *run)
         r = write_wheel(run, fd, path);
     if (r == EM_OK)
         r = em_aside_place(&aside, base, aside.directory, run->error);
-    if (r == EM_OK)
+    if (r == EM_OK && run->wish->sync)
         r = em_fsync(aside.directory, run->wish->output, run->error);
     run->result->written = r == EM_OK;
     return r;

@@ -11,6 +11,9 @@
  * What the path strategy leans on is promised by the tables (wheel.h) or installed beside the wheel, and becomes a requirement in
  * METADATA unless it is one.
  *
+ * A wheel that an index will name is on the disk before it takes its name. Another is not waited for, as no compiler waits for what it
+ * writes and cp does not: a power cut can take it, but never the input, of which it is made again. Waiting would cost a fifth of the copy.
+ *
  * The same input gives the same bytes: nothing of the clock, the umask, the locale, the number of threads or the file system goes in.
  * Times are the members' own, or SOURCE_DATE_EPOCH's.
  *
@@ -38,6 +41,7 @@ struct em_repack_wish {
     int64_t epoch; /* SOURCE_DATE_EPOCH; below 0: the members' own times */
     bool dry_run;  /* stop behind the plan */
     bool digest;   /* of the result: as long as copying it once more */
+    bool sync;     /* on the disk before it takes its name */
 };
 
 struct em_repack {
