@@ -68,7 +68,8 @@ check "SOURCE_DATE_EPOCH is every member's time" python3 -c 'import glob, zipfil
 assert {i.date_time for i in zipfile.ZipFile(glob.glob("o4/*.whl")[0]).infolist()} == {(2020, 9, 13, 12, 26, 40)}'
 exits 2 "--keep-name into the wheel's own directory: refused" "$ELFMEND" repack --keep-name $whl -o .
 
-"$ELFMEND" repack -q $whl -o o5 --index index
+"$ELFMEND" repack $whl -o o5 --index index >index.out
+check "a --hash= line with an index: that of the wheel" grep -q -- "--hash=sha256:$(sha256sum o5/*.whl | cut -d ' ' -f 1)\$" index.out
 check "an index: page, wheel, metadata" sh -c 'test -f index/pkg/index.html -a -f index/pkg/index.json && cmp o5/*.whl index/pkg/*.whl && grep -q %2Bmend index/pkg/index.html && ls index/pkg/*.metadata'
 check "... whose page names the versions that it has" python3 -c 'import json
 assert json.load(open("index/pkg/index.json"))["versions"] == ["1.0+mend.1"]'

@@ -106,6 +106,25 @@ static void every_chunk_can_be_entered(void **state)
     }
 }
 
+/* What was inflated for a question is not inflated for the next one, however much was asked in between: here nothing can be any more. */
+static void what_was_asked_is_put_by(void **state)
+{
+    em_cleanup_zip struct em_zip *zip = opened();
+    struct em_zip_member *member = em_zip_find(zip, "text");
+    struct em_zip_place place = { zip, member };
+    struct em_reader reader = em_zip_reader(&place);
+    struct em_error error = EM_ERROR_INIT;
+    uint8_t piece[1];
+
+    (void)state;
+    for (uint64_t chunk = 0; chunk < 3 * EM_ZIP_KEPT; chunk++)
+        assert_reads(zip, "text", text, chunk * EM_ZIP_CHUNK + 77);
+    member->learned->failed = EM_BAD_ZIP;
+    for (uint64_t chunk = 0; chunk < 3 * EM_ZIP_KEPT; chunk++)
+        assert_reads(zip, "text", text, chunk * EM_ZIP_CHUNK + 1234);
+    assert_int_equal(em_read_at(&reader, piece, 1, 3 * EM_ZIP_KEPT * EM_ZIP_CHUNK, &error), EM_BAD_ZIP);
+}
+
 static void what_is_young_is_not_remembered(void **state)
 {
     em_cleanup_zip struct em_zip *zip = NULL;
@@ -226,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_chunk_can_be_entered),
+        cmocka_unit_test(what_was_asked_is_put_by),
         cmocka_unit_test(what_is_young_is_not_remembered),
         cmocka_unit_test(what_was_learned_is_recalled),
         cmocka_unit_test(a_damaged_memory_is_none),
