@@ -95,7 +95,8 @@ void em_zip_same(struct em_zip_member *member, struct em_zip_learned *learned);
  * it was. What is in the cache is checked as any file is, not believed where the directory is not the user's alone, and nothing is
  * ever missing where it is not there. Archives below 4 MiB are not worth it. */
 bool em_zip_recall(struct em_zip *zip);         /* true: it is known, and was sound */
-void em_zip_remember(const struct em_zip *zip); /* the caller says that it is sound; does nothing where there is no news */
+void em_zip_vouch(struct em_zip *zip);          /* the caller has found that it is sound */
+void em_zip_remember(const struct em_zip *zip); /* does nothing where nobody vouched for it, or there is no news */
 
 /* The reader is valid as long as the archive is open; nothing needs to be closed. */
 struct em_zip_place {

@@ -200,7 +200,7 @@ bool em_zip_recall(struct em_zip *zip)
     path = scratch ? memory_path(zip, scratch, identity, &directory) : NULL;
     if (!path || em_read_file_at(AT_FDCWD, path, MOST_BYTES, scratch, &cursor.bytes, NULL) < 0 || !is_whole(&cursor.bytes))
         return false;
-    zip->recalled = take_all(zip, &cursor, identity);
+    zip->recalled = zip->sound = take_all(zip, &cursor, identity);
     if (zip->recalled)
         utimensat(AT_FDCWD, path, NULL, 0);
     else
@@ -290,6 +290,11 @@ static void forget_old(const char *directory)
     closedir(stream);
 }
 
+void em_zip_vouch(struct em_zip *zip)
+{
+    zip->sound = true;
+}
+
 static bool has_news(const struct em_zip *zip)
 {
     bool news = !zip->recalled;
@@ -309,7 +314,7 @@ void em_zip_remember(const struct em_zip *zip)
     struct em_stamp now;
     struct stat st;
 
-    if (!scratch || zip->is_fresh || !has_news(zip) || fstat(zip->fd, &st) < 0)
+    if (!scratch || !zip->sound || zip->is_fresh || !has_news(zip) || fstat(zip->fd, &st) < 0)
         return;
     now = em_stamp_of(&st);
     if (!em_stamp_equal(&zip->stamp, &now))

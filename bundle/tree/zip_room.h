@@ -50,6 +50,7 @@ struct em_zip {
     struct em_stamp stamp; /* when it was opened */
     bool is_fresh;         /* then: a change may leave no trace in the stamp (base/files.h) */
     bool recalled;         /* it is remembered already */
+    bool sound;            /* in every byte */
     struct em_zip_members members;
     struct em_map by_name;
 

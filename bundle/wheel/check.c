@@ -204,6 +204,8 @@ int em_wheel_check(struct em_wheel *wheel, struct em_arena *arena, unsigned jobs
     pthread_mutex_init(&check.lock, NULL);
     r = em_pool_each(jobs, em_zip_members(wheel->zip)->count, check_one, &check);
     pthread_mutex_destroy(&check.lock);
+    if (r == EM_OK)
+        em_zip_vouch(wheel->zip);
     if (r < 0 && error)
         *error = check.error;
     return r;

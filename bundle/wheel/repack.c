@@ -292,6 +292,7 @@ static int write_wheel(struct run *run, int fd, const char *path)
                                   .wheel = run->result->wheel,
                                   .record = &run->record,
                                   .plan = &run->result->plan,
+                                  .providers = &run->result->providers,
                                   .jobs = run->wish->jobs,
                                   .new_dist_info = run->new_dist_info,
                                   .dropped = &run->result->dropped };
@@ -427,6 +428,7 @@ void em_repack_free(struct em_repack *result)
 {
     em_study_free(&result->proof);
     em_wheel_close(result->proof_wheel);
+    em_providers_close(&result->providers);
     em_study_free(&result->study);
     em_wheel_close(result->wheel);
 }

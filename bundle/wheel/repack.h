@@ -26,6 +26,7 @@
 #include "bundle/plan/planner.h"
 #include "bundle/wheel/licences.h"
 #include "bundle/wheel/metadata.h"
+#include "bundle/wheel/provider.h"
 #include "bundle/wheel/study.h"
 
 struct em_repack_wish {
@@ -57,6 +58,7 @@ struct em_repack {
     struct em_sha256 sha256; /* if it was wished for */
     struct em_wheel *proof_wheel;
     struct em_study proof; /* as it is; valid if written */
+    struct em_providers providers;
 };
 
 int em_repack(struct em_repack *result, struct em_arena *arena, const char *path, const struct em_repack_wish *wish,
@@ -88,6 +90,7 @@ struct em_rewrite {
     const struct em_wheel *wheel;
     const struct em_record *record;
     const struct em_plan *plan;
+    struct em_providers *providers;
     unsigned jobs;
     const char *new_dist_info; /* as the file is called */
     struct em_strings *dropped;

@@ -2,6 +2,7 @@
 #include "bundle/wheel/compress.h"
 #include "bundle/wheel/metadata.h"
 #include "bundle/wheel/pack.h"
+#include "bundle/wheel/provider.h"
 #include "bundle/wheel/repack.h"
 
 #include <stdio.h>
@@ -237,17 +238,18 @@ static void describe(const struct work *work, const struct part *part, struct em
     described->dos_date = member && !work->rewrite->plan->wheel->has_date ? member->dos_date : work->dos_date;
 }
 
-static int write_same(struct work *work, struct part *part)
+/* The stream as it is. */
+static int write_packed(struct work *work, struct part *part, const struct em_zip_place *old)
 {
     struct em_pack_member described;
 
     describe(work, part, &described);
-    described.method = part->member->method;
-    described.crc = part->member->crc;
-    described.size = part->member->size;
-    described.packed = part->member->packed;
-    part->learned = part->member->learned;
-    return em_pack_copy(&work->pack, &described, em_zip_fd(work->rewrite->wheel->zip), part->member->data, work->error);
+    described.method = old->member->method;
+    described.crc = old->member->crc;
+    described.size = old->member->size;
+    described.packed = old->member->packed;
+    part->learned = old->member->learned;
+    return em_pack_copy(&work->pack, &described, em_zip_fd(old->zip), old->member->data, work->error);
 }
 
 struct verify {
@@ -363,38 +365,25 @@ static int write_patched(struct work *work, struct part *part, const struct em_z
 
 /* ---- copies ---- */
 
-/* The member of a source that is a wheel, from which the file of a step was unpacked: compressing it again would cost more than all
- * the rest. What is taken over is held against the file, byte for byte, as any stream is before it is written. */
-static int find_stream(struct work *work, const struct em_step *step, struct em_zip_place *old)
+/* As it is packed in the wheel that it comes from. */
+static int write_provided(struct work *work, struct part *part, const struct em_provided *stream)
 {
-    em_vec_each (const struct em_plan_unpacked, unpacked, &work->rewrite->plan->wheel->unpacked) {
-        int r;
+    struct em_zip_place place = stream->place;
+    struct em_reader below = em_zip_reader(&place);
+    int r = em_step_check(part->step, stream->sha256, work->error);
 
-        if (!em_path_is_below(step->from, unpacked->directory))
-            continue;
-        r = em_zip_open(&old->zip, unpacked->wheel, work->error);
-        if (r < 0)
-            return r;
-        old->member = em_zip_find(old->zip, em_path_after(step->from, unpacked->directory));
-        return EM_OK;
-    }
-    return EM_OK;
+    if (r < 0)
+        return r;
+    if (part->edits.count > 0)
+        return write_patched(work, part, &place, &below);
+    part->sha256 = *stream->sha256;
+    part->has_sha256 = true;
+    part->size = place.member->size;
+    return write_packed(work, part, &place);
 }
 
-static int write_unchanged(struct work *work, struct part *part, const struct em_zip_place *old, struct em_reader *plain)
-{
-    struct em_piece piece = { .packed = true };
-    struct em_pieces pieces = { .items = &piece, .count = 1 };
-    struct em_reader packed;
-
-    if (!is_spliced(old->member))
-        return write_whole(work, part, plain);
-    packed = em_zip_packed_reader(old);
-    piece.size = packed.size;
-    return write_pieces(work, part, &pieces, &packed, piece.size, &(struct em_splice_check){ .plain = plain });
-}
-
-static int write_copy(struct work *work, struct part *part, struct em_zip_place *old)
+/* Held against what vouches for it before it is packed; as it is packed, where it stays as it is. */
+static int write_copy(struct work *work, struct part *part)
 {
     em_cleanup_fd int fd = em_open_at(AT_FDCWD, part->step->from, O_RDONLY, 0, work->error);
     struct em_reader reader;
@@ -407,24 +396,16 @@ static int write_copy(struct work *work, struct part *part, struct em_zip_place 
     if (fstat(fd, &st) < 0)
         return em_fail_errno(work->error, part->step->from, "cannot be examined");
     reader = em_reader_fd(fd, (uint64_t)st.st_size, part->step->from);
-    /* Held against what vouches for it before it is packed; as it is written, where it stays as it is. */
-    r = find_stream(work, part->step, old);
+    r = part->edits.count > 0 ? em_hash_reader(&reader, &sha256, NULL, work->error) : write_whole(work, part, &reader);
     if (r == EM_OK)
-        r = part->edits.count > 0 ? em_hash_reader(&reader, &sha256, NULL, work->error)
-                                  : write_unchanged(work, part, old, &reader);
-    if (r < 0)
-        return r;
-    if (part->edits.count == 0)
-        sha256 = part->sha256;
-    r = em_step_check(part->step, &sha256, work->error);
-    if (r < 0)
-        return r;
-    return part->edits.count > 0 ? write_patched(work, part, old, &reader) : EM_OK;
+        r = em_step_check(part->step, part->edits.count > 0 ? &sha256 : &part->sha256, work->error);
+    return r < 0 || part->edits.count == 0 ? r : write_patched(work, part, &(struct em_zip_place){ 0 }, &reader);
 }
 
 static int write_part(struct work *work, struct part *part)
 {
-    struct em_zip_place provider = { 0 };
+    const struct em_rewrite *rewrite = work->rewrite;
+    struct em_provided stream;
     int r;
 
     if (part->text.data) {
@@ -432,17 +413,16 @@ static int write_part(struct work *work, struct part *part)
 
         return write_whole(work, part, &plain);
     }
-    if (part->member && part->step) {
-        struct em_zip_place old = { work->rewrite->wheel->zip, part->member };
+    if (part->member) {
+        struct em_zip_place old = { rewrite->wheel->zip, part->member };
         struct em_reader below = em_zip_reader(&old);
 
-        return write_patched(work, part, &old, &below);
+        return part->step ? write_patched(work, part, &old, &below) : write_packed(work, part, &old);
     }
-    if (part->member)
-        return write_same(work, part);
-    r = write_copy(work, part, &provider);
-    em_zip_close(provider.zip);
-    return r;
+    r = em_provider_find(rewrite->providers, rewrite->arena, rewrite->plan, part->step, rewrite->jobs, &stream);
+    if (r < 0)
+        return r;
+    return stream.place.member ? write_provided(work, part, &stream) : write_copy(work, part);
 }
 
 /* ---- SBOM ---- */

@@ -67,7 +67,7 @@ static void assert_reads(struct em_zip *zip, const char *name, const uint8_t *da
     assert_memory_equal(piece, data + at, sizeof piece);
 }
 
-/* Gone through, asked, and remembered. */
+/* Gone through, asked, found sound, and remembered. */
 static void learn(void)
 {
     em_cleanup_zip struct em_zip *zip = opened();
@@ -78,6 +78,7 @@ static void learn(void)
         assert_int_equal(em_zip_stream(zip, member, pass_over, NULL, &error), EM_OK);
     assert_reads(zip, "noise", noise, ASKED);
     assert_reads(zip, "text", text, ASKED);
+    em_zip_vouch(zip);
     em_zip_remember(zip);
 }
 
@@ -136,6 +137,22 @@ static void what_is_young_is_not_remembered(void **state)
     assert_false(em_zip_recall(zip));
 }
 
+/* Gone through is not sound: whoever held it against RECORD says so. */
+static void what_nobody_vouches_for_is_not_remembered(void **state)
+{
+    em_cleanup_zip struct em_zip *zip = NULL, *again = NULL;
+    struct em_error error = EM_ERROR_INIT;
+
+    (void)state;
+    sleep(3); /* the file is no longer young */
+    zip = opened();
+    em_vec_each (struct em_zip_member, member, &zip->members)
+        assert_int_equal(em_zip_stream(zip, member, pass_over, NULL, &error), EM_OK);
+    em_zip_remember(zip);
+    again = opened();
+    assert_false(em_zip_recall(again));
+}
+
 static void what_was_learned_is_recalled(void **state)
 {
     em_cleanup_zip struct em_zip *learned = NULL;
@@ -145,7 +162,6 @@ static void what_was_learned_is_recalled(void **state)
     struct em_error error = EM_ERROR_INIT;
 
     (void)state;
-    sleep(3); /* the file is no longer young */
     learn();
     learned = opened();
     zip = opened();
@@ -247,6 +263,7 @@ int main(void)
         cmocka_unit_test(every_chunk_can_be_entered),
         cmocka_unit_test(what_was_asked_is_put_by),
         cmocka_unit_test(what_is_young_is_not_remembered),
+        cmocka_unit_test(what_nobody_vouches_for_is_not_remembered),
         cmocka_unit_test(what_was_learned_is_recalled),
         cmocka_unit_test(a_damaged_memory_is_none),
         cmocka_unit_test(a_memory_that_others_may_write_is_none),
