@@ -1,4 +1,4 @@
-/* zip_room.h: what zip.c, zip_member.c, zip_index.c and zip_memory.c share. */
+/* zip_room.h: what zip.c, zip_directory.c, zip_member.c, zip_index.c and zip_memory.c share. */
 #ifndef EM_BUNDLE_TREE_ZIP_ROOM_H
 #define EM_BUNDLE_TREE_ZIP_ROOM_H
 
@@ -65,6 +65,45 @@ struct em_zip {
     uint64_t windows_end;
     uint64_t put_by; /* bytes of chunks in it */
 };
+
+/* ---- zip_directory.c: what the archive says it holds ---- */
+
+/* General purpose bits of a member (APPNOTE 4.4.4). */
+#define EM_ZIP_ENCRYPTED 0x0001u
+#define EM_ZIP_DESCRIPTOR 0x0008u
+#define EM_ZIP_STRONG 0x0040u
+#define EM_ZIP_MASKED 0x2000u
+
+/* End records and central directory, each member by itself; at: where the directory begins. */
+int em_zip_read_directory(struct em_zip *zip, struct em_arena *scratch, uint64_t *at, struct em_error *error);
+int em_zip_bad(const struct em_zip *zip, struct em_error *error, uint64_t at, const char *sentence);
+
+/* Of what was cut to size before. */
+static inline uint16_t em_zip_get16(struct em_bytes bytes, uint64_t at)
+{
+    uint16_t value = 0;
+
+    em_bytes_u16(bytes, at, false, &value);
+    return value;
+}
+
+static inline uint32_t em_zip_get32(struct em_bytes bytes, uint64_t at)
+{
+    uint32_t value = 0;
+
+    em_bytes_u32(bytes, at, false, &value);
+    return value;
+}
+
+static inline uint64_t em_zip_get64(struct em_bytes bytes, uint64_t at)
+{
+    uint64_t value = 0;
+
+    em_bytes_u64(bytes, at, false, &value);
+    return value;
+}
+
+/* ---- zip_index.c: what going through a member teaches ---- */
 
 /* In the keeping of zip. Under the lock, where others know of zip. */
 struct em_zip_learned *em_zip_learned_new(struct em_zip *zip);

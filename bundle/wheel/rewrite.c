@@ -2,8 +2,8 @@
 #include "bundle/wheel/compress.h"
 #include "bundle/wheel/metadata.h"
 #include "bundle/wheel/pack.h"
+#include "bundle/wheel/parts.h"
 #include "bundle/wheel/provider.h"
-#include "bundle/wheel/repack.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,35 +12,15 @@
 /* From this size on a changed member is spliced; below, libdeflate has the whole done as fast. */
 #define SPLICE_FROM ((uint64_t)4 << 20)
 
-/* One member of the new wheel: an old one as it is, an old one patched, a file from elsewhere, or text of ours. */
-struct part {
-    const char *name; /* in the new wheel */
-    struct em_zip_member *member;
-    const struct em_step *step; /* the first for this file: an edit of member, or a copy */
-    struct em_edits edits;      /* of step's file */
-    struct em_bytes text;       /* data NULL: none */
-    bool in_dist_info, is_record, is_sbom;
-
-    struct em_sha256 sha256;
-    bool has_sha256; /* false: the old RECORD's row holds */
-    uint64_t size;
-    struct em_zip_learned *learned; /* of its stream; NULL: nothing */
-};
-
 struct work {
     struct em_rewrite *rewrite;
     struct em_arena *arena; /* gone when the archive is written */
     struct em_error *error;
     struct em_pack pack;
     struct em_scratch scratch;
-    struct {
-        EM_VEC(struct part);
-    } parts;
-    const char *data_dir, *new_data_dir; /* "x-1.data/", with the slash */
-    uint16_t dos_time, dos_date;         /* for what is new */
+    struct em_parts parts;
+    uint16_t dos_time, dos_date; /* for what is new */
 };
-
-/* ---- what goes in ---- */
 
 /* Rows of a date that DOS can say: 1980 to 2107, even seconds (APPNOTE 4.4.6). */
 static void dos_of(int64_t seconds, uint16_t *date, uint16_t *time)
@@ -54,181 +34,9 @@ static void dos_of(int64_t seconds, uint16_t *date, uint16_t *time)
     *time = (uint16_t)(tm.tm_hour << 11 | tm.tm_min << 5 | tm.tm_sec / 2);
 }
 
-static const char *renamed(struct work *work, const char *name)
-{
-    const struct em_rewrite *rewrite = work->rewrite;
-    size_t length = strlen(rewrite->wheel->dist_info);
-
-    if (strncmp(name, rewrite->wheel->dist_info, length) == 0 && name[length] == '/')
-        return em_arena_printf(work->arena, "%s%s", rewrite->new_dist_info, name + length);
-    length = strlen(work->data_dir);
-    if (strncmp(name, work->data_dir, length) == 0)
-        return em_arena_printf(work->arena, "%s%s", work->new_data_dir, name + length);
-    return name;
-}
-
-static bool is_signature(const char *name)
-{
-    const char *base = em_path_basename(name);
-
-    return strcmp(base, "RECORD.jws") == 0 || strcmp(base, "RECORD.p7s") == 0;
-}
-
-/* The step that changes a member: steps name files where they are installed. */
-static const struct em_step *step_for(struct work *work, const char *name)
-{
-    const struct em_rewrite *rewrite = work->rewrite;
-    const char *place = em_site_member_path(work->arena, name, rewrite->wheel->python);
-
-    em_vec_each (const struct em_step, step, &rewrite->plan->steps)
-        if (place && step->kind != EM_STEP_COPY && step->kind != EM_STEP_RECORD && strcmp(step->path, place) == 0)
-            return step;
-    return NULL;
-}
-
-static int edit_text(struct work *work, struct part *part)
-{
-    const struct em_rewrite *rewrite = work->rewrite;
-    const struct em_plan_wheel *change = rewrite->plan->wheel;
-    const char *base = em_path_basename(part->name);
-    bool wheel = (change->build || change->tags) && strcmp(base, "WHEEL") == 0;
-    bool metadata = strcmp(base, "METADATA") == 0 && (change->version || change->requires.count + change->licences.count > 0);
-    struct em_bytes bytes;
-    int r;
-
-    if (part->member != em_wheel_part(rewrite->wheel, work->arena, base) || (!wheel && !metadata))
-        return EM_OK;
-    r = em_zip_read(rewrite->wheel->zip, part->member, work->arena, EM_MAX_METADATA, &bytes, work->error);
-    if (r < 0)
-        return r;
-    return wheel ? em_metadata_edit_wheel(&part->text, work->arena, bytes, change->build, change->tags, rewrite->wheel->given,
-                                          work->error)
-                 : em_metadata_edit(&part->text, work->arena, bytes, change, rewrite->wheel->given, work->error);
-}
-
-static int add_member(struct work *work, struct em_zip_member *member)
-{
-    const struct em_rewrite *rewrite = work->rewrite;
-    size_t length = strlen(rewrite->wheel->dist_info);
-    struct part part = { .member = member, .size = member->size };
-    int r;
-
-    /* Directories say nothing that files do not; signatures sign what is no longer so. */
-    if (member->directory)
-        return EM_OK;
-    if (is_signature(member->name))
-        return em_vec_push(rewrite->arena, rewrite->dropped, member->name);
-    part.name = renamed(work, member->name);
-    if (!part.name)
-        return EM_NO_MEMORY;
-    part.in_dist_info = strncmp(member->name, rewrite->wheel->dist_info, length) == 0 && member->name[length] == '/';
-    part.is_record = part.in_dist_info && strcmp(member->name + length, "/RECORD") == 0;
-    part.step = step_for(work, member->name);
-    r = part.in_dist_info ? edit_text(work, &part) : EM_OK;
-    return r < 0 ? r : em_vec_push(work->arena, &work->parts, part);
-}
-
-/* Payload as it was ordered, then what is new, then .dist-info, RECORD last (binary distribution format, "Recommended archiver
- * features"). New files are in the order of the plan, which is that of their requests, not of a directory. */
-static int rank(const struct part *part)
-{
-    return part->is_record ? 3 : part->in_dist_info ? 2 : part->member ? 0 : 1;
-}
-
-static bool is_taken(const struct work *work, const char *name)
-{
-    em_vec_each (const struct part, part, &work->parts)
-        if (strcmp(part->name, name) == 0)
-            return true;
-    return false;
-}
-
-/* Those that a wheel has from before are the same: name and version of where they come from stand in their path. */
-static int collect_licences(struct work *work)
-{
-    struct em_rewrite *rewrite = work->rewrite;
-
-    em_vec_each (const struct em_plan_licence, licence, &rewrite->plan->wheel->licences) {
-        struct part part = { .in_dist_info = true };
-        int r;
-
-        part.name = em_arena_printf(work->arena, "%s/licenses/%s", rewrite->new_dist_info, licence->file);
-        if (!part.name)
-            return EM_NO_MEMORY;
-        if (is_taken(work, part.name))
-            continue;
-        r = em_licence_read(licence, work->arena, &part.text, work->error);
-        if (r == EM_OK)
-            r = em_vec_push(work->arena, &work->parts, part);
-        if (r < 0)
-            return r;
-    }
-    return EM_OK;
-}
-
-static int collect_sbom(struct work *work)
-{
-    struct part part = { .in_dist_info = true, .is_sbom = true };
-    bool copies = false;
-    unsigned number = 0;
-
-    em_vec_each (const struct em_step, step, &work->rewrite->plan->steps)
-        copies = copies || step->kind == EM_STEP_COPY;
-    if (!copies)
-        return EM_OK;
-    /* A wheel that was given libraries before keeps what was said of them then. */
-    do
-        part.name = em_sbom_path(work->arena, work->rewrite->new_dist_info, ++number);
-    while (part.name && is_taken(work, part.name));
-    return part.name ? em_vec_push(work->arena, &work->parts, part) : EM_NO_MEMORY;
-}
-
-static int collect(struct work *work)
-{
-    struct em_rewrite *rewrite = work->rewrite;
-    size_t count;
-    struct part *ordered;
-    int r;
-
-    em_vec_each (struct em_zip_member, member, em_zip_members(rewrite->wheel->zip)) {
-        r = add_member(work, member);
-        if (r < 0)
-            return r;
-    }
-    em_vec_each (const struct em_step, step, &rewrite->plan->steps) {
-        struct part part = { .name = step->path, .step = step };
-
-        if (step->kind != EM_STEP_COPY)
-            continue;
-        if (is_taken(work, step->path))
-            return em_fail(work->error, EM_REFUSED, rewrite->wheel->given,
-                           "has a member already where one would be copied to: %s", step->path);
-        if (em_vec_push(work->arena, &work->parts, part) < 0)
-            return EM_NO_MEMORY;
-    }
-    r = collect_licences(work);
-    if (r == EM_OK)
-        r = collect_sbom(work);
-    if (r < 0)
-        return r;
-    count = work->parts.count;
-    ordered = em_arena_array(work->arena, count, sizeof *ordered);
-    if (!ordered)
-        return EM_NO_MEMORY;
-    for (int wanted = 0, at = 0; wanted < 4; wanted++)
-        em_vec_each (struct part, part, &work->parts)
-            if (rank(part) == wanted)
-                ordered[at++] = *part;
-    memcpy(work->parts.items, ordered, count * sizeof *ordered);
-    em_vec_each (struct part, part, &work->parts)
-        if (part->step && em_plan_edits(rewrite->plan, part->step->path, work->arena, &part->edits) < 0)
-            return EM_NO_MEMORY;
-    return EM_OK;
-}
-
 /* ---- one member ---- */
 
-static void describe(const struct work *work, const struct part *part, struct em_pack_member *described)
+static void describe(const struct work *work, const struct em_part *part, struct em_pack_member *described)
 {
     const struct em_zip_member *member = part->member;
     bool executable = member ? member->mode & 0111 : part->step && part->step->mode & 0111;
@@ -239,7 +47,7 @@ static void describe(const struct work *work, const struct part *part, struct em
 }
 
 /* The stream as it is. */
-static int write_packed(struct work *work, struct part *part, const struct em_zip_place *old)
+static int write_packed(struct work *work, struct em_part *part, const struct em_zip_place *old)
 {
     struct em_pack_member described;
 
@@ -266,7 +74,7 @@ static int verify_piece(void *context, const uint8_t *bytes, size_t size)
 }
 
 /* What is packed: inflated once, which proves it, hashes it and teaches what the proof of the whole wheel wants to know of it. */
-static int verify_pieces(struct work *work, struct part *part, struct em_reader *stream, struct em_splice_check *check,
+static int verify_pieces(struct work *work, struct em_part *part, struct em_reader *stream, struct em_splice_check *check,
                          uint32_t *crc)
 {
     struct em_zip_member made = { .name = part->name, .size = check->plain->size, .packed = stream->size };
@@ -289,7 +97,7 @@ static int verify_pieces(struct work *work, struct part *part, struct em_reader 
 }
 
 /* Into the archive, once it is proved. */
-static int write_pieces(struct work *work, struct part *part, const struct em_pieces *pieces, struct em_reader *packed,
+static int write_pieces(struct work *work, struct em_part *part, const struct em_pieces *pieces, struct em_reader *packed,
                         uint64_t packed_size, struct em_splice_check *check)
 {
     struct em_pieced pieced = { .pieces = pieces, .packed = packed, .scratch = &work->scratch };
@@ -305,7 +113,7 @@ static int write_pieces(struct work *work, struct part *part, const struct em_pi
     return r < 0 ? r : em_pack_add(&work->pack, &described, &stream, work->error);
 }
 
-static int write_whole(struct work *work, struct part *part, struct em_reader *plain)
+static int write_whole(struct work *work, struct em_part *part, struct em_reader *plain)
 {
     struct em_piece piece;
     struct em_pieces pieces = { .items = &piece, .count = 1 };
@@ -315,7 +123,7 @@ static int write_whole(struct work *work, struct part *part, struct em_reader *p
 }
 
 /* old: where the file's stream as it was is, a member of this wheel or of the one that it is copied from. */
-static int write_spliced(struct work *work, struct part *part, const struct em_zip_place *old, const struct em_patch *patch,
+static int write_spliced(struct work *work, struct em_part *part, const struct em_zip_place *old, const struct em_patch *patch,
                          struct em_reader *plain)
 {
     struct em_reader packed = em_zip_packed_reader(old);
@@ -348,7 +156,7 @@ static bool is_spliced(const struct em_zip_member *member)
 }
 
 /* The object as the plan wants it, over where its bytes are now. old: as a member of a wheel; member NULL: it is none. */
-static int write_patched(struct work *work, struct part *part, const struct em_zip_place *old, struct em_reader *below)
+static int write_patched(struct work *work, struct em_part *part, const struct em_zip_place *old, struct em_reader *below)
 {
     em_cleanup_arena struct em_arena *arena = em_arena_new();
     struct em_patch patch;
@@ -366,7 +174,7 @@ static int write_patched(struct work *work, struct part *part, const struct em_z
 /* ---- copies ---- */
 
 /* As it is packed in the wheel that it comes from. */
-static int write_provided(struct work *work, struct part *part, const struct em_provided *stream)
+static int write_provided(struct work *work, struct em_part *part, const struct em_provided *stream)
 {
     struct em_zip_place place = stream->place;
     struct em_reader below = em_zip_reader(&place);
@@ -383,7 +191,7 @@ static int write_provided(struct work *work, struct part *part, const struct em_
 }
 
 /* Held against what vouches for it before it is packed; as it is packed, where it stays as it is. */
-static int write_copy(struct work *work, struct part *part)
+static int write_copy(struct work *work, struct em_part *part)
 {
     em_cleanup_fd int fd = em_open_at(AT_FDCWD, part->step->from, O_RDONLY, 0, work->error);
     struct em_reader reader;
@@ -402,7 +210,7 @@ static int write_copy(struct work *work, struct part *part)
     return r < 0 || part->edits.count == 0 ? r : write_patched(work, part, &(struct em_zip_place){ 0 }, &reader);
 }
 
-static int write_part(struct work *work, struct part *part)
+static int write_part(struct work *work, struct em_part *part)
 {
     const struct em_rewrite *rewrite = work->rewrite;
     struct em_provided stream;
@@ -428,7 +236,7 @@ static int write_part(struct work *work, struct part *part)
 /* ---- SBOM ---- */
 
 /* Behind the copies, whose hashes are known by then. */
-static int write_sbom(struct work *work, struct part *sbom)
+static int write_sbom(struct work *work, struct em_part *sbom)
 {
     const struct em_rewrite *rewrite = work->rewrite;
     const struct em_plan_wheel *change = rewrite->plan->wheel;
@@ -439,7 +247,7 @@ static int write_sbom(struct work *work, struct part *sbom)
 
     if (!bill.name)
         return EM_NO_MEMORY;
-    em_vec_each (const struct part, part, &work->parts)
+    em_vec_each (const struct em_part, part, &work->parts)
         if (part->step && part->step->kind == EM_STEP_COPY &&
             em_vec_push(work->arena, &bill.libraries,
                         ((struct em_sbom_library){ part->name, part->step->provenance, &part->sha256 })) < 0)
@@ -453,12 +261,12 @@ static int write_sbom(struct work *work, struct part *sbom)
 
 /* ---- RECORD ---- */
 
-static int write_record(struct work *work, struct part *record)
+static int write_record(struct work *work, struct em_part *record)
 {
     em_cleanup_text struct em_text text = { 0 };
     struct em_reader plain;
 
-    em_vec_each (const struct part, part, &work->parts) {
+    em_vec_each (const struct em_part, part, &work->parts) {
         const struct em_record_row *row = part->member ? em_record_find(work->rewrite->record, part->member->name) : NULL;
 
         if (part->is_record)
@@ -485,7 +293,7 @@ static int open_scratch(struct work *work)
 }
 
 /* For the proof, when nothing else of the work is left. */
-static int remember(struct em_rewrite *rewrite, const struct part *part)
+static int remember(struct em_rewrite *rewrite, const struct em_part *part)
 {
     const char *name = em_arena_strdup(rewrite->arena, part->name);
 
@@ -503,16 +311,10 @@ static int write_all(struct work *work)
     work->dos_time = metadata->dos_time;
     if (rewrite->plan->wheel->has_date)
         dos_of(rewrite->plan->wheel->date, &work->dos_date, &work->dos_time);
-    work->data_dir = em_arena_printf(work->arena, "%.*s.data/", (int)strlen(rewrite->wheel->dist_info) - 10,
-                                     rewrite->wheel->dist_info);
-    work->new_data_dir = em_arena_printf(work->arena, "%.*s.data/", (int)strlen(rewrite->new_dist_info) - 10,
-                                         rewrite->new_dist_info);
-    if (!work->data_dir || !work->new_data_dir)
-        return EM_NO_MEMORY;
-    r = collect(work);
+    r = em_parts_collect(&work->parts, work->arena, rewrite, work->error);
     if (r == EM_OK)
         r = open_scratch(work);
-    em_vec_each (struct part, part, &work->parts) {
+    em_vec_each (struct em_part, part, &work->parts) {
         if (r == EM_OK)
             r = part->is_record ? write_record(work, part) : part->is_sbom ? write_sbom(work, part) : write_part(work, part);
         if (r == EM_OK && part->learned)

@@ -1,0 +1,196 @@
+#include "bundle/wheel/parts.h"
+
+#include "bundle/plan/sbom.h"
+#include "bundle/wheel/metadata.h"
+
+#include <string.h>
+
+struct collecting {
+    const struct em_rewrite *rewrite;
+    struct em_arena *arena;
+    struct em_error *error;
+    struct em_parts *parts;
+    const char *data_dir, *new_data_dir; /* "x-1.data/", with the slash */
+};
+
+static const char *renamed(struct collecting *collecting, const char *name)
+{
+    const struct em_rewrite *rewrite = collecting->rewrite;
+    size_t length = strlen(rewrite->wheel->dist_info);
+
+    if (strncmp(name, rewrite->wheel->dist_info, length) == 0 && name[length] == '/')
+        return em_arena_printf(collecting->arena, "%s%s", rewrite->new_dist_info, name + length);
+    length = strlen(collecting->data_dir);
+    if (strncmp(name, collecting->data_dir, length) == 0)
+        return em_arena_printf(collecting->arena, "%s%s", collecting->new_data_dir, name + length);
+    return name;
+}
+
+static bool is_signature(const char *name)
+{
+    const char *base = em_path_basename(name);
+
+    return strcmp(base, "RECORD.jws") == 0 || strcmp(base, "RECORD.p7s") == 0;
+}
+
+/* The step that changes a member: steps name files where they are installed. */
+static const struct em_step *step_for(struct collecting *collecting, const char *name)
+{
+    const struct em_rewrite *rewrite = collecting->rewrite;
+    const char *place = em_site_member_path(collecting->arena, name, rewrite->wheel->python);
+
+    em_vec_each (const struct em_step, step, &rewrite->plan->steps)
+        if (place && step->kind != EM_STEP_COPY && step->kind != EM_STEP_RECORD && strcmp(step->path, place) == 0)
+            return step;
+    return NULL;
+}
+
+static int edit_text(struct collecting *collecting, struct em_part *part)
+{
+    const struct em_rewrite *rewrite = collecting->rewrite;
+    const struct em_plan_wheel *change = rewrite->plan->wheel;
+    const char *base = em_path_basename(part->name);
+    bool wheel = (change->build || change->tags) && strcmp(base, "WHEEL") == 0;
+    bool metadata = strcmp(base, "METADATA") == 0 && (change->version || change->requires.count + change->licences.count > 0);
+    struct em_bytes bytes;
+    int r;
+
+    if (part->member != em_wheel_part(rewrite->wheel, collecting->arena, base) || (!wheel && !metadata))
+        return EM_OK;
+    r = em_zip_read(rewrite->wheel->zip, part->member, collecting->arena, EM_MAX_METADATA, &bytes, collecting->error);
+    if (r < 0)
+        return r;
+    return wheel ? em_metadata_edit_wheel(&part->text, collecting->arena, bytes, change->build, change->tags,
+                                          rewrite->wheel->given, collecting->error)
+                 : em_metadata_edit(&part->text, collecting->arena, bytes, change, rewrite->wheel->given, collecting->error);
+}
+
+static int add_member(struct collecting *collecting, struct em_zip_member *member)
+{
+    const struct em_rewrite *rewrite = collecting->rewrite;
+    size_t length = strlen(rewrite->wheel->dist_info);
+    struct em_part part = { .member = member, .size = member->size };
+    int r;
+
+    /* Directories say nothing that files do not; signatures sign what is no longer so. */
+    if (member->directory)
+        return EM_OK;
+    if (is_signature(member->name))
+        return em_vec_push(rewrite->arena, rewrite->dropped, member->name);
+    part.name = renamed(collecting, member->name);
+    if (!part.name)
+        return EM_NO_MEMORY;
+    part.in_dist_info = strncmp(member->name, rewrite->wheel->dist_info, length) == 0 && member->name[length] == '/';
+    part.is_record = part.in_dist_info && strcmp(member->name + length, "/RECORD") == 0;
+    part.step = step_for(collecting, member->name);
+    r = part.in_dist_info ? edit_text(collecting, &part) : EM_OK;
+    return r < 0 ? r : em_vec_push(collecting->arena, collecting->parts, part);
+}
+
+static int rank(const struct em_part *part)
+{
+    return part->is_record ? 3 : part->in_dist_info ? 2 : part->member ? 0 : 1;
+}
+
+static bool is_taken(const struct collecting *collecting, const char *name)
+{
+    em_vec_each (const struct em_part, part, collecting->parts)
+        if (strcmp(part->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Those that a wheel has from before are the same: name and version of where they come from stand in their path. */
+static int collect_licences(struct collecting *collecting)
+{
+    const struct em_rewrite *rewrite = collecting->rewrite;
+
+    em_vec_each (const struct em_plan_licence, licence, &rewrite->plan->wheel->licences) {
+        struct em_part part = { .in_dist_info = true };
+        int r;
+
+        part.name = em_arena_printf(collecting->arena, "%s/licenses/%s", rewrite->new_dist_info, licence->file);
+        if (!part.name)
+            return EM_NO_MEMORY;
+        if (is_taken(collecting, part.name))
+            continue;
+        r = em_licence_read(licence, collecting->arena, &part.text, collecting->error);
+        if (r == EM_OK)
+            r = em_vec_push(collecting->arena, collecting->parts, part);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+static int collect_sbom(struct collecting *collecting)
+{
+    struct em_part part = { .in_dist_info = true, .is_sbom = true };
+    bool copies = false;
+    unsigned number = 0;
+
+    em_vec_each (const struct em_step, step, &collecting->rewrite->plan->steps)
+        copies = copies || step->kind == EM_STEP_COPY;
+    if (!copies)
+        return EM_OK;
+    /* A wheel that was given libraries before keeps what was said of them then. */
+    do
+        part.name = em_sbom_path(collecting->arena, collecting->rewrite->new_dist_info, ++number);
+    while (part.name && is_taken(collecting, part.name));
+    return part.name ? em_vec_push(collecting->arena, collecting->parts, part) : EM_NO_MEMORY;
+}
+
+static int collect(struct collecting *collecting)
+{
+    const struct em_rewrite *rewrite = collecting->rewrite;
+    size_t count;
+    struct em_part *ordered;
+    int r;
+
+    em_vec_each (struct em_zip_member, member, em_zip_members(rewrite->wheel->zip)) {
+        r = add_member(collecting, member);
+        if (r < 0)
+            return r;
+    }
+    em_vec_each (const struct em_step, step, &rewrite->plan->steps) {
+        struct em_part part = { .name = step->path, .step = step };
+
+        if (step->kind != EM_STEP_COPY)
+            continue;
+        if (is_taken(collecting, step->path))
+            return em_fail(collecting->error, EM_REFUSED, rewrite->wheel->given,
+                           "has a member already where one would be copied to: %s", step->path);
+        if (em_vec_push(collecting->arena, collecting->parts, part) < 0)
+            return EM_NO_MEMORY;
+    }
+    r = collect_licences(collecting);
+    if (r == EM_OK)
+        r = collect_sbom(collecting);
+    if (r < 0)
+        return r;
+    count = collecting->parts->count;
+    ordered = em_arena_array(collecting->arena, count, sizeof *ordered);
+    if (!ordered)
+        return EM_NO_MEMORY;
+    for (int wanted = 0, at = 0; wanted < 4; wanted++)
+        em_vec_each (struct em_part, part, collecting->parts)
+            if (rank(part) == wanted)
+                ordered[at++] = *part;
+    memcpy(collecting->parts->items, ordered, count * sizeof *ordered);
+    em_vec_each (struct em_part, part, collecting->parts)
+        if (part->step && em_plan_edits(rewrite->plan, part->step->path, collecting->arena, &part->edits) < 0)
+            return EM_NO_MEMORY;
+    return EM_OK;
+}
+
+int em_parts_collect(struct em_parts *parts, struct em_arena *arena, const struct em_rewrite *rewrite, struct em_error *error)
+{
+    struct collecting collecting = { rewrite, arena, error, parts, NULL, NULL };
+    const char *dist_info = rewrite->wheel->dist_info;
+
+    *parts = (struct em_parts){ 0 };
+    collecting.data_dir = em_arena_printf(arena, "%.*s.data/", (int)strlen(dist_info) - 10, dist_info);
+    dist_info = rewrite->new_dist_info;
+    collecting.new_data_dir = em_arena_printf(arena, "%.*s.data/", (int)strlen(dist_info) - 10, dist_info);
+    return collecting.data_dir && collecting.new_data_dir ? collect(&collecting) : EM_NO_MEMORY;
+}
