@@ -104,8 +104,9 @@ static int check_form(const struct em_wheel *wheel, struct em_arena *arena, stru
 static int read_record(struct em_record *record, const struct em_wheel *wheel, struct em_arena *arena, struct em_error *error)
 {
     struct em_zip_member *member = em_wheel_part(wheel, arena, "RECORD");
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
     struct em_bytes bytes;
-    int r = em_zip_read(wheel->zip, member, arena, EM_MAX_RECORD, &bytes, error);
+    int r = scratch ? em_zip_read(wheel->zip, member, scratch, EM_MAX_RECORD, &bytes, error) : EM_NO_MEMORY;
 
     if (r == EM_OK)
         r = em_record_read(record, arena, bytes, em_arena_printf(arena, "%s: %s", wheel->given, member->name), error);

@@ -95,10 +95,11 @@ int em_compress(struct em_piece *piece, struct em_reader *plain, unsigned jobs, 
     struct chunk chunks[BATCH] = { 0 };
     size_t most = plain->size < CHUNK ? (size_t)plain->size : CHUNK;
     size_t room = libdeflate_deflate_compress_bound(NULL, most) + 16;
+    size_t wanted = plain->size > (BATCH - 1) * CHUNK ? BATCH : (size_t)plain->size / CHUNK + 1;
     int r = EM_OK;
 
     *piece = (struct em_piece){ .offset = scratch->end };
-    for (size_t i = 0; i < BATCH; i++) {
+    for (size_t i = 0; i < wanted; i++) {
         chunks[i].room = room;
         chunks[i].plain = malloc(most + 1);
         chunks[i].packed = malloc(room);
@@ -107,7 +108,7 @@ int em_compress(struct em_piece *piece, struct em_reader *plain, unsigned jobs, 
     }
     if (r == EM_OK)
         r = compress_all(chunks, piece, plain, jobs, scratch, error);
-    for (size_t i = 0; i < BATCH; i++) {
+    for (size_t i = 0; i < wanted; i++) {
         free(chunks[i].plain);
         free(chunks[i].packed);
     }

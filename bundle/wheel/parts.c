@@ -65,31 +65,56 @@ static int edit_text(struct collecting *collecting, struct em_part *part)
                  : em_metadata_edit(&part->text, collecting->arena, bytes, change, rewrite->wheel->given, collecting->error);
 }
 
+static bool is_in_dist_info(const struct collecting *collecting, const char *name)
+{
+    size_t length = strlen(collecting->rewrite->wheel->dist_info);
+
+    return strncmp(name, collecting->rewrite->wheel->dist_info, length) == 0 && name[length] == '/';
+}
+
 static int add_member(struct collecting *collecting, struct em_zip_member *member)
 {
     const struct em_rewrite *rewrite = collecting->rewrite;
-    size_t length = strlen(rewrite->wheel->dist_info);
     struct em_part part = { .member = member, .size = member->size };
     int r;
 
-    /* Directories say nothing that files do not; signatures sign what is no longer so. */
-    if (member->directory)
-        return EM_OK;
     if (is_signature(member->name))
         return em_vec_push(rewrite->arena, rewrite->dropped, member->name);
     part.name = renamed(collecting, member->name);
     if (!part.name)
         return EM_NO_MEMORY;
-    part.in_dist_info = strncmp(member->name, rewrite->wheel->dist_info, length) == 0 && member->name[length] == '/';
-    part.is_record = part.in_dist_info && strcmp(member->name + length, "/RECORD") == 0;
+    part.in_dist_info = is_in_dist_info(collecting, member->name);
+    part.is_record = member == em_wheel_part(rewrite->wheel, collecting->arena, "RECORD");
     part.step = step_for(collecting, member->name);
     r = part.in_dist_info ? edit_text(collecting, &part) : EM_OK;
     return r < 0 ? r : em_vec_push(collecting->arena, collecting->parts, part);
 }
 
-static int rank(const struct em_part *part)
+/* Those inside of .dist-info, or those outside. RECORD waits until it is the last. */
+static int add_members(struct collecting *collecting, bool in_dist_info)
 {
-    return part->is_record ? 3 : part->in_dist_info ? 2 : part->member ? 0 : 1;
+    const struct em_zip_member *record = em_wheel_part(collecting->rewrite->wheel, collecting->arena, "RECORD");
+
+    em_vec_each (struct em_zip_member, member, em_zip_members(collecting->rewrite->wheel->zip)) {
+        int r = EM_OK;
+
+        if (!member->directory && member != record && is_in_dist_info(collecting, member->name) == in_dist_info)
+            r = add_member(collecting, member);
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
+}
+
+static int add_copies(struct collecting *collecting)
+{
+    em_vec_each (const struct em_step, step, &collecting->rewrite->plan->steps) {
+        struct em_part part = { .name = step->path, .step = step };
+
+        if (step->kind == EM_STEP_COPY && em_vec_push(collecting->arena, collecting->parts, part) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
 }
 
 static bool is_taken(const struct collecting *collecting, const char *name)
@@ -140,47 +165,55 @@ static int collect_sbom(struct collecting *collecting)
     return part.name ? em_vec_push(collecting->arena, collecting->parts, part) : EM_NO_MEMORY;
 }
 
+/* A plan from a file may say anything. */
+static int check_copies(const struct collecting *collecting)
+{
+    em_vec_each (const struct em_part, copy, collecting->parts) {
+        if (copy->member || !copy->step)
+            continue;
+        em_vec_each (const struct em_part, part, collecting->parts)
+            if (part != copy && strcmp(part->name, copy->name) == 0)
+                return em_fail(collecting->error, EM_REFUSED, collecting->rewrite->wheel->given,
+                               "has a member already where one would be copied to: %s", copy->name);
+    }
+    return EM_OK;
+}
+
+/* At once, since ten thousand are megabytes, and growing leaves as much behind. */
+static int reserve(struct collecting *collecting)
+{
+    const struct em_rewrite *rewrite = collecting->rewrite;
+    size_t most = em_zip_members(rewrite->wheel->zip)->count + rewrite->plan->steps.count +
+                  rewrite->plan->wheel->licences.count + 1;
+
+    collecting->parts->items = em_arena_array(collecting->arena, most, sizeof *collecting->parts->items);
+    collecting->parts->capacity = collecting->parts->items ? most : 0;
+    return collecting->parts->items ? EM_OK : EM_NO_MEMORY;
+}
+
 static int collect(struct collecting *collecting)
 {
     const struct em_rewrite *rewrite = collecting->rewrite;
-    size_t count;
-    struct em_part *ordered;
-    int r;
+    int r = reserve(collecting);
 
-    em_vec_each (struct em_zip_member, member, em_zip_members(rewrite->wheel->zip)) {
-        r = add_member(collecting, member);
-        if (r < 0)
-            return r;
-    }
-    em_vec_each (const struct em_step, step, &rewrite->plan->steps) {
-        struct em_part part = { .name = step->path, .step = step };
-
-        if (step->kind != EM_STEP_COPY)
-            continue;
-        if (is_taken(collecting, step->path))
-            return em_fail(collecting->error, EM_REFUSED, rewrite->wheel->given,
-                           "has a member already where one would be copied to: %s", step->path);
-        if (em_vec_push(collecting->arena, collecting->parts, part) < 0)
-            return EM_NO_MEMORY;
-    }
-    r = collect_licences(collecting);
+    if (r == EM_OK)
+        r = add_members(collecting, false);
+    if (r == EM_OK)
+        r = add_copies(collecting);
+    if (r == EM_OK)
+        r = add_members(collecting, true);
+    if (r == EM_OK)
+        r = collect_licences(collecting);
     if (r == EM_OK)
         r = collect_sbom(collecting);
-    if (r < 0)
-        return r;
-    count = collecting->parts->count;
-    ordered = em_arena_array(collecting->arena, count, sizeof *ordered);
-    if (!ordered)
-        return EM_NO_MEMORY;
-    for (int wanted = 0, at = 0; wanted < 4; wanted++)
-        em_vec_each (struct em_part, part, collecting->parts)
-            if (rank(part) == wanted)
-                ordered[at++] = *part;
-    memcpy(collecting->parts->items, ordered, count * sizeof *ordered);
+    if (r == EM_OK)
+        r = add_member(collecting, em_wheel_part(rewrite->wheel, collecting->arena, "RECORD"));
+    if (r == EM_OK)
+        r = check_copies(collecting);
     em_vec_each (struct em_part, part, collecting->parts)
-        if (part->step && em_plan_edits(rewrite->plan, part->step->path, collecting->arena, &part->edits) < 0)
-            return EM_NO_MEMORY;
-    return EM_OK;
+        if (r == EM_OK && part->step)
+            r = em_plan_edits(rewrite->plan, part->step->path, collecting->arena, &part->edits);
+    return r;
 }
 
 int em_parts_collect(struct em_parts *parts, struct em_arena *arena, const struct em_rewrite *rewrite, struct em_error *error)

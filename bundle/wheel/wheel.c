@@ -144,11 +144,13 @@ static void add_row(struct em_text *text, const struct em_record_row *row, const
         em_text_printf(text, ",%s,\n", row->hash);
 }
 
-/* RECORD as an installer would write it: with the files of .data where they went. */
+/* RECORD as an installer would write it: with the files of .data where they went. What it takes to see that nothing went anywhere is not
+ * kept: of ten thousand rows it is megabytes. */
 static int install_record(struct em_installed *installed, struct em_arena *arena, const struct em_wheel *wheel,
                           struct em_error *error)
 {
-    struct em_zip_member *member = em_wheel_part(wheel, arena, "RECORD");
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
+    struct em_zip_member *member = scratch ? em_wheel_part(wheel, scratch, "RECORD") : NULL;
     em_cleanup_text struct em_text text = { 0 };
     struct em_record record;
     struct em_bytes bytes;
@@ -156,15 +158,17 @@ static int install_record(struct em_installed *installed, struct em_arena *arena
     bool moved = false;
     int r;
 
+    if (!scratch)
+        return EM_NO_MEMORY;
     if (!member)
         return EM_OK;
-    r = em_zip_read(wheel->zip, member, arena, EM_MAX_RECORD, &bytes, error);
+    r = em_zip_read(wheel->zip, member, scratch, EM_MAX_RECORD, &bytes, error);
     if (r == EM_OK)
-        r = em_record_read(&record, arena, bytes, em_arena_printf(arena, "%s: %s", wheel->given, member->name), error);
+        r = em_record_read(&record, scratch, bytes, em_arena_printf(scratch, "%s: %s", wheel->given, member->name), error);
     if (r < 0)
         return r;
     em_vec_each (const struct em_record_row, row, &record.rows) {
-        path = em_site_member_path(arena, row->path, wheel->python);
+        path = em_site_member_path(scratch, row->path, wheel->python);
         if (!path)
             return EM_NO_MEMORY;
         moved = moved || path != row->path;
