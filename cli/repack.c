@@ -18,8 +18,10 @@ const struct em_command em_repack_command = {
         "written\n"
         "anew, everything else copied as it is packed. Without --source, paths lead to where the packages that bring the\n"
         "libraries will be, and METADATA requires these; with --source, libraries are copied in. A wheel with nothing to mend\n"
-        "is left where it is. SOURCE_DATE_EPOCH is honoured. Exit status 1 if something is still wrong, 2 if a wheel was\n"
-        "refused; the others are done all the same.\n",
+        "is left where it is. Before anything is written each member is held against RECORD, and a wheel with one that\n"
+        "differs is refused; that takes longer than all the rest, and is remembered as long as the file stays as it is.\n"
+        "SOURCE_DATE_EPOCH is honoured. Exit status 1 if something is still wrong, 2 if a wheel was refused; the others are\n"
+        "done all the same.\n",
     .accepts = EM_TAKES_WORLD | EM_TAKES_FILTER | EM_TAKES_JOBS | EM_TAKES_KNOWLEDGE | EM_TAKES_SOURCE | EM_TAKES_STRATEGY |
                EM_TAKES_WITH | EM_TAKES_OUTPUT | EM_TAKES_REPACK | EM_TAKES_DRY_RUN,
     .run = em_cmd_repack,
