@@ -83,6 +83,43 @@ metadata 2.1 '' | sed 's/^Version: 1.0/&+mend.1/' > wanted
 same "METADATA has another version alone" wanted got
 check "... the licence is there all the same" member old/*.whl $info/licenses/nvidia-cublas-cu12-12.1/License.txt
 
+# A source that is a wheel is verified once, and its streams are taken over as they are packed
+mkdir large && cp -r p/. large && rm -f large/nvidia_cublas_cu12-12.1.dist-info/RECORD
+head -c 5000000 /dev/urandom > large/nvidia/cublas/lib/table.bin
+mkdir store && stored=store/$provider && pack large $stored
+sleep 3 # what is younger than a clock's longest step is not remembered
+for run in first second; do
+    exits 0 "a large source, the $run time" "$ELFMEND" repack -q $whl -o $run-made --strategy copy --source $stored
+done
+check "... the same bytes" cmp first-made/*.whl second-made/*.whl
+sound first-made/*.whl
+check "... the library as it is packed in the source" "$python" - $stored first-made/*.whl <<'END'
+import sys, zipfile
+def packed(path):
+    with zipfile.ZipFile(path) as wheel:
+        info = next(i for i in wheel.infolist() if i.filename.endswith("/libcublas.so.12"))
+        wheel.fp.seek(info.header_offset + 26)
+        name, extra = (int.from_bytes(wheel.fp.read(2), "little") for _ in range(2))
+        wheel.fp.seek(name + extra, 1)
+        return wheel.fp.read(info.compress_size)
+assert packed(sys.argv[1]) == packed(sys.argv[2])
+END
+with_changed() { # TARGET MEMBER: the source with a byte behind one member, and RECORD as it was
+    mkdir -p "$1"
+    "$python" - $stored "$1/$provider" "$2" <<'END'
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as old, zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_DEFLATED) as new:
+    for info in old.infolist():
+        new.writestr(info, old.read(info) + (b"x" if info.filename.endswith(sys.argv[3]) else b""))
+END
+}
+with_changed other table.bin
+exits 0 "a source with a changed file that is not copied" "$ELFMEND" repack -q $whl -o other-made --strategy copy --source other/$provider
+sound other-made/*.whl
+with_changed same libcublas.so.12
+exits 2 "a source whose library was changed: exit 2" "$ELFMEND" repack -q $whl -o bad --strategy copy --source same/$provider
+check "... names it, and writes nothing" sh -c 'grep -F libcublas.so.12 err && ! ls bad/*.whl'
+
 # A licence that is not what its RECORD says
 mkdir flipped && "$python" -m zipfile -e $provider flipped
 echo 'under other terms' > flipped/nvidia_cublas_cu12-12.1.dist-info/License.txt
