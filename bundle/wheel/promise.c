@@ -114,6 +114,15 @@ static const char *choose(struct em_arena *arena, const struct em_package *packa
 
 /* ---- promises ---- */
 
+#define PROMISED "-promised.dist-info"
+
+bool em_is_promised(const struct em_distribution *distribution)
+{
+    const size_t length = strlen(distribution->dist_info), end = strlen(PROMISED);
+
+    return length > end && strcmp(distribution->dist_info + length - end, PROMISED) == 0;
+}
+
 static int write_dist_info(struct em_installed *installed, struct em_arena *arena, struct em_promise *promise)
 {
     em_cleanup_text struct em_text text = { 0 };
@@ -159,7 +168,7 @@ static struct em_promise *promise_of(struct em_installed *installed, struct em_a
     promise->name = name;
     promise->requirement = requirement;
     promise->declared = declared;
-    promise->dist_info = em_arena_printf(arena, "%s/%s-promised.dist-info", installed->site, name);
+    promise->dist_info = em_arena_printf(arena, "%s/%s" PROMISED, installed->site, name);
     if (!promise->dist_info || em_vec_push(arena, promises, promise) < 0)
         return NULL;
     return promise;

@@ -93,7 +93,7 @@ static int collect_requirements(struct run *run)
         const char *requirement;
 
         if (!owner || owner == study->distribution || is_required(run, owner->normalized) || !finding->request ||
-            strstr(owner->dist_info, "-promised.dist-info"))
+            em_is_promised(owner))
             continue;
         if (!is_used(run, em_path_after(finding->provider->path, study->installed.site)))
             continue;

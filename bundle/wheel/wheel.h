@@ -79,6 +79,9 @@ int em_wheel_promise(struct em_installed *installed, struct em_arena *arena, str
                      const struct em_diagnosis *diagnosis, const struct em_distribution *distribution, bool undeclared,
                      const struct em_plan_wish *sources, bool *news, struct em_error *error);
 
+/* One that is here by promise alone. */
+bool em_is_promised(const struct em_distribution *distribution);
+
 /* The requirement with a bound that keeps the major: where the table has none and versions follow the soname, the soname's. */
 const char *em_promise_requirement(struct em_arena *arena, const struct em_package *package, const char *requirement,
                                    const char *major);

@@ -38,7 +38,8 @@ exits 1 "a dry run: problems remain" "$ELFMEND" repack --dry-run $whl
 check "... nothing is written" test ! -e made
 exits 1 "a dry run, as JSON" "$ELFMEND" repack --dry-run --json $whl
 conforms repack-1
-for filter in "--ignore EM101" "--only other.so"; do
+# Audit says EM103, repack knows of a package that will bring it: EM101.
+for filter in "--ignore EM101" "--ignore EM103" "--ignore EM103:_ext*" "--only other.so"; do
     exits 0 "$filter: nothing is to be mended" "$ELFMEND" repack $filter $whl -o filtered
     check "... and nothing is written" sh -c 'grep -q "nothing to do" out && ! ls filtered/* 2> err'
 done
