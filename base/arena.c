@@ -2,6 +2,7 @@
 
 #include <stdalign.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,29 @@ void *em_arena_alloc(struct em_arena *arena, size_t size)
     arena->at += rounded;
     arena->left -= rounded;
     return result;
+}
+
+struct em_arena_mark em_arena_mark(const struct em_arena *arena)
+{
+    return (struct em_arena_mark){ arena->chunks, arena->at, arena->left };
+}
+
+/* What is handed out has to be zero, so the chunk that was current is wiped as far as it was used. */
+void em_arena_rewind(struct em_arena *arena, struct em_arena_mark mark)
+{
+    bool same = mark.at + mark.left == arena->at + arena->left;
+    size_t used = same ? (size_t)(arena->at - mark.at) : mark.left;
+
+    while (arena->chunks != mark.chunk) {
+        struct chunk *next = arena->chunks->next;
+
+        free(arena->chunks);
+        arena->chunks = next;
+    }
+    if (used > 0)
+        memset(mark.at, 0, used);
+    arena->at = mark.at;
+    arena->left = mark.left;
 }
 
 void *em_arena_array(struct em_arena *arena, size_t count, size_t size)

@@ -9,6 +9,12 @@
  *
  * All allocations are zeroed and aligned for any type; sizes are checked for overflow. Every allocator returns NULL when there
  * is no memory, and the caller returns EM_NO_MEMORY.
+ *
+ * Who tries many things of which one is kept gives back what a failed try took:
+ *
+ *     struct em_arena_mark mark = em_arena_mark(arena);
+ *     if (!try(arena)) em_arena_rewind(arena, mark);      all that was allocated since is gone; nobody may hold on to it
+ *
  * Threads: one arena, one thread at a time. A worker that allocates gets an arena of its own.
  */
 #ifndef EM_BASE_ARENA_H
@@ -26,6 +32,14 @@ void *em_arena_array(struct em_arena *arena, size_t count, size_t size) __attrib
 char *em_arena_strdup(struct em_arena *arena, const char *string);
 char *em_arena_strndup(struct em_arena *arena, const char *bytes, size_t length); /* bytes need no NUL; one is added */
 char *em_arena_printf(struct em_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+struct em_arena_mark {
+    void *chunk;
+    unsigned char *at;
+    size_t left;
+};
+struct em_arena_mark em_arena_mark(const struct em_arena *arena);
+void em_arena_rewind(struct em_arena *arena, struct em_arena_mark mark);
 
 #define em_new(arena, type) ((type *)em_arena_alloc((arena), sizeof(type)))
 

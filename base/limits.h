@@ -3,10 +3,14 @@
 #ifndef EM_BASE_LIMITS_H
 #define EM_BASE_LIMITS_H
 
-#define EM_MAX_PHDRS 4096u                   /* program headers [14] */
-#define EM_MAX_SECTIONS (1u << 20)           /* section headers [some 70,000 in -ffunction-sections objects] */
-#define EM_MAX_DYNAMIC (1u << 14)            /* dynamic entries [200] */
-#define EM_MAX_DYNSTR ((uint64_t)256 << 20)  /* bytes of .dynstr [3.2 MB libLLVM, 40 MB libtorch] */
+#define EM_MAX_PHDRS 1024u         /* program headers [14; the kernel takes 1170 of a program] */
+#define EM_MAX_SECTIONS (1u << 18) /* section headers [some 70,000 in -ffunction-sections objects] */
+#define EM_MAX_PLACES (1u << 24)   /* of an object that is edited: section headers times program headers [1 million] */
+#define EM_MAX_SEARCHED                                                                                                        \
+    ((uint64_t)2 << 30)           /* bytes of an object that are searched for names, trampolines or GPU code [130 MB cuDNN 8] */
+#define EM_MAX_GPU_SETS 4096u     /* different sets of architectures that containers of GPU code have [20] */
+#define EM_MAX_DYNAMIC (1u << 14) /* dynamic entries [200] */
+#define EM_MAX_DYNSTR ((uint64_t)256 << 20)  /* bytes of .dynstr [26 MB libcusparseLt, 60 MB a browser] */
 #define EM_MAX_VERSIONS (1u << 20)           /* verneed and verdef records in one object */
 #define EM_MAX_RECORD ((uint64_t)64 << 20)   /* bytes of a RECORD [3 MB] */
 #define EM_MAX_RECORD_ROWS 500000u           /* its rows [25,000] */

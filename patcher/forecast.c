@@ -20,10 +20,11 @@ static const char *lengthen(struct em_arena *arena, const char *old)
 static int ask(struct em_forecasts *forecasts, struct em_arena *arena, struct em_reader *reader, const char *option,
                struct em_edit edit, struct em_error *error)
 {
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
     struct em_forecast forecast = { .option = option };
     struct em_error why = EM_ERROR_INIT;
     struct em_patch patch;
-    int r = em_patch_make(&patch, arena, reader, &edit, 1, NULL, &why);
+    int r = scratch ? em_patch_make(&patch, scratch, reader, &edit, 1, NULL, &why) : EM_NO_MEMORY;
 
     if (r == EM_IO || r == EM_NO_MEMORY || r == EM_CHANGED) {
         if (error)
@@ -37,7 +38,9 @@ static int ask(struct em_forecasts *forecasts, struct em_arena *arena, struct em
     } else {
         forecast.rung = patch.rung;
         forecast.growth = patch.new_size - patch.old_size;
-        forecast.warning = patch.warning;
+        forecast.warning = patch.warning ? em_arena_strdup(arena, patch.warning) : NULL;
+        if (patch.warning && !forecast.warning)
+            return EM_NO_MEMORY;
     }
     return em_vec_push(arena, forecasts, forecast);
 }

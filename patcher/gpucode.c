@@ -11,7 +11,7 @@
  */
 #include "patcher/gpucode.h"
 
-#include "patcher/image.h"
+#include "patcher/spans.h"
 
 #include <string.h>
 
@@ -31,6 +31,7 @@ struct scan {
     struct em_image *image;
     struct em_error *error;
     uint8_t *buffer;
+    uint64_t searched; /* bytes that were read to find containers */
 };
 
 const char *em_gpu_kind_name(enum em_gpu_kind kind)
@@ -73,6 +74,9 @@ static int add_set(struct scan *scan, uint64_t codes)
             return EM_OK;
         }
     }
+    if (scan->listing->sets.count == EM_MAX_GPU_SETS)
+        return em_fail(scan->error, EM_LIMIT, scan->image->name,
+                       "has GPU code for more than %u different sets of architectures", EM_MAX_GPU_SETS);
     return em_vec_push(scan->arena, &scan->listing->sets, (struct em_gpu_set){ .codes = codes, .containers = 1 });
 }
 
@@ -262,20 +266,21 @@ static int find_container(struct scan *scan, uint64_t offset, size_t held, size_
     return EM_OK;
 }
 
-static int scan_range(struct scan *scan, uint64_t offset, uint64_t size)
+static int scan_span(struct scan *scan, struct em_span span)
 {
-    uint64_t end;
+    uint64_t offset = span.start, end = span.end;
     size_t piece = FIRST_PIECE;
 
-    if (offset >= scan->image->size)
-        return EM_OK;
-    end = size < scan->image->size - offset ? offset + size : scan->image->size;
     while (end - offset >= HEADER) {
         size_t held = end - offset < piece ? (size_t)(end - offset) : piece;
         size_t seam = held == end - offset ? 0 : sizeof magic - 1;
         const uint8_t *hit;
         int r = em_read_at(scan->image->reader, scan->buffer, held, offset, scan->error);
 
+        scan->searched += held;
+        if (r == EM_OK && scan->searched > EM_MAX_SEARCHED)
+            r = em_fail(scan->error, EM_LIMIT, scan->image->name,
+                        "has more than %llu bytes that have to be searched for GPU code", (unsigned long long)EM_MAX_SEARCHED);
         if (r < 0)
             return r;
         r = find_container(scan, offset, held, seam, end, &hit);
@@ -307,7 +312,7 @@ static bool is_barren(const char *section)
     return false;
 }
 
-static int scan_sections(struct scan *scan)
+static int find_sections(struct em_spans *spans, struct scan *scan)
 {
     for (uint32_t i = 0; i < scan->image->shnum; i++) {
         const struct em_shdr *section = &scan->image->shdrs[i];
@@ -319,24 +324,21 @@ static int scan_sections(struct scan *scan)
             continue;
         r = em_image_section_name(scan->image, section, &name, scan->error);
         if (r == EM_OK && !is_barren(name))
-            r = scan_range(scan, section->offset, section->size);
+            r = em_spans_add(spans, scan->image, section->offset, section->size);
         if (r < 0)
             return r;
     }
     return EM_OK;
 }
 
-static int scan_segments(struct scan *scan)
+static int find_segments(struct em_spans *spans, const struct em_image *image)
 {
-    for (uint32_t i = 0; i < scan->image->phnum; i++) {
-        const struct em_phdr *phdr = &scan->image->phdrs[i];
-        bool wanted = phdr->type == PT_LOAD && (phdr->flags & PF_X) == 0;
-        int r = wanted ? scan_range(scan, phdr->offset, phdr->filesz) : EM_OK;
+    int r = EM_OK;
 
-        if (r < 0)
-            return r;
-    }
-    return EM_OK;
+    for (uint32_t i = 0; r == EM_OK && i < image->phnum; i++)
+        if (image->phdrs[i].type == PT_LOAD && (image->phdrs[i].flags & PF_X) == 0)
+            r = em_spans_add(spans, image, image->phdrs[i].offset, image->phdrs[i].filesz);
+    return r;
 }
 
 static int by_arch(const void *left, const void *right)
@@ -380,6 +382,7 @@ int em_gpu_code_scan(struct em_gpu_listing *listing, struct em_arena *arena, str
     em_cleanup_free uint8_t *buffer = malloc(PIECE);
     struct em_image image;
     struct scan scan = { .listing = listing, .arena = arena, .image = &image, .error = error, .buffer = buffer };
+    struct em_spans spans = { 0 };
     int r;
 
     *listing = (struct em_gpu_listing){ 0 };
@@ -390,8 +393,11 @@ int em_gpu_code_scan(struct em_gpu_listing *listing, struct em_arena *arena, str
         return r;
     /* Broken section headers are no reason to give up: the segments are there. */
     if (image.sections_beyond_end || em_image_read_sections(&image, NULL) < 0 || !image.shdrs)
-        r = scan_segments(&scan);
+        r = find_segments(&spans, &image);
     else
-        r = scan_sections(&scan);
+        r = find_sections(&spans, &scan);
+    em_spans_settle(&spans);
+    for (size_t i = 0; r == EM_OK && i < spans.count; i++)
+        r = scan_span(&scan, spans.items[i]);
     return r < 0 ? r : sort_codes(listing, arena);
 }

@@ -6,7 +6,7 @@
  */
 #include "patcher/patcher.h"
 
-#include "patcher/image.h"
+#include "patcher/spans.h"
 
 #include <string.h>
 
@@ -103,15 +103,11 @@ struct constants {
     struct em_error *error;
 };
 
-static int scan_range(struct constants *constants, struct em_image *image, uint64_t offset, uint64_t size)
+static int scan_span(const struct constants *constants, struct em_image *image, struct em_span span)
 {
-    em_cleanup_free uint8_t *buffer = NULL;
+    uint64_t offset = span.start, size = span.end - span.start;
+    em_cleanup_free uint8_t *buffer = malloc(size < PIECE ? (size_t)size : PIECE);
 
-    if (offset > image->size || size == 0)
-        return EM_OK;
-    if (size > image->size - offset)
-        size = image->size - offset;
-    buffer = malloc(size < PIECE ? (size_t)size : PIECE);
     if (!buffer)
         return EM_NO_MEMORY;
     for (;;) {
@@ -127,7 +123,7 @@ static int scan_range(struct constants *constants, struct em_image *image, uint6
     }
 }
 
-static int scan_sections(struct constants *constants, struct em_image *image)
+static int find_sections(struct em_spans *spans, struct em_image *image, struct em_error *error)
 {
     for (uint32_t i = 0; i < image->shnum; i++) {
         const struct em_shdr *section = &image->shdrs[i];
@@ -137,22 +133,20 @@ static int scan_sections(struct constants *constants, struct em_image *image)
 
         if (skip || (section->flags & SHF_ALLOC) == 0 || (section->flags & (SHF_WRITE | SHF_EXECINSTR | SHF_COMPRESSED)) != 0)
             continue;
-        r = em_image_section_name(image, section, &name, constants->error);
+        r = em_image_section_name(image, section, &name, error);
         if (r < 0)
             return r;
         for (size_t j = 0; j < sizeof barren / sizeof *barren; j++)
             skip = skip || strcmp(name, barren[j]) == 0;
-        if (skip)
-            continue;
-        r = scan_range(constants, image, section->offset, section->size);
-        if (r != EM_OK)
+        r = skip ? EM_OK : em_spans_add(spans, image, section->offset, section->size);
+        if (r < 0)
             return r;
     }
     return EM_OK;
 }
 
 /* No sections: the read-only segments, around .dynstr. */
-static int scan_segments(struct constants *constants, struct em_image *image)
+static int find_segments(struct em_spans *spans, const struct em_image *image)
 {
     for (uint32_t i = 0; i < image->phnum; i++) {
         const struct em_phdr *phdr = &image->phdrs[i];
@@ -162,14 +156,14 @@ static int scan_segments(struct constants *constants, struct em_image *image)
         if (phdr->type != PT_LOAD || (phdr->flags & PF_W) != 0 || phdr->filesz == 0)
             continue;
         if (image->has_strtab && strtab >= phdr->offset && strtab < end) {
-            r = scan_range(constants, image, phdr->offset, strtab - phdr->offset);
+            r = em_spans_add(spans, image, phdr->offset, strtab - phdr->offset);
             strtab += image->strtab_size;
             if (r == EM_OK && strtab < end)
-                r = scan_range(constants, image, strtab, end - strtab);
+                r = em_spans_add(spans, image, strtab, end - strtab);
         } else {
-            r = scan_range(constants, image, phdr->offset, phdr->filesz);
+            r = em_spans_add(spans, image, phdr->offset, phdr->filesz);
         }
-        if (r != EM_OK)
+        if (r < 0)
             return r;
     }
     return EM_OK;
@@ -178,7 +172,8 @@ static int scan_segments(struct constants *constants, struct em_image *image)
 int em_constants_each(struct em_arena *arena, struct em_reader *reader, em_constants_visit *visit, void *context,
                       struct em_error *error)
 {
-    struct constants constants = { visit, context, error };
+    const struct constants constants = { visit, context, error };
+    struct em_spans spans = { 0 };
     struct em_image image;
     int r = em_image_open(&image, arena, reader, error);
 
@@ -186,9 +181,14 @@ int em_constants_each(struct em_arena *arena, struct em_reader *reader, em_const
         return r;
     /* Broken section headers are no reason to give up: the segments are there. */
     if (image.sections_beyond_end || em_image_read_sections(&image, NULL) < 0 || !image.shdrs)
-        r = scan_segments(&constants, &image);
+        r = find_segments(&spans, &image);
     else
-        r = scan_sections(&constants, &image);
+        r = find_sections(&spans, &image, error);
+    em_spans_settle(&spans);
+    if (r == EM_OK)
+        r = em_spans_check(&spans, &image, error);
+    for (size_t i = 0; r == EM_OK && i < spans.count; i++)
+        r = scan_span(&constants, &image, spans.items[i]);
     return r < 0 ? r : EM_OK;
 }
 

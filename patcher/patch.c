@@ -22,6 +22,9 @@ struct attempt {
     struct em_error reason; /* why the last candidate was no good */
 };
 
+/* Results that are checked before an object is given up: a sound one passes at the first or second. */
+#define MAX_CHECKED 16u
+
 /* In place, strings that the object refers to keep their bytes, or all of the patch is one write. */
 static bool can_be_written(const struct attempt *attempt, const struct em_layout *layout)
 {
@@ -34,13 +37,15 @@ static int climb(struct attempt *attempt, struct em_error *error)
 {
     struct em_placement placement;
     struct em_choices choices;
+    unsigned checked = 0;
     int r = em_strings_place(&placement, attempt->goal, attempt->allowed, attempt->old, error);
 
     if (r == EM_OK)
         r = em_choices_find(&choices, attempt->goal, &placement, &attempt->pieces, &attempt->chains, attempt->allowed, error);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < choices.count; i++) {
+    for (size_t i = 0; i < choices.count && checked < MAX_CHECKED; i++) {
+        struct em_arena_mark mark = em_arena_mark(attempt->goal->image->arena);
         struct em_layout layout;
 
         r = em_layout_build(&layout, attempt->goal, &placement, &attempt->pieces, &attempt->chains, &choices.items[i].candidate,
@@ -49,17 +54,19 @@ static int climb(struct attempt *attempt, struct em_error *error)
             r = em_layout_emit(attempt->patch, &layout, error);
         if (r < 0)
             return r;
-        if (r == 0 || !can_be_written(attempt, &layout))
-            continue;
-        attempt->reason = (struct em_error)EM_ERROR_INIT;
-        r = em_check(attempt->patch, &layout, &attempt->reason);
-        if (r == EM_OK)
-            return 1;
-        if (r == EM_IO || r == EM_NO_MEMORY || r == EM_CHANGED) {
-            if (error)
-                *error = attempt->reason;
-            return r;
+        if (r == 1 && can_be_written(attempt, &layout)) {
+            attempt->reason = (struct em_error)EM_ERROR_INIT;
+            checked++;
+            r = em_check(attempt->patch, &layout, &attempt->reason);
+            if (r == EM_OK)
+                return 1;
+            if (r == EM_IO || r == EM_NO_MEMORY || r == EM_CHANGED) {
+                if (error)
+                    *error = attempt->reason;
+                return r;
+            }
         }
+        em_arena_rewind(attempt->goal->image->arena, mark);
     }
     return 0;
 }

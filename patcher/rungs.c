@@ -4,6 +4,9 @@
 #include <string.h>
 
 #define MAX_EVICTIONS 24u /* ways to evict that are worth a try for each target; more never came up */
+/* What all layouts of one search may cost, in looks at a section or header for each program header: a second. An object with 14 headers
+ * and 70,000 sections gets a thousand layouts, one with the 40 of a common library more than there are. */
+#define MAX_LOOKS ((uint64_t)1 << 30)
 
 struct search {
     struct em_choices *choices;
@@ -12,6 +15,7 @@ struct search {
     const struct em_pieces *pieces;
     const struct em_chains *chains;
     struct em_error *error;
+    uint64_t looks; /* that the layouts so far took */
     uint32_t allowed;
     bool wants_strings; /* .dynstr gets longer */
     bool wants_target;  /* something goes elsewhere, whatever happens to .dynstr */
@@ -19,28 +23,31 @@ struct search {
     bool wants_header; /* PT_GNU_STACK is missing */
 };
 
-/* Builds one candidate and remembers it if it fits. */
-static int try(const struct search *search, struct em_candidate candidate)
+/* Builds one candidate and remembers it if it fits. The layout goes again: thousands are tried where there are many segments. */
+static int try(struct search *search, struct em_candidate candidate)
 {
-    struct em_layout layout;
+    const struct em_image *image = search->goal->image;
+    struct em_arena_mark mark = em_arena_mark(image->arena);
     struct em_choice choice = { .candidate = candidate };
-    int r = em_layout_build(&layout, search->goal, search->placement, search->pieces, search->chains, &candidate,
-                            search->error);
+    struct em_layout layout;
+    int r;
 
-    if (r != 1)
-        return r;
-    if (!(search->allowed & (1u << layout.rung)))
+    if (search->looks > MAX_LOOKS)
         return 0;
+    search->looks += image->phnum * ((uint64_t)image->phnum + image->shnum);
+    r = em_layout_build(&layout, search->goal, search->placement, search->pieces, search->chains, &candidate, search->error);
     choice.rung = layout.rung;
     choice.growth = layout.growth;
     choice.moved_bytes = layout.moved_bytes;
-    choice.writable = candidate.target < search->goal->image->phnum &&
-                      (search->goal->image->phdrs[candidate.target].flags & PF_W);
+    choice.writable = candidate.target < image->phnum && (image->phdrs[candidate.target].flags & PF_W);
+    em_arena_rewind(image->arena, mark);
+    if (r != 1 || !(search->allowed & (1u << choice.rung)))
+        return r < 0 ? r : 0;
     r = em_vec_push(search->goal->arena, search->choices, choice);
     return r < 0 ? r : 1;
 }
 
-static int try_targets(const struct search *search, struct em_candidate candidate, bool wanted)
+static int try_targets(struct search *search, struct em_candidate candidate, bool wanted)
 {
     const struct em_image *image = search->goal->image;
     int r = EM_OK;
@@ -96,7 +103,7 @@ static int by_size(const void *a, const void *b)
 }
 
 /* The sets that make room and of which nothing can be left out, the smallest first. */
-static int try_evictions(const struct search *search, const struct em_chain *chain, uint64_t at, struct em_candidate candidate)
+static int try_evictions(struct search *search, const struct em_chain *chain, uint64_t at, struct em_candidate candidate)
 {
     struct {
         EM_VEC(struct eviction);
@@ -127,7 +134,7 @@ static int try_evictions(const struct search *search, const struct em_chain *cha
 
 /* Rung 7: the table grows over its neighbours. They give way by a push or an eviction, .dynstr too if it is among them; else it is
  * pushed or copied as ever. */
-static int try_grown_headers(const struct search *search, struct em_candidate candidate)
+static int try_grown_headers(struct search *search, struct em_candidate candidate)
 {
     const struct em_chain *chain = &search->chains->headers;
     int r;
@@ -145,7 +152,7 @@ static int try_grown_headers(const struct search *search, struct em_candidate ca
     return r;
 }
 
-static int try_strings(const struct search *search, struct em_candidate candidate)
+static int try_strings(struct search *search, struct em_candidate candidate)
 {
     bool wanted = search->wants_target || candidate.move_dynamic, found;
     const struct em_chain *chain = &search->chains->strings;

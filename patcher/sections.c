@@ -58,6 +58,9 @@ int em_image_check_sections(struct em_image *image, struct em_error *error)
 {
     int r = check_strings(image, error);
 
+    if (r == EM_OK && image->shdrs && (uint64_t)image->shnum * image->phnum > EM_MAX_PLACES)
+        return em_fail(error, EM_LIMIT, image->name, "has %u sections in %u segments, more than can be edited", image->shnum,
+                       image->phnum);
     if (r == EM_OK && image->shdrs && image->shstrndx >= image->shnum)
         return em_fail_at(error, EM_BAD_ELF, image->name, 0, "keeps its section names in section %u, and has %u",
                           image->shstrndx, image->shnum);

@@ -9,7 +9,7 @@
  */
 #include "patcher/patcher.h"
 
-#include "patcher/image.h"
+#include "patcher/spans.h"
 
 #include <string.h>
 
@@ -26,20 +26,17 @@ static const struct mark marks[] = {
     { EM_AARCH64, 7, { 0x00, 0x00, 0x58, 0x20, 0x02, 0x1f, 0xd6 } },
 };
 
-static int find_in(struct em_image *image, const struct em_phdr *phdr, const struct mark *mark, uint8_t *buffer, bool *found,
+static int find_in(struct em_image *image, struct em_span span, const struct mark *mark, uint8_t *buffer, bool *found,
                    struct em_error *error)
 {
-    uint64_t end = phdr->offset < image->size && phdr->filesz <= image->size - phdr->offset ? phdr->offset + phdr->filesz
-                                                                                            : image->size;
-
-    for (uint64_t at = phdr->offset; at < end && !*found;) {
-        size_t piece = end - at < PIECE ? (size_t)(end - at) : PIECE;
+    for (uint64_t at = span.start; !*found;) {
+        size_t piece = span.end - at < PIECE ? (size_t)(span.end - at) : PIECE;
         int r = em_read_at(image->reader, buffer, piece, at, error);
 
         if (r < 0)
             return r;
         *found = memmem(buffer, piece, mark->bytes, mark->size) != NULL;
-        if (at + piece == end)
+        if (at + piece == span.end)
             break;
         at += piece - mark->size + 1;
     }
@@ -50,6 +47,7 @@ int em_object_stack_use(enum em_stack_use *use, struct em_arena *arena, struct e
 {
     em_cleanup_free uint8_t *buffer = malloc(PIECE);
     const struct mark *mark = NULL;
+    struct em_spans spans = { 0 };
     struct em_image image;
     bool found = false;
     int r = em_image_open(&image, arena, reader, error);
@@ -64,12 +62,16 @@ int em_object_stack_use(enum em_stack_use *use, struct em_arena *arena, struct e
     *use = EM_STACK_USE_UNKNOWN;
     if (!mark)
         return EM_OK;
-    for (uint32_t i = 0; i < image.phnum && !found; i++)
-        if (image.phdrs[i].type == PT_LOAD && (image.phdrs[i].flags & PF_X) != 0) {
-            r = find_in(&image, &image.phdrs[i], mark, buffer, &found, error);
-            if (r < 0)
-                return r;
-        }
+    for (uint32_t i = 0; r == EM_OK && i < image.phnum; i++)
+        if (image.phdrs[i].type == PT_LOAD && (image.phdrs[i].flags & PF_X) != 0)
+            r = em_spans_add(&spans, &image, image.phdrs[i].offset, image.phdrs[i].filesz);
+    em_spans_settle(&spans);
+    if (r == EM_OK)
+        r = em_spans_check(&spans, &image, error);
+    for (size_t i = 0; r == EM_OK && !found && i < spans.count; i++)
+        r = find_in(&image, spans.items[i], mark, buffer, &found, error);
+    if (r < 0)
+        return r;
     *use = found ? EM_STACK_USE_CODE : EM_STACK_USE_NONE;
     return EM_OK;
 }

@@ -11,26 +11,45 @@ struct lack {
     size_t objects;
 };
 
-struct lacks {
+/* What all of one distribution lack, of one severity. */
+struct group {
+    const struct em_finding *first;
+    size_t notes;
+    struct em_map known; /* name to its place among the lacks, and one */
     EM_VEC(struct lack);
 };
 
-static int gather(struct lacks *lacks, struct em_arena *arena, const struct em_findings *notes, const struct em_finding *first)
-{
-    em_vec_each (const struct em_finding, note, notes) {
-        struct lack *found = NULL;
+/* By .dist-info, which no two distributions share. */
+struct groups {
+    struct em_map of[EM_SEVERITY_ERROR + 1];
+};
 
-        if (note->owner != first->owner || note->severity != first->severity)
-            continue;
-        em_vec_each (struct lack, lack, lacks)
-            if (strcmp(lack->name, note->request) == 0)
-                found = lack;
-        if (found)
-            found->objects++;
-        else if (em_vec_push(arena, lacks, ((struct lack){ note->request, em_path_basename(note->object), 1 })) < 0)
+static struct group *group_of(const struct groups *groups, const struct em_finding *note)
+{
+    return note->owner ? em_map_get(&groups->of[note->severity], note->owner->dist_info) : NULL;
+}
+
+static int gather(struct groups *groups, struct em_arena *arena, const struct em_finding *note)
+{
+    struct group *group = group_of(groups, note);
+    uintptr_t known;
+
+    if (!group) {
+        group = em_new(arena, struct group);
+        if (!group || em_map_put(&groups->of[note->severity], note->owner->dist_info, group) < 0)
             return EM_NO_MEMORY;
+        group->first = note;
+        group->known.arena = arena;
     }
-    return EM_OK;
+    group->notes++;
+    known = (uintptr_t)em_map_get(&group->known, note->request);
+    if (known > 0) {
+        group->items[known - 1].objects++;
+        return EM_OK;
+    }
+    if (em_vec_push(arena, group, ((struct lack){ note->request, em_path_basename(note->object), 1 })) < 0)
+        return EM_NO_MEMORY;
+    return em_map_put(&group->known, note->request, (void *)(uintptr_t)group->count);
 }
 
 static int add_line(struct em_arena *arena, struct em_finding *finding, const char *head, const char *text)
@@ -40,8 +59,9 @@ static int add_line(struct em_arena *arena, struct em_finding *finding, const ch
     return line ? em_vec_push(arena, &finding->evidence, line) : EM_NO_MEMORY;
 }
 
-static int fold(struct em_findings *findings, struct em_arena *arena, const struct em_finding *first, const struct lacks *lacks)
+static int fold(struct em_findings *findings, struct em_arena *arena, const struct group *lacks)
 {
+    const struct em_finding *first = lacks->first;
     struct em_finding finding = { .id = first->id,
                                   .severity = first->severity,
                                   .object = first->object,
@@ -74,30 +94,23 @@ static int fold(struct em_findings *findings, struct em_arena *arena, const stru
 
 int em_fold_notes(struct em_findings *findings, const struct em_advisor *advisor, const struct em_findings *notes)
 {
-    for (size_t i = 0; i < notes->count; i++) {
-        const struct em_finding *note = &notes->items[i];
-        struct lacks lacks = { 0 };
-        size_t of_owner = 0;
-        bool told = false;
-        int r;
+    struct groups groups = { 0 };
+    int r = EM_OK;
 
-        for (size_t j = 0; j < notes->count; j++) {
-            bool same = notes->items[j].owner == note->owner && notes->items[j].severity == note->severity;
+    for (size_t i = 0; i <= EM_SEVERITY_ERROR; i++)
+        groups.of[i].arena = advisor->arena;
+    em_vec_each (const struct em_finding, note, notes)
+        if (r == EM_OK && note->owner)
+            r = gather(&groups, advisor->arena, note);
+    em_vec_each (const struct em_finding, note, notes) {
+        const struct group *group = r == EM_OK ? group_of(&groups, note) : NULL;
 
-            told = told || (same && j < i);
-            of_owner += same;
-        }
-        if (told && note->owner)
-            continue;
-        if (of_owner == 1 || !note->owner) {
-            r = em_vec_push(advisor->arena, findings, *note);
-        } else {
-            r = gather(&lacks, advisor->arena, notes, note);
-            if (r == EM_OK)
-                r = fold(findings, advisor->arena, note, &lacks);
-        }
         if (r < 0)
             return r;
+        if (!group || group->notes == 1)
+            r = em_vec_push(advisor->arena, findings, *note);
+        else if (group->first == note)
+            r = fold(findings, advisor->arena, group);
     }
-    return EM_OK;
+    return r;
 }

@@ -96,24 +96,25 @@ static int add_shared(struct em_findings *findings, struct em_arena *arena, cons
 
 /* A file that several list and that went with one of them: nvidia/__init__.py, when one of NVIDIA's packages is uninstalled. One finding
  * for it; a note where it was empty, since Python takes the directory for a package without it too (PEP 420). */
-static int add_missing(struct em_findings *findings, struct em_arena *arena, const struct em_deviation *deviation)
+static int add_missing(struct em_findings *findings, struct em_arena *arena, const struct em_deviation *deviation,
+                       struct em_map *missing)
 {
+    const struct em_distribution *distribution = deviation->distribution;
+    uintptr_t known = (uintptr_t)em_map_get(missing, deviation->path);
     struct em_finding finding;
     int r;
 
-    em_vec_each (struct em_finding, known, findings) {
-        const struct em_distribution *distribution = deviation->distribution;
-        char *line;
+    if (known > 0 && distribution) {
+        char *line = em_arena_printf(arena, "%-10s %s %s", "also", distribution->name, distribution->version);
 
-        if (strcmp(known->id, "EM602") != 0 || strcmp(known->object, deviation->path) != 0 || !distribution)
-            continue;
-        line = em_arena_printf(arena, "%-10s %s %s", "also", distribution->name, distribution->version);
-        return line ? em_vec_push(arena, &known->evidence, line) : EM_NO_MEMORY;
+        return line ? em_vec_push(arena, &findings->items[known - 1].evidence, line) : EM_NO_MEMORY;
     }
     r = em_finding_of_deviation(&finding, arena, deviation);
     if (deviation->row && deviation->row->has_size && deviation->row->size == 0)
         finding.severity = EM_SEVERITY_NOTE;
-    return r < 0 ? r : em_vec_push(arena, findings, finding);
+    if (r == EM_OK)
+        r = em_vec_push(arena, findings, finding);
+    return r < 0 || known > 0 ? r : em_map_put(missing, deviation->path, (void *)(uintptr_t)findings->count);
 }
 
 /* Files that are somebody else's too, mostly of a package manager's cache. What writes into them in place changes both. */
@@ -145,6 +146,7 @@ int em_judge_integrity(struct em_findings *findings, struct em_arena *arena, str
     static const struct em_verify_options presence = { .jobs = 1 };
     struct em_deviations deviations = { 0 };
     struct shareds shareds = { 0 };
+    struct em_map missing = { .arena = arena }; /* path to the place of its finding, and one */
     int r = em_env_verify(&deviations, env, &presence, NULL, error);
 
     if (r < 0)
@@ -158,7 +160,7 @@ int em_judge_integrity(struct em_findings *findings, struct em_arena *arena, str
                 return r;
         }
         if (deviation->kind == EM_DEVIATION_MISSING)
-            r = add_missing(findings, arena, deviation);
+            r = add_missing(findings, arena, deviation, &missing);
         if (deviation->kind == EM_DEVIATION_CHANGED) {
             r = em_finding_of_deviation(&finding, arena, deviation);
             if (r == EM_OK)

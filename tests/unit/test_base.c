@@ -146,6 +146,35 @@ static void both_hashes_come_from_one_pass(void **state)
     assert_false(em_xxh3_equal(&one, &other));
 }
 
+static void what_is_rewound_is_handed_out_again_as_zeros(void **state)
+{
+    static const size_t sizes[] = { 3, 900, 20000, 70000 }; /* of a chunk, and of chunks of their own */
+    struct em_arena_mark mark;
+    uint8_t *before = em_arena_alloc(arena, 100), *first = NULL;
+
+    (void)state;
+    memset(before, 1, 100);
+    mark = em_arena_mark(arena);
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            uint8_t *again = em_arena_alloc(arena, sizes[i]);
+
+            for (size_t j = 0; j < sizes[i]; j++)
+                assert_int_equal(again[j], 0);
+            memset(again, 2, sizes[i]);
+            if (i == 0 && first)
+                assert_ptr_equal(again, first);
+            if (i == 0)
+                first = again;
+        }
+        for (int i = 0; round == 1 && i < 100; i++)
+            memset(em_arena_alloc(arena, 1000), 3, 1000);
+        em_arena_rewind(arena, mark);
+    }
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(before[i], 1);
+}
+
 static void assert_is_sha256(struct em_hasher *hasher, const uint8_t *data, size_t size)
 {
     const struct em_bytes bytes = { data, size };
@@ -323,6 +352,7 @@ int main(void)
         cmocka_unit_test(only_contained_paths_are_contained),
         cmocka_unit_test(below_means_whole_components),
         cmocka_unit_test(a_map_keeps_the_order_of_insertion),
+        cmocka_unit_test(what_is_rewound_is_handed_out_again_as_zeros),
         cmocka_unit_test(a_digest_is_spelled_as_record_does),
         cmocka_unit_test(a_library_that_is_not_there_is_named),
         cmocka_unit_test(both_hashes_come_from_one_pass),
