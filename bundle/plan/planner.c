@@ -100,6 +100,7 @@ static int draft(struct em_planner *planner)
         bool progress = false;
         int r;
 
+        planner->together = (struct em_findings){ 0 };
         em_vec_each (struct em_finding, finding, &planner->now.findings) {
             r = act_on(planner, finding, &progress);
             if (r < 0)

@@ -8,19 +8,27 @@
 void em_provision_init(struct em_provision *provision, struct em_arena *arena, const struct em_diagnosis *before,
                        const struct em_plan_wish *wish)
 {
-    *provision = (struct em_provision){
-        .arena = arena, .before = before, .wish = wish, .chosen = { .arena = arena }, .versions = { .arena = arena }
-    };
+    *provision = (struct em_provision){ .arena = arena,
+                                        .before = before,
+                                        .wish = wish,
+                                        .chosen = { .arena = arena },
+                                        .versions = { .arena = arena },
+                                        .families = { .arena = arena } };
 }
 
 /* "cudnn 9"; of a library that the tables do not know, its name alone: a family of one. */
-static const char *family_of(const struct em_provision *provision, const char *name)
+static const char *family_of(struct em_provision *provision, const char *name)
 {
+    const char *family = em_map_get(&provision->families, name), *copy;
+    const struct em_package *package;
     char major[16];
-    const struct em_package *package = em_knowledge_package(provision->before->knowledge, name, major);
 
-    return package ? em_arena_printf(provision->arena, "%s %s", package->component, major)
-                   : em_arena_strdup(provision->arena, name);
+    if (family)
+        return family;
+    package = em_knowledge_package(provision->before->knowledge, name, major);
+    copy = em_arena_strdup(provision->arena, name);
+    family = package ? em_arena_printf(provision->arena, "%s %s", package->component, major) : copy;
+    return family && copy && em_map_put(&provision->families, copy, family) == EM_OK ? family : NULL;
 }
 
 static bool is_wanted(const struct em_family *family, const char *name)
@@ -76,6 +84,9 @@ static int look(struct em_provision *provision, const struct em_findings *findin
 {
     struct em_strings names = { 0 };
 
+    if (provision->looked_for == findings->items)
+        return EM_OK;
+    provision->looked_for = findings->items;
     em_vec_each (struct em_finding, finding, findings)
         if (em_vec_push(provision->arena, &names, finding->request) < 0)
             return EM_NO_MEMORY;
@@ -116,7 +127,7 @@ static int choose(struct em_provision *provision, const struct em_family *family
 }
 
 /* Of the others that the environment has of the family, a copy that we made once included; NULL: it has none that could be told. */
-static const char *installed_version(const struct em_provision *provision, const char *key, const struct em_family *family)
+static const char *installed_version(struct em_provision *provision, const char *key, const struct em_family *family)
 {
     em_vec_each (struct em_env_object, object, &provision->before->env->objects) {
         const char *name = em_path_basename(object->path), *its, *version;

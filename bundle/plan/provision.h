@@ -15,6 +15,8 @@ struct em_provision {
     const struct em_plan_wish *wish;
     struct em_map chosen;   /* family and name -> struct em_candidate * */
     struct em_map versions; /* family -> the version that was taken */
+    struct em_map families; /* name of a library -> its family */
+    const void *looked_for; /* the findings for all of which archives were searched */
     struct {
         EM_VEC(struct em_passed_over);
     } passed_over;

@@ -36,14 +36,16 @@ static int move_paths(struct em_planner *planner, struct em_draft_change *change
 /* The family is looked for as a whole: with all that is asked for now. */
 static int find_candidate(struct em_planner *planner, const struct em_finding *finding, struct em_candidate **candidate)
 {
-    struct em_findings together = { 0 };
-
-    em_vec_each (struct em_finding, other, &planner->now.findings)
-        if (em_planner_is_actionable(planner, other) && em_planner_wants_copy(planner, other) &&
-            em_vec_push(planner->arena, &together, *other) < 0)
-            return EM_NO_MEMORY;
+    *candidate = NULL;
+    if (planner->wish->sources.count == 0)
+        return EM_OK;
+    if (!planner->together.items)
+        em_vec_each (struct em_finding, other, &planner->now.findings)
+            if (em_planner_is_actionable(planner, other) && em_planner_wants_copy(planner, other) &&
+                em_vec_push(planner->arena, &planner->together, *other) < 0)
+                return EM_NO_MEMORY;
     return em_provide(&planner->provision, planner->draft.overlay ? planner->draft.overlay : planner->before->env->tree,
-                      &together, finding, candidate, planner->error);
+                      &planner->together, finding, candidate, planner->error);
 }
 
 /* The copy that is made at path; one that takes the place of what goes from there is no removal any more. */

@@ -25,6 +25,7 @@ struct em_planner {
     struct em_map barred;         /* path of an object that must be left alone -> why */
     struct em_map gave_up;        /* finding -> why nothing was done */
     int round;                    /* counts from 1 in each draft */
+    struct em_findings together;  /* of the round, those that a copy shall answer; NULL items: not gathered yet */
     bool restart;                 /* objects were barred: the draft must begin anew without them */
     struct em_arena *round_arena; /* of now, if it is not before */
 };
