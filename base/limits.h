@@ -3,30 +3,51 @@
 #ifndef EM_BASE_LIMITS_H
 #define EM_BASE_LIMITS_H
 
-#define EM_MAX_PHDRS 1024u         /* program headers [14; the kernel takes 1170 of a program] */
-#define EM_MAX_SECTIONS (1u << 18) /* section headers [some 70,000 in -ffunction-sections objects] */
-#define EM_MAX_PLACES (1u << 24)   /* of an object that is edited: section headers times program headers [1 million] */
-#define EM_MAX_SEARCHED                                                                                                        \
-    ((uint64_t)2 << 30)           /* bytes of an object that are searched for names, trampolines or GPU code [130 MB cuDNN 8] */
-#define EM_MAX_GPU_SETS 4096u     /* different sets of architectures that containers of GPU code have [20] */
-#define EM_MAX_DYNAMIC (1u << 14) /* dynamic entries [200] */
-#define EM_MAX_DYNSTR ((uint64_t)256 << 20)  /* bytes of .dynstr [26 MB libcusparseLt, 60 MB a browser] */
-#define EM_MAX_VERSIONS (1u << 20)           /* verneed and verdef records in one object */
-#define EM_MAX_RECORD ((uint64_t)64 << 20)   /* bytes of a RECORD [3 MB] */
-#define EM_MAX_RECORD_ROWS 500000u           /* its rows [25,000] */
-#define EM_MAX_METADATA ((uint64_t)16 << 20) /* bytes of METADATA, WHEEL, pyvenv.cfg [1 MB] */
-#define EM_MAX_CACHE ((uint64_t)64 << 20)    /* bytes of ld.so.cache [1 MB] */
-#define EM_MAX_JSON ((uint64_t)256 << 20)    /* bytes of a plan or journal */
-#define EM_MAX_PATH_LIST (1u << 16)          /* bytes of an RPATH, RUNPATH or LD_LIBRARY_PATH [3 KB]: all of it per name */
-#define EM_MAX_TRIES (1u << 18)              /* NEEDED of an object times directories of its path [1,500] */
-#define EM_MAX_TREE_DEPTH 256u               /* directories in directories while a tree is walked */
+/* One object. */
+#define EM_MAX_PHDRS 1024u                  /* program headers [14; the kernel takes 1170 of a program] */
+#define EM_MAX_SECTIONS (1u << 18)          /* section headers [some 70,000 in -ffunction-sections objects] */
+#define EM_MAX_PLACES (1u << 24)            /* of an object that is edited: section headers times program headers [1 million] */
+#define EM_MAX_SEARCHED ((uint64_t)2 << 30) /* bytes that are searched for names, trampolines, GPU code [130 MB cuDNN 8] */
+#define EM_MAX_GPU_SETS 4096u               /* different sets of architectures that containers of GPU code have [20] */
+#define EM_MAX_DYNAMIC (1u << 14)           /* dynamic entries [200] */
+#define EM_MAX_DYNSTR                                                                                                          \
+    ((uint64_t)96 << 20) /* bytes of .dynstr, and of strings copied from it [27 MB libcusparseLt, 60 MB a browser] */
+#define EM_MAX_TABLE ((uint64_t)64 << 20) /* bytes of one table of symbols that is rewritten in memory [7 MB libtorch_cuda] */
+#define EM_MAX_HOLE ((uint64_t)64 << 20)  /* bytes of a sparse file that the size of .bss may cost */
+#define EM_MAX_NOTES ((uint64_t)1 << 20)  /* bytes of all PT_NOTEs [some hundred] */
+#define EM_MAX_VERSIONS (1u << 20)        /* verneed and verdef records in one object */
+#define EM_MAX_PATH_LIST (1u << 16)       /* bytes of an RPATH, RUNPATH or LD_LIBRARY_PATH [3 KB]: all of it per name */
+#define EM_MAX_TRIES (1u << 18)           /* NEEDED of an object times directories of its path [1,500] */
+
+/* Texts. */
+#define EM_MAX_RECORD ((uint64_t)64 << 20)      /* bytes of a RECORD [3 MB] */
+#define EM_MAX_RECORD_ROWS 500000u              /* its rows [25,000] */
+#define EM_MAX_METADATA ((uint64_t)16 << 20)    /* bytes of METADATA, WHEEL, pyvenv.cfg [1 MB] */
+#define EM_MAX_CACHE ((uint64_t)64 << 20)       /* bytes of ld.so.cache [1 MB] */
+#define EM_MAX_INTERPRETER ((uint64_t)16 << 20) /* bytes of a dynamic loader [2 MB musl with debug information] */
+#define EM_MAX_PROC ((uint64_t)1 << 20)         /* bytes of a file of the kernel's, as /proc has them */
+#define EM_MAX_JSON ((uint64_t)32 << 20)        /* bytes of a plan, world, table, conda package's list [5 MB] */
+#define EM_MAX_JSON_VALUES 500000u              /* values in it [100,000] */
+#define EM_MAX_JOURNAL ((uint64_t)64 << 20)     /* bytes of a journal: some 300 an entry */
+#define EM_MAX_JOURNAL_ENTRIES 250000u          /* files of one transaction [25,000] */
+
+/* Trees. */
+#define EM_MAX_TREE_DEPTH 256u /* directories in directories while a tree is walked */
+#define EM_MAX_LINKS 40        /* links on the way to a file: as the kernel, path_resolution(7) */
+#define EM_MAX_XATTR 65536     /* bytes of one extended attribute, and of their names: as the kernel, xattr(7) */
+#define EM_MAX_MOVES 10000u    /* steps in which glibc's order of initialisation is found */
+
+/* Archives that libraries come from. */
+#define EM_MAX_ARCHIVE_MEMBERS (1u << 20)
+#define EM_MAX_ARCHIVE_RATIO 200u /* bytes from one */
 
 /* Zip archives. The ratio is PyPI's, and counts from a size on; deflate itself ends near 1032. */
-#define EM_MAX_ZIP_MEMBERS 1000000u                /* [67,000] */
-#define EM_MAX_ZIP_DIRECTORY ((uint64_t)256 << 20) /* bytes of the central directory [8 MB] */
-#define EM_MAX_ZIP_NAME 4095u                      /* bytes of a name: what can be a path (PATH_MAX) [250] */
-#define EM_MAX_ZIP_FOLDERS ((uint64_t)16 << 20)    /* bytes of the names of all directories together [300 KB] */
-#define EM_MAX_ZIP_RATIO 50u                       /* bytes from one */
+#define EM_MAX_ZIP_MEMBERS 250000u                /* [67,000] */
+#define EM_MAX_ZIP_DIRECTORY ((uint64_t)64 << 20) /* bytes of the central directory [8 MB] */
+#define EM_MAX_ZIP_MEMORY ((uint64_t)16 << 20)    /* bytes of what is remembered of one [1.9 MB torch 2.8.0] */
+#define EM_MAX_ZIP_NAME 4095u                     /* bytes of a name: what can be a path (PATH_MAX) [250] */
+#define EM_MAX_ZIP_FOLDERS ((uint64_t)16 << 20)   /* bytes of the names of all directories together [300 KB] */
+#define EM_MAX_ZIP_RATIO 50u                      /* bytes from one */
 #define EM_ZIP_RATIO_FROM ((uint64_t)64 << 20)
 
 #endif

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TABLE ((uint64_t)256 << 20) /* bytes of one table that is rewritten in memory */
-
 struct renaming {
     struct em_goal *goal;
     struct em_image *image;
@@ -37,7 +35,7 @@ static int load_symbols(struct renaming *renaming, bool *any, bool *any_hashed, 
     uint64_t size = renaming->count * em_sym_size(renaming->image);
     int r;
 
-    if (size > MAX_TABLE)
+    if (size > EM_MAX_TABLE)
         return em_fail(error, EM_LIMIT, renaming->image->name, "has more symbols than can be renamed");
     renaming->table = em_arena_alloc(goal->arena, (size_t)size);
     renaming->names = em_arena_array(goal->arena, (size_t)renaming->count, sizeof *renaming->names);
@@ -192,7 +190,7 @@ static int write_relocations(struct renaming *renaming, uint64_t addr, uint64_t 
 
     if (size == 0)
         return EM_OK;
-    if (entry < 2 * word || size > MAX_TABLE || !em_image_offset(image, addr, size, &offset))
+    if (entry < 2 * word || size > EM_MAX_TABLE || !em_image_offset(image, addr, size, &offset))
         return em_fail_at(error, EM_BAD_ELF, image->name, image->dynamic_offset,
                           "has relocations that lead out of their PT_LOAD");
     table = em_arena_alloc(renaming->goal->arena, (size_t)size);

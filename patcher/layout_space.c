@@ -3,8 +3,6 @@
 
 #include "patcher/tags.h"
 
-#define MAX_HOLE ((uint64_t)64 << 20) /* bytes of a sparse file that the size of .bss may cost */
-
 int em_layout_is_zero(const struct em_layout *layout, uint64_t offset, uint64_t size, struct em_error *error)
 {
     uint8_t buffer[4096];
@@ -162,7 +160,7 @@ static int start_new_load(struct em_layout *layout)
 
         if (offset < layout->file_end)
             offset = em_round_up(layout->file_end, align);
-        if (offset - layout->file_end <= MAX_HOLE) {
+        if (offset - layout->file_end <= EM_MAX_HOLE) {
             layout->new_load.offset = offset;
             layout->new_load.vaddr = offset + bias;
         }

@@ -14,8 +14,6 @@
 
 #include "patcher/image.h"
 
-#define EM_MAX_NOTES ((uint64_t)1 << 20) /* bytes of all PT_NOTEs that we care to read; real ones have some hundred */
-
 struct em_note {
     uint32_t type;
     struct em_bytes name, desc; /* name: with its NUL */

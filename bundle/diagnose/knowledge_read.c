@@ -1,9 +1,10 @@
 /* knowledge_read.c: the tables out of their JSON. */
 #include "bundle/diagnose/knowledge.h"
 
+#include "base/json.h"
+
 #include "bundle/diagnose/embedded.h"
 
-#include <jansson.h>
 #include <string.h>
 
 #define SCHEMA "elfmend.knowledge/1"
@@ -303,13 +304,12 @@ static int read_each(struct reading *reading, json_t *root, const char *key, int
 
 static int read_document(struct reading *reading, const void *bytes, size_t size)
 {
-    json_error_t where;
-    json_t *root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &where);
+    json_t *root;
+    int r = em_json_read(&root, (struct em_bytes){ bytes, size }, reading->label, reading->error);
     const char *schema = json_string_value(json_object_get(root, "schema"));
-    int r;
 
-    if (!root)
-        return em_fail(reading->error, EM_BAD_JSON, reading->label, "line %d: %s", where.line, where.text);
+    if (r < 0)
+        return r;
     if (!schema || strcmp(schema, SCHEMA) != 0) {
         r = bad(reading, "is not a knowledge table: its \"schema\" is not \"" SCHEMA "\"");
         goto done;

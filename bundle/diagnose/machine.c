@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#define MAX_PROC ((uint64_t)1 << 20)
-
 /* A small file as text; NULL if it is not there. Those of /proc say that they have no bytes, so the reader's size is not asked. */
 static char *read_text(struct em_arena *arena, struct em_tree *tree, const char *path)
 {

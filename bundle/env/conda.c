@@ -1,8 +1,9 @@
 #include "bundle/env/conda.h"
 
+#include "base/json.h"
+
 #include "bundle/env/inside.h"
 
-#include <jansson.h>
 #include <string.h>
 
 struct em_conda {
@@ -55,17 +56,15 @@ static int check(const struct em_conda *conda, struct em_error *error)
 int em_conda_open(struct em_conda **conda, struct em_arena *arena, struct em_bytes bytes, const char *label,
                   struct em_error *error)
 {
-    json_error_t problem;
     int r;
 
     *conda = em_new(arena, struct em_conda);
     if (!*conda)
         return EM_NO_MEMORY;
     **conda = (struct em_conda){ .label = label, .ends_line = bytes.size > 0 && bytes.data[bytes.size - 1] == '\n' };
-    (*conda)->document = json_loadb((const char *)bytes.data, bytes.size, JSON_REJECT_DUPLICATES, &problem);
-    if (!(*conda)->document)
-        return em_fail_at(error, EM_BAD_JSON, label, (uint64_t)problem.position, "is not JSON: line %d: %s", problem.line,
-                          problem.text);
+    r = em_json_read(&(*conda)->document, bytes, label, error);
+    if (r < 0)
+        return r;
     r = check(*conda, error);
     if (r < 0) {
         em_conda_close(*conda);

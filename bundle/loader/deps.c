@@ -11,7 +11,6 @@ struct node {
 };
 
 /* Filters that name each other move each other forward for ever, and glibc with them, until its stack is full. */
-#define MAX_MOVES 10000u
 
 struct walk {
     struct process *process;
@@ -129,7 +128,7 @@ static int filter(struct walk *walk, struct node **node, const char *name, bool 
         /* Somewhere before: it is early enough. */
         if (!late->next)
             return EM_OK;
-        if (++walk->moves > MAX_MOVES)
+        if (++walk->moves > EM_MAX_MOVES)
             return EM_OK;
         orig->object = aux;
         orig->done = false;
@@ -177,7 +176,7 @@ int em_glibc_deps(struct process *process, struct loaded *root, const struct em_
         r = append(&walk, (struct loaded *)preloads->items[i]);
     for (struct node *node = walk.first; r == EM_OK && node;) {
         r = visit(&walk, node);
-        if (walk.moves > MAX_MOVES) {
+        if (walk.moves > EM_MAX_MOVES) {
             open->aborts = !process->failed;
             em_open_fail(process, open, NULL, "filters name each other: the loader goes round until its stack overflows");
             node = NULL;

@@ -8,9 +8,6 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-#define MAX_INTERPRETER ((uint64_t)16 << 20) /* musl's, with debug information, has 2 MB */
-#define MAX_CONFIG ((uint64_t)1 << 20)
-
 /* libc's own files, under the names that others ask for. */
 static const char *const libc_names[] = {
     "ld-linux*.so.*",       "ld64.so.*",         "ld-musl-*.so.1",         "libc.so.6",        "libm.so.6",
@@ -187,7 +184,7 @@ static int read_musl_path(struct em_world *world, struct em_arena *arena)
     path = em_arena_printf(arena, "/etc/%.*s.path", (int)(dot - base), base);
     if (!path)
         return EM_NO_MEMORY;
-    if (em_tree_read(world->tree, arena, path, MAX_CONFIG, &bytes, NULL) < 0)
+    if (em_tree_read(world->tree, arena, path, EM_MAX_METADATA, &bytes, NULL) < 0)
         return EM_OK;
     text = em_arena_strndup(arena, (const char *)bytes.data, bytes.size);
     if (!text)
@@ -211,7 +208,7 @@ static void version_from_libc(struct em_world *world, struct em_arena *arena)
     if (em_tree_real_path(world->tree, arena, world->interpreter, &real) < 0)
         return;
     libc = em_path_join(arena, em_path_dirname(arena, real), "libc.so.6");
-    if (!libc || em_tree_read(world->tree, arena, libc, MAX_INTERPRETER, &bytes, NULL) < 0)
+    if (!libc || em_tree_read(world->tree, arena, libc, EM_MAX_INTERPRETER, &bytes, NULL) < 0)
         return;
     if (em_interpreter_scan(&other, arena, bytes, &unused) < 0)
         return;
@@ -227,7 +224,7 @@ static int read_interpreter(struct em_world *world, struct em_arena *arena, cons
     *cache = NULL;
     if (r < 0 || !world->interpreter || !is_there(world->tree, world->interpreter))
         return r;
-    r = em_tree_read(world->tree, arena, world->interpreter, MAX_INTERPRETER, &bytes, error);
+    r = em_tree_read(world->tree, arena, world->interpreter, EM_MAX_INTERPRETER, &bytes, error);
     if (r < 0)
         return r;
     r = em_interpreter_scan(world, arena, bytes, cache);
@@ -244,7 +241,7 @@ static int read_glibc_files(struct em_world *world, struct em_arena *arena, cons
     struct em_bytes bytes;
     int r;
 
-    if (em_tree_read(world->tree, arena, "/etc/ld.so.preload", MAX_CONFIG, &bytes, NULL) == EM_OK) {
+    if (em_tree_read(world->tree, arena, "/etc/ld.so.preload", EM_MAX_METADATA, &bytes, NULL) == EM_OK) {
         world->so_preload = em_arena_strndup(arena, (const char *)bytes.data, bytes.size);
         if (!world->so_preload)
             return EM_NO_MEMORY;

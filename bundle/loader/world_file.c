@@ -1,5 +1,7 @@
 #include "bundle/loader/world_file.h"
 
+#include "base/json.h"
+
 #include "bundle/loader/cache.h"
 
 #include <limits.h>
@@ -7,8 +9,6 @@
 #include <string.h>
 
 #define SCHEMA "elfmend.world/1"
-#define MAX_FILE EM_MAX_CACHE /* the cache is most of it */
-#define MAX_NAMES (1u << 20)  /* entries of a list [4,000 in the cache of a desktop] */
 
 /* ---- writing ---- */
 
@@ -182,8 +182,6 @@ static int get_strings(const struct reading *reading, const char *member, struct
 
     if (!json_is_array(array))
         return bad(reading, member, "a list of strings");
-    if (json_array_size(array) > MAX_NAMES)
-        return em_fail(reading->error, EM_LIMIT, reading->path, "\"%s\" has more than %u entries", member, MAX_NAMES);
     json_array_foreach(array, i, item)
     {
         const char *text = json_string_value(item), *copy;
@@ -209,8 +207,6 @@ static int get_cache(const struct reading *reading)
         return EM_OK;
     if (!world->has_cache)
         return bad(reading, "cache", "an object from names to paths, or null");
-    if (json_object_size(object) > MAX_NAMES)
-        return em_fail(reading->error, EM_LIMIT, reading->path, "\"cache\" has more than %u entries", MAX_NAMES);
     json_object_foreach((json_t *)object, name, value)
     {
         struct em_cache_entry *entry = em_new(reading->arena, struct em_cache_entry);
@@ -321,16 +317,15 @@ int em_world_from_json(struct em_world *world, struct em_arena *arena, const jso
 
 int em_world_from_file(struct em_world *world, struct em_arena *arena, const char *path, struct em_error *error)
 {
-    json_error_t problem;
     struct em_bytes bytes;
     json_t *document;
-    int r = em_read_file_at(AT_FDCWD, path, MAX_FILE, arena, &bytes, error);
+    int r = em_read_file_at(AT_FDCWD, path, EM_MAX_JSON, arena, &bytes, error);
 
     if (r < 0)
         return r;
-    document = json_loadb((const char *)bytes.data, bytes.size, JSON_REJECT_DUPLICATES, &problem);
-    if (!document)
-        return em_fail(error, EM_BAD_JSON, path, "is no JSON: line %d: %s", problem.line, problem.text);
+    r = em_json_read(&document, bytes, path, error);
+    if (r < 0)
+        return r;
     r = em_world_from_json(world, arena, document, path, error);
     json_decref(document);
     return r;

@@ -7,7 +7,6 @@
 #define HEADER "elfmend-journal 1\n"
 #define TEMPORARY EM_JOURNAL_NAME ".tmp"
 /* A step's line is at most a path and some 250 characters; this many steps are more than the files of any environment seen. */
-#define MOST_ENTRIES 10000000u
 
 struct em_identity em_identity_of(const struct stat *st)
 {
@@ -243,7 +242,7 @@ static bool take_slot(struct cursor *cursor, unsigned *slot)
 {
     uint64_t number;
 
-    if (!take_number(cursor, &number) || number > MOST_ENTRIES || !take(cursor, " "))
+    if (!take_number(cursor, &number) || number > EM_MAX_JOURNAL_ENTRIES || !take(cursor, " "))
         return false;
     *slot = (unsigned)number;
     return true;
@@ -284,7 +283,7 @@ static int take_entry(struct cursor *cursor, struct em_journal *journal, bool *m
     if (!take_fields(cursor, &entry))
         return EM_BAD_JSON;
     entry.path = take_rest(cursor, journal->arena);
-    if (!entry.path || !em_path_is_contained(entry.path) || journal->entries.count >= MOST_ENTRIES)
+    if (!entry.path || !em_path_is_contained(entry.path) || journal->entries.count >= EM_MAX_JOURNAL_ENTRIES)
         return EM_BAD_JSON;
     return em_vec_push(journal->arena, &journal->entries, entry);
 }
@@ -374,7 +373,7 @@ int em_journal_read(struct em_journal *journal, struct em_arena *arena, int dir,
     }
     if (!S_ISREG(st.st_mode))
         return em_fail(error, EM_BAD_JSON, EM_JOURNAL_NAME, "is not a regular file");
-    r = em_read_file_at(dir, EM_JOURNAL_NAME, EM_MAX_JSON, arena, &bytes, error);
+    r = em_read_file_at(dir, EM_JOURNAL_NAME, EM_MAX_JOURNAL, arena, &bytes, error);
     if (r == EM_NOT_FOUND)
         return em_fail(error, EM_CHANGED, EM_JOURNAL_NAME, "went away while it was read");
     if (r < 0)

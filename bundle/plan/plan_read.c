@@ -2,7 +2,8 @@
  * not know is an error, since it may be one that changes what a step means. */
 #include "bundle/plan/plan.h"
 
-#include <jansson.h>
+#include "base/json.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -529,17 +530,13 @@ int em_plan_from_json(struct em_plan *plan, struct em_arena *arena, struct em_by
                       struct em_error *error)
 {
     const struct reading in = { arena, label, error };
-    json_error_t problem;
     json_t *document;
     int r;
 
     *plan = (struct em_plan){ 0 };
-    if (bytes.size > EM_MAX_JSON)
-        return em_fail(error, EM_LIMIT, label, "is larger than a plan may be");
-    document = json_loadb((const char *)bytes.data, bytes.size, JSON_REJECT_DUPLICATES, &problem);
-    if (!document)
-        return em_fail_at(error, EM_BAD_JSON, label, (uint64_t)problem.position, "is not JSON: line %d: %s", problem.line,
-                          problem.text);
+    r = em_json_read(&document, bytes, label, error);
+    if (r < 0)
+        return r;
     r = read_plan(&in, document, plan);
     json_decref(document);
     if (r < 0)

@@ -1,6 +1,7 @@
 #include "bundle/plan/sbom.h"
 
-#include <jansson.h>
+#include "base/json.h"
+
 #include <string.h>
 
 /* A version's plus is percent-encoded (package URL specification, "version"). */
@@ -84,11 +85,12 @@ static json_t *read_bill(struct em_tree *tree, struct em_arena *arena, const cha
     struct em_error ignored = EM_ERROR_INIT;
     struct em_bytes bytes;
     struct em_node node;
+    json_t *bill;
 
     *is_there = path && em_tree_stat(tree, path, &node) == 0;
     if (!*is_there || em_tree_read(tree, arena, path, EM_MAX_JSON, &bytes, &ignored) < 0)
         return NULL;
-    return json_loadb((const char *)bytes.data, bytes.size, JSON_REJECT_DUPLICATES, NULL);
+    return em_json_read(&bill, bytes, path, &ignored) == EM_OK ? bill : NULL;
 }
 
 const char *em_sbom_version(const struct em_env *env, struct em_arena *arena, const struct em_distribution *owner,

@@ -8,7 +8,6 @@
 #include <sys/xattr.h>
 
 /* Linux bounds a list of names and a value by 64 KiB each (XATTR_LIST_MAX, XATTR_SIZE_MAX). */
-#define MOST_XATTR 65536
 
 #define GONE "is gone since the plan was made; make a new plan"
 
@@ -38,7 +37,7 @@ static bool is_signature(const char *name)
 
 static int copy_xattr(int from, int to, const char *name, char *value, const char *label, struct em_error *error)
 {
-    ssize_t size = fgetxattr(from, name, value, MOST_XATTR);
+    ssize_t size = fgetxattr(from, name, value, EM_MAX_XATTR);
 
     if (size < 0 && errno == ENODATA)
         return EM_OK;
@@ -60,11 +59,11 @@ static int copy_xattrs(int from, int to, const char *label, struct em_error *err
 
     if (size == 0 || (size < 0 && errno == EOPNOTSUPP))
         return EM_OK;
-    names = malloc((size_t)2 * MOST_XATTR);
+    names = malloc((size_t)2 * EM_MAX_XATTR);
     if (!names)
         return EM_NO_MEMORY;
-    value = names + MOST_XATTR;
-    size = flistxattr(from, names, MOST_XATTR);
+    value = names + EM_MAX_XATTR;
+    size = flistxattr(from, names, EM_MAX_XATTR);
     if (size < 0)
         return em_fail_errno(error, label, "has extended attributes that cannot be listed");
     for (char *name = names; r == EM_OK && name < names + size; name += strlen(name) + 1) {

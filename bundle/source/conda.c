@@ -1,13 +1,13 @@
 #include "bundle/source/unpack.h"
 
-#include <jansson.h>
+#include "base/json.h"
+
 #include <string.h>
 
 static json_t *read_json(struct em_arena *arena, int root, const char *name, const char *label, int *r, struct em_error *error)
 {
     struct em_error missing = EM_ERROR_INIT;
     struct em_bytes bytes;
-    json_error_t wrong;
     json_t *json;
 
     *r = em_read_file_at(root, name, EM_MAX_JSON, arena, &bytes, &missing);
@@ -19,9 +19,7 @@ static json_t *read_json(struct em_arena *arena, int root, const char *name, con
         *r = em_fail(error, *r, label, "has an %s that cannot be read", name);
         return NULL;
     }
-    json = json_loadb((const char *)bytes.data, bytes.size, JSON_REJECT_DUPLICATES, &wrong);
-    if (!json)
-        *r = em_fail(error, EM_BAD_JSON, label, "has an %s that is no JSON: line %d: %s", name, wrong.line, wrong.text);
+    *r = em_json_read(&json, bytes, em_arena_printf(arena, "%s: %s", label, name), error);
     return json;
 }
 

@@ -11,7 +11,6 @@
 #define FILES "files"
 
 /* Libraries compress to a third, static data of theirs to a fiftieth; who promises this much more is a bomb. */
-#define MOST_GROWTH 200u
 #define FREE_GROWTH ((uint64_t)64 << 20)
 
 struct em_container {
@@ -60,8 +59,9 @@ static int pass(struct em_container *container, struct em_unpack *unpack, int fd
     unpack->label = container->shown;
     unpack->listing = &container->listing;
     unpack->is_wheel = is_wheel_name(container->file);
-    unpack->limit = container->size < (UINT64_MAX - FREE_GROWTH) / MOST_GROWTH ? container->size * MOST_GROWTH + FREE_GROWTH
-                                                                               : UINT64_MAX;
+    unpack->limit = container->size < (UINT64_MAX - FREE_GROWTH) / EM_MAX_ARCHIVE_RATIO
+                        ? container->size * EM_MAX_ARCHIVE_RATIO + FREE_GROWTH
+                        : UINT64_MAX;
     r = em_archive_each(fd, container->shown, em_unpack_member, unpack, unpack->error);
     if (r == EM_OK)
         r = em_unpack_links(unpack);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define PIECE ((size_t)256 * 1024)
-#define MOST_MEMBERS (1u << 20)
 #define UNMEASURED "would grow beyond all measure when it is unpacked"
 #define TWICE "has two members of the name %s"
 
@@ -256,8 +255,8 @@ static int check_measure(struct em_unpack *unpack, struct archive_entry *entry)
 {
     const int64_t size = em_la.archive_entry_size_is_set(entry) ? em_la.archive_entry_size(entry) : 0;
 
-    if (++unpack->members > MOST_MEMBERS)
-        return em_fail(unpack->error, EM_LIMIT, unpack->label, "has more than %u members", MOST_MEMBERS);
+    if (++unpack->members > EM_MAX_ARCHIVE_MEMBERS)
+        return em_fail(unpack->error, EM_LIMIT, unpack->label, "has more than %u members", EM_MAX_ARCHIVE_MEMBERS);
     if (size < 0 || __builtin_add_overflow(unpack->total, (uint64_t)size, &unpack->total) || unpack->total > unpack->limit)
         return em_fail(unpack->error, EM_REFUSED, unpack->label, UNMEASURED);
     return EM_OK;

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#define MAX_LINKS 40 /* as the kernel: path_resolution(7) */
-
 struct disk {
     struct em_tree tree;
     int root;            /* -1: the machine's own "/" */
@@ -47,7 +45,7 @@ static int walk_link(struct walk *walk, const char *target, const char *behind)
     char rest[2 * PATH_MAX];
     int size;
 
-    if (++walk->links > MAX_LINKS)
+    if (++walk->links > EM_MAX_LINKS)
         return -ELOOP;
     size = snprintf(rest, sizeof rest, "%s/%s", target, behind);
     if (size < 0 || (size_t)size >= sizeof rest)

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_LINKS 40
-
 /* A file that was put; source NULL marks one that was removed. */
 struct entry {
     struct em_overlay_file file;
@@ -48,7 +46,7 @@ static int step(struct overlay *overlay, struct em_arena *arena, const char *dir
     r = em_tree_stat_link(overlay->below, path, &node);
     if (r < 0 || node.kind != EM_NODE_LINK || !follow)
         return r;
-    if (links >= MAX_LINKS)
+    if (links >= EM_MAX_LINKS)
         return -ELOOP;
     r = em_tree_read_link(overlay->below, arena, path, &target);
     if (r < 0)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define MAGIC UINT64_C(0x31776f6e6b6d6c65) /* "elmknow1": another form gets another number */
-#define MOST_BYTES ((uint64_t)16 << 20)    /* [1.9 MB for torch 2.8.0] */
 #define LEAST_BYTES ((uint64_t)4 << 20)    /* an archive below that is gone through sooner than its memory is looked up */
 #define KEPT_DAYS 30
 #define NO_MEMBER UINT64_MAX
@@ -198,7 +197,8 @@ bool em_zip_recall(struct em_zip *zip)
 
     spell(&zip->stamp, identity);
     path = scratch ? memory_path(zip, scratch, identity, &directory) : NULL;
-    if (!path || em_read_file_at(AT_FDCWD, path, MOST_BYTES, scratch, &cursor.bytes, NULL) < 0 || !is_whole(&cursor.bytes))
+    if (!path || em_read_file_at(AT_FDCWD, path, EM_MAX_ZIP_MEMORY, scratch, &cursor.bytes, NULL) < 0 ||
+        !is_whole(&cursor.bytes))
         return false;
     zip->recalled = zip->sound = take_all(zip, &cursor, identity);
     if (zip->recalled)
@@ -332,7 +332,7 @@ void em_zip_remember(const struct em_zip *zip)
         index++;
     }
     put(&text, NO_MEMBER);
-    if (text.failed || text.size > MOST_BYTES || digest_of(text.data, text.size, &digest) < 0)
+    if (text.failed || text.size > EM_MAX_ZIP_MEMORY || digest_of(text.data, text.size, &digest) < 0)
         return;
     em_text_add_bytes(&text, digest.bytes, sizeof digest.bytes);
     if (text.failed)

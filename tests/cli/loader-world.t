@@ -89,7 +89,7 @@ refused "an interpreter that is no path" 'w["interpreter"] = "ld.so"' '"interpre
 refused "a document that is a list" 'w = []' 'is no world'
 head -c 300 here.json > bad.json
 exits 2 "half a file" "$ELFMEND" trace --world ./bad.json ./ask.so
-check "... with the line" grep -q 'bad.json: is no JSON: line [0-9]*: ' err
+check "... with the line" grep -q 'bad.json: is not JSON: line [0-9]*: ' err
 exits 2 "a file that is not there" "$ELFMEND" trace --world ./nowhere.json ./ask.so
 exits 2 "a word that is no world" "$ELFMEND" trace --world sytem ./ask.so
 finish
