@@ -11,6 +11,7 @@
 #   make check-real   the real wheels from PyPI, cached outside of the tree (ELFMEND_CACHE, default ~/.cache/elfmend)
 #   make check-matrix linkers x options x machines x edits x what follows, side by side with patchelf and LIEF. Some 20 minutes
 #   make bench        each figure as a ratio to a peer or a floor, in one run
+#   make bench-growth what twice as many objects, rows, members, NEEDED cost
 #   make lint         clang-format, cppcheck, clang-tidy with clang's static analyzer; what is clean is not looked at again
 #   make deps         what all of this needs, by apt
 #
@@ -137,6 +138,9 @@ check-matrix: all
 bench: all
 	bench/run $(BUILD)
 
+bench-growth: all
+	bench/growth $(BUILD)
+
 # cppcheck does not know __attribute__((cleanup)), by which this tree frees: hence no memleak. Its guesses across files (ctu*) forget
 # that a callee fills what it is given a pointer to. clang-tidy runs the static analyzer too; .clang-tidy has the reasons for what is
 # left out. A file is looked at again when its object would be made again.
@@ -175,7 +179,7 @@ print-test-deps:
 print-matrix-deps:
 	@echo $(TEST_DEPS) $(MATRIX_DEPS)
 
-.PHONY: all units fuzzers libfuzzers fuzz check check-asan check-tsan check-valgrind check-splice check-faults check-matrix check-real bench lint deps deps-lint install clean \
+.PHONY: all units fuzzers libfuzzers fuzz check check-asan check-tsan check-valgrind check-splice check-faults check-matrix check-real bench bench-growth lint deps deps-lint install clean \
         print-libs print-deps print-test-deps print-matrix-deps
 .DELETE_ON_ERROR:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNITS:=.d)

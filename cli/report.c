@@ -21,7 +21,7 @@ static bool is_alike(const struct em_finding *a, const struct em_finding *b)
 
 static bool is_told(const struct em_findings *findings, const struct em_finding *finding)
 {
-    for (const struct em_finding *other = findings->items; other < finding; other++)
+    for (const struct em_finding *other = findings->items; finding->systems && other < finding; other++)
         if (is_alike(other, finding))
             return true;
     return false;
@@ -31,7 +31,7 @@ static void print_others(const struct em_findings *findings, const struct em_fin
 {
     size_t others = 0, shown = 3;
 
-    for (const struct em_finding *other = told + 1; other < findings->items + findings->count; other++)
+    for (const struct em_finding *other = told + 1; told->systems && other < findings->items + findings->count; other++)
         if (is_alike(told, other) && others++ < shown)
             printf("  %-10s %s\n", others == 1 ? "so lacks" : "", em_plain(em_env_show(env, other->object)));
     if (others > shown)
