@@ -348,3 +348,14 @@ bool em_xxh3_equal(const struct em_xxh3 *a, const struct em_xxh3 *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
+
+bool em_digest_from_hex(const char *hex, char text[EM_DIGEST_BASE64_SIZE])
+{
+    uint8_t bytes[EVP_MAX_MD_SIZE];
+    const size_t size = strlen(hex) / 2;
+
+    if (size > sizeof bytes || !from_hex(hex, bytes, size))
+        return false;
+    to_base64(bytes, size, text);
+    return true;
+}

@@ -45,6 +45,9 @@ int em_hash_reader(struct em_reader *reader, struct em_sha256 *sha256, struct em
 #define EM_DIGEST_BASE64_SIZE 87 /* of 64 bytes, the longest that libcrypto has */
 int em_digest_reader(struct em_reader *reader, const char *name, char text[EM_DIGEST_BASE64_SIZE], struct em_error *error);
 
+/* 32 to 128 hexadecimal digits, spelled as RECORD does. */
+bool em_digest_from_hex(const char *hex, char text[EM_DIGEST_BASE64_SIZE]);
+
 /* RECORD spells a digest in URL-safe base64 without padding (PEP 376, RFC 4648 section 5): 43 characters. */
 #define EM_SHA256_BASE64_SIZE 44
 #define EM_SHA256_HEX_SIZE 65

@@ -1,7 +1,7 @@
 /* A container and what is unpacked of it so far: a directory of the cache, named after its content, with the listing, the lists that vouch
  * for libraries, and the libraries that somebody asked for. */
 #include "bundle/source/inside.h"
-#include "bundle/source/unpack.h"
+#include "bundle/source/lists.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -66,7 +66,11 @@ static int pass(struct em_container *container, struct em_unpack *unpack, int fd
     if (r == EM_OK)
         r = em_unpack_links(unpack);
     if (r == EM_OK && unpack->is_first)
-        r = em_unpack_conda(unpack->arena, root, container->shown, unpack->error);
+        r = em_lists_of_conda(unpack);
+    if (r == EM_OK && unpack->is_first)
+        r = em_lists_of_deb(unpack);
+    if (r == EM_OK && unpack->is_first)
+        r = em_lists_of_rpm(unpack, fd);
     if (r == EM_OK && (unpack->is_first || unpack->deep))
         r = em_listing_write(&container->listing, unpack->arena, kept, container->shown, unpack->error);
     return r;

@@ -1,5 +1,6 @@
 #include "bundle/source/unpack.h"
 
+#include "bundle/source/lists.h"
 #include "bundle/source/source.h"
 #include "patcher/patcher.h"
 
@@ -59,11 +60,18 @@ static bool is_in_dist_info(const char *path)
            (strcmp(slash, "/RECORD") == 0 || strcmp(slash, "/METADATA") == 0);
 }
 
+/* Where conda, rpm and Debian have the words under which a package may be handed on. */
+static bool is_package_licence(const char *path)
+{
+    return strncmp(path, "info/licenses/", 14) == 0 || strncmp(path, "usr/share/licenses/", 19) == 0 ||
+           (strncmp(path, "usr/share/doc/", 14) == 0 && strcmp(em_path_basename(path), "copyright") == 0);
+}
+
 /* What vouches for libraries, or says under which words they may be handed on. */
 static bool is_list(const char *path)
 {
     return is_in_dist_info(path) || em_is_licence_name(path) || strcmp(path, "info/paths.json") == 0 ||
-           strcmp(path, "info/index.json") == 0;
+           strcmp(path, "info/index.json") == 0 || is_package_licence(path);
 }
 
 /* ---- files ---- */
@@ -160,6 +168,8 @@ static int write_library(struct em_unpack *unpack, struct archive *archive, stru
     if (fd < 0)
         return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", member->path);
     r = write_content(unpack, archive, fd, member->path);
+    if (r == EM_OK)
+        r = em_md5sums_check(unpack, fd, member->path);
     if (r == EM_OK && !member->wanted)
         r = look_into(unpack, fd, member, &keep);
     /* As pip does: the archive's own bits may be none at all. */
@@ -186,7 +196,20 @@ static int write_list(struct em_unpack *unpack, struct archive *archive, const c
         return em_fail(unpack->error, EM_REFUSED, unpack->label, TWICE, path);
     if (fd < 0)
         return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", path);
+    unpack->records += is_in_dist_info(path) && strcmp(em_path_basename(path), "RECORD") == 0;
+    if (is_package_licence(path) && em_vec_push(unpack->arena, &unpack->licences, path) < 0)
+        return EM_NO_MEMORY;
     return write_content(unpack, archive, fd, path);
+}
+
+/* What Debian's package says of itself, beside what is in it. */
+static int write_control(struct em_unpack *unpack, struct archive *archive, const char *path)
+{
+    const char *kept = em_arena_printf(unpack->arena, "DEBIAN/%s", path);
+
+    if (!unpack->is_first || (strcmp(path, "control") != 0 && strcmp(path, "md5sums") != 0))
+        return EM_OK;
+    return kept ? write_list(unpack, archive, kept) : EM_NO_MEMORY;
 }
 
 /* ---- the listing ---- */
@@ -271,11 +294,12 @@ int em_unpack_member(void *context, struct archive *archive, struct archive_entr
 
     unpack->is_image = unpack->is_image || em_la.archive_filter_code(archive, 0) == ARCHIVE_FILTER_RPM ||
                        (em_la.archive_format(archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_AR;
-    (void)inside;
     if (r == EM_OK)
         r = check_measure(unpack, entry);
     if (r < 0 || !path)
         return r;
+    if (inside && strncmp(inside, "control.tar", 11) == 0)
+        return em_la.archive_entry_filetype(entry) == AE_IFREG ? write_control(unpack, archive, path) : EM_OK;
     if (unpack->is_first) {
         r = list_member(unpack, entry, path);
         if (r == EM_OK && em_la.archive_entry_filetype(entry) == AE_IFREG && !em_la.archive_entry_hardlink(entry) &&

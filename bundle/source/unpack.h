@@ -34,13 +34,11 @@ struct em_unpack {
     uint64_t limit, total;          /* bytes of all members */
     size_t members, left;           /* left: members that a later pass still has to meet */
     struct em_listing *listing;
+    size_t records;             /* RECORDs that came with the files */
+    struct em_strings licences; /* of a package that is no distribution, where they were unpacked */
 };
 
 em_archive_visit em_unpack_member; /* context: struct em_unpack */
 int em_unpack_links(struct em_unpack *unpack);
-
-/* conda.c: conda's digests (info/paths.json) as a RECORD, and its name and version (info/index.json) as METADATA, so that what
- * follows has one kind of list to go by. Nothing if root is no conda package. */
-int em_unpack_conda(struct em_arena *arena, int root, const char *label, struct em_error *error);
 
 #endif
