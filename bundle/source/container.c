@@ -18,7 +18,11 @@ struct em_container {
     const char *shown;     /* what messages call it */
     const char *kept;      /* its directory in the cache; NULL: nobody has looked into it yet */
     struct em_stamp stamp; /* the archive, as it was listed */
+    struct em_xxh3 xxh3;   /* of what was listed */
     uint64_t size;
+    bool is_fleeting;
+    struct em_sha256 sha256; /* of a fleeting one */
+    bool is_pinned;          /* and is what the pin says */
     struct em_listing listing;
 };
 
@@ -29,7 +33,7 @@ static bool is_wheel_name(const char *place)
     return length > 4 && strcmp(place + length - 4, ".whl") == 0;
 }
 
-int em_container_open(struct em_source *source, const char *file, const char *shown, struct em_error *error)
+int em_container_open(struct em_source *source, const char *file, const char *shown, bool is_fleeting, struct em_error *error)
 {
     em_cleanup_fd int fd = em_open_at(AT_FDCWD, file, O_RDONLY, 0, error);
     struct em_container *container = em_new(source->env.arena, struct em_container);
@@ -40,6 +44,7 @@ int em_container_open(struct em_source *source, const char *file, const char *sh
         return EM_NO_MEMORY;
     container->file = file;
     container->shown = shown;
+    container->is_fleeting = is_fleeting;
     source->container = container;
     return em_archive_probe(fd, shown, error);
 }
@@ -133,11 +138,12 @@ static int find_kept(struct em_container *container, struct em_arena *arena, con
     container->stamp = em_stamp_of(&st);
     container->size = (uint64_t)st.st_size;
     reader = em_reader_fd(fd, container->size, container->shown);
-    r = em_hash_reader(&reader, NULL, &digest, error);
+    r = em_hash_reader(&reader, container->is_fleeting ? &container->sha256 : NULL, &digest, error);
     if (r == EM_OK)
         r = em_cache_directory(arena, "sources", &cache, error);
     if (r < 0)
         return r;
+    container->xxh3 = digest;
     em_xxh3_hex(&digest, key);
     directory = em_arena_printf(arena, "%s/%s%s" UNPACKED, cache, key, is_wheel_name(container->file) ? "-wheel" : "");
     if (!directory)
@@ -298,4 +304,48 @@ int em_container_look(struct em_source *source, const struct em_strings *names, 
     if (r == EM_OK && is_first)
         r = read_env(source, arena, em_path_join(arena, container->kept, FILES), error);
     return r < 0 ? r : add_candidates(source, error);
+}
+
+/* ---- pins ---- */
+
+int em_container_pin(const struct em_container *container, const struct em_pins *pins, const struct em_sha256 **pin,
+                     struct em_error *error)
+{
+    *pin = NULL;
+    return container ? em_pins_find(pins, container->file, pin, error) : EM_OK;
+}
+
+/* Read once more, by the digest that the pin has and by the one that it was unpacked under. */
+static int hash_again(struct em_container *container, struct em_error *error)
+{
+    em_cleanup_fd int fd = em_open_at(AT_FDCWD, container->file, O_RDONLY, 0, error);
+    struct em_reader reader;
+    struct em_xxh3 xxh3;
+    int r;
+
+    if (fd < 0)
+        return fd;
+    reader = em_reader_fd(fd, container->size, container->shown);
+    r = em_hash_reader(&reader, &container->sha256, &xxh3, error);
+    return r == EM_OK && !em_xxh3_equal(&xxh3, &container->xxh3)
+               ? em_fail(error, EM_CHANGED, container->shown, "has changed since it was listed")
+               : r;
+}
+
+int em_container_check(struct em_container *container, const struct em_pins *pins, const struct em_sha256 *pin,
+                       struct em_error *error)
+{
+    char hex[EM_SHA256_HEX_SIZE];
+    int r;
+
+    if (container->is_pinned)
+        return EM_OK;
+    r = container->is_fleeting ? EM_OK : hash_again(container, error);
+    if (r < 0)
+        return r;
+    em_sha256_hex(&container->sha256, hex);
+    if (!em_sha256_equal(&container->sha256, pin))
+        return em_fail(error, EM_REFUSED, container->shown, "is not what %s asks for: its SHA-256 is %s", pins->path, hex);
+    container->is_pinned = true;
+    return EM_OK;
 }

@@ -45,6 +45,7 @@ int em_source_add_candidate(struct em_source *source, const struct em_env_object
                                         .tree = source->env.tree,
                                         .node = object->node,
                                         .place = source->place,
+                                        .container = source->container,
                                         .distribution = object->owner };
     if (!candidate->shown)
         return EM_NO_MEMORY;

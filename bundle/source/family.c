@@ -147,7 +147,7 @@ static int doubt_of(struct choosing *choosing, const struct em_candidate *candid
         *doubt = em_arena_printf(choosing->arena, "it %s", candidate->problem);
     else if (!choosing->pins || !choosing->pins->given)
         *doubt = candidate->has_expected ? NULL : "nothing vouches for it";
-    else if (em_pins_find(choosing->pins, candidate, &pin, &ambiguous) < 0 || !pin)
+    else if (em_candidate_pin(candidate, choosing->pins, &pin, &ambiguous) < 0 || !pin)
         *doubt = em_arena_printf(choosing->arena, "it is not in %s", choosing->pins->path);
     return candidate->problem && !*doubt ? EM_NO_MEMORY : EM_OK;
 }

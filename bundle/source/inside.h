@@ -13,8 +13,9 @@ int em_source_read_directory(struct em_source *source, struct em_arena *arena, s
 int em_source_add_candidate(struct em_source *source, const struct em_env_object *object, struct em_error *error);
 
 /* container.c: a file that is an archive, which is looked into when somebody asks for a library. file: where it is; shown: what
- * messages call it. */
-int em_container_open(struct em_source *source, const char *file, const char *shown, struct em_error *error);
+ * messages call it.
+ * is_fleeting: it will not be there any more when somebody asks whether it is what was pinned. */
+int em_container_open(struct em_source *source, const char *file, const char *shown, bool is_fleeting, struct em_error *error);
 /* The candidates that may answer to one of the names, NULL: to any; deep: whatever their files are called. */
 int em_container_look(struct em_source *source, const struct em_strings *names, bool deep, struct em_error *error);
 
@@ -31,9 +32,19 @@ void em_cache_remove(const char *directory);
 void em_cache_note_use(const char *directory);
 void em_cache_remove_old(struct em_arena *arena, const char *cache);
 
-/* What is pinned for a candidate: by its absolute path, by its path in the source, by its base name. NULL: nothing. EM_REFUSED if
- * only the base name fits and the file has two digests for it. */
-int em_pins_find(const struct em_pins *pins, const struct em_candidate *candidate, const struct em_sha256 **pin,
-                 struct em_error *error);
+/* What is pinned for a file: by its absolute path, by a tail of it, by its base name. NULL: nothing. EM_REFUSED if only the base name
+ * fits and the pin file has two digests for it. */
+int em_pins_find(const struct em_pins *pins, const char *path, const struct em_sha256 **pin, struct em_error *error);
+
+/* What is pinned for a candidate, or for the archive that it is a member of. */
+int em_candidate_pin(const struct em_candidate *candidate, const struct em_pins *pins, const struct em_sha256 **pin,
+                     struct em_error *error);
+
+/* What is pinned for the archive that a candidate is a member of; NULL: nothing, or it is in none. */
+int em_container_pin(const struct em_container *container, const struct em_pins *pins, const struct em_sha256 **pin,
+                     struct em_error *error);
+/* EM_REFUSED if the archive, as it was unpacked, is not what is pinned. */
+int em_container_check(struct em_container *container, const struct em_pins *pins, const struct em_sha256 *pin,
+                       struct em_error *error);
 
 #endif

@@ -93,17 +93,16 @@ int em_pins_read(struct em_pins *pins, struct em_arena *arena, const char *path,
     return EM_OK;
 }
 
-int em_pins_find(const struct em_pins *pins, const struct em_candidate *candidate, const struct em_sha256 **pin,
-                 struct em_error *error)
+int em_pins_find(const struct em_pins *pins, const char *path, const struct em_sha256 **pin, struct em_error *error)
 {
-    const char *name = em_path_basename(candidate->path);
+    const char *name = em_path_basename(path);
 
-    *pin = em_map_get(&pins->by_name, candidate->path);
+    *pin = em_map_get(&pins->by_name, path);
     /* From the whole path downwards, each tail of it: a pin file is made in the source, or beside it. */
-    for (const char *tail = candidate->path; !*pin && (tail = strchr(tail, '/')); tail++)
+    for (const char *tail = path; !*pin && (tail = strchr(tail, '/')); tail++)
         *pin = tail[1] ? em_map_get(&pins->by_name, tail + 1) : NULL;
     if (*pin == &ambiguous)
-        return em_fail(error, EM_REFUSED, candidate->path, "has two digests under the name %s in %s, and none under its path",
-                       name, pins->path);
+        return em_fail(error, EM_REFUSED, path, "has two digests under the name %s in %s, and none under its path", name,
+                       pins->path);
     return EM_OK;
 }

@@ -115,7 +115,7 @@ static int what_came(struct em_arena *arena, const char *directory, const char *
 /* What was asked for by name is unpacked at once, and the wheel is not kept. */
 static int unpack(struct em_source *source, const char *wheel, struct em_error *error)
 {
-    int r = em_container_open(source, wheel, source->place, error);
+    int r = em_container_open(source, wheel, source->place, true, error);
 
     return r < 0 ? r : em_container_look(source, NULL, false, error);
 }

@@ -51,7 +51,7 @@ int em_source_open_for(struct em_source **source, struct em_arena *arena, struct
         r = target ? em_source_fetch(opened, arena, tree, place, target, error)
                    : em_fail(error, EM_USAGE, place, "needs an environment whose package manager fetches it");
     else if (may_be_archive(place))
-        r = em_container_open(opened, opened->place, opened->place, error);
+        r = em_container_open(opened, opened->place, opened->place, false, error);
     else
         r = em_source_read_directory(opened, arena, tree, place, error);
     if (r == EM_OK)
@@ -85,11 +85,41 @@ bool em_source_has(struct em_source *source, const char *name, const struct em_w
 
 /* ---- what vouches for a candidate ---- */
 
+int em_candidate_pin(const struct em_candidate *candidate, const struct em_pins *pins, const struct em_sha256 **pin,
+                     struct em_error *error)
+{
+    int r = em_pins_find(pins, candidate->path, pin, error);
+
+    return r < 0 || *pin ? r : em_container_pin(candidate->container, pins, pin, error);
+}
+
+/* The archive is what was pinned: then a member is what its RECORD says, or what came out of the archive. */
+static int find_in_pinned(struct em_candidate *candidate, const struct em_pins *pins, const struct em_sha256 *pin,
+                          struct em_error *error)
+{
+    em_cleanup_file struct em_file *file = NULL;
+    int r = em_container_check(candidate->container, pins, pin, error);
+
+    candidate->voucher = EM_VOUCHER_PIN;
+    candidate->sha256 = candidate->expected;
+    if (r < 0 || candidate->has_expected)
+        return r;
+    r = em_tree_open(candidate->tree, candidate->path, &file);
+    errno = -r;
+    return r < 0 ? em_fail_errno(error, candidate->shown, "cannot be opened")
+                 : em_hash_reader(&file->reader, &candidate->sha256, NULL, error);
+}
+
 static int find_pin(struct em_candidate *candidate, const struct em_pins *pins, struct em_error *error)
 {
     const struct em_sha256 *pin;
-    int r = em_pins_find(pins, candidate, &pin, error);
+    int r = em_pins_find(pins, candidate->path, &pin, error);
 
+    if (r == EM_OK && !pin) {
+        r = em_container_pin(candidate->container, pins, &pin, error);
+        if (r == EM_OK && pin)
+            return find_in_pinned(candidate, pins, pin, error);
+    }
     if (r < 0)
         return r;
     if (!pin)

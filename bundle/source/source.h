@@ -16,8 +16,8 @@
  *
  * A place may be a part of a site-packages, the bare nvidia/cudnn/lib too: the RECORD that lists its files is found above it.
  *
- * What vouches for a file: the pin file if one was given (then nothing else counts), else the RECORD that lists it. With neither,
- * it is EM_REFUSED unless the user allowed it. A file that differs from what vouches for it is EM_REFUSED always.
+ * What vouches for a file: the pin file if one was given (then nothing else counts), else the RECORD that lists it. An archive that is
+ * pinned as a whole brings what is in it: by its RECORD, or as it is. With neither, a file is EM_REFUSED unless the user allowed it. A file that differs from what vouches for it is EM_REFUSED always.
  */
 #ifndef EM_BUNDLE_SOURCE_SOURCE_H
 #define EM_BUNDLE_SOURCE_SOURCE_H
@@ -42,6 +42,7 @@ struct em_candidate {
     struct em_node node;
     struct em_object object;
     const char *place;                          /* the source as the user named it */
+    struct em_container *container;             /* that it is a member of; NULL: none */
     const struct em_distribution *distribution; /* NULL if no RECORD lists it */
     enum em_voucher voucher;                    /* set by em_candidate_vouch */
     bool has_expected;                          /* the RECORD has a digest for it */

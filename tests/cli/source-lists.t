@@ -42,6 +42,14 @@ if command -v dpkg-deb > log; then
     (cd lib && sha256sum ./*) > pins
     exits 0 "... pinned file by file: exit 0" "$ELFMEND" fix --yes --require-hashes pins --source cudnn.deb v
     exits 0 "... undo: exit 0" "$ELFMEND" undo v
+    sha256sum cudnn.deb > pins
+    exits 0 "... pinned as a whole: exit 0" "$ELFMEND" fix --yes --require-hashes pins --source cudnn.deb v
+    check "... as the plan says" grep -F 'vouched for by pins' out
+    exits 0 "... undo: exit 0" "$ELFMEND" undo v
+    files v > shipped
+    sed 's/^..../0000/' pins > others
+    exits 2 "another is pinned: exit 2" "$ELFMEND" fix --yes --require-hashes others --source cudnn.deb v
+    refused "cudnn.deb: is not what others asks for"
     sed 's/^[0-9a-f]\{4\}\(.*libcudnn_ops\)/0000\1/' sums > d/DEBIAN/md5sums
     dpkg-deb -Zgzip -b d cudnn.deb > log
     files v > shipped
