@@ -129,6 +129,7 @@ static int list_library(const struct run *run, const struct em_step *step, const
 {
     const struct item *file = em_map_get(&run->by_path, path);
     struct em_sbom_library library = { .provenance = file ? file->step->provenance : NULL,
+                                       .purl = file ? file->step->purl : NULL,
                                        .sha256 = file ? &file->change.sha256 : NULL };
 
     if (!file)

@@ -62,6 +62,7 @@ struct em_step {
     struct em_sha256 sha256; /* of from, as the voucher says; of what nothing vouches for, as it was when the plan was made */
     const char *voucher;     /* "RECORD of nvidia-cudnn-cu12 9.10.2.21", "pins.txt", NULL: allowed unverified */
     const char *provenance;  /* distribution and version it comes from; NULL if unknown */
+    const char *purl;        /* the same as a package URL, where its kind has one: sbom.h */
     uint32_t mode;           /* permission bits of the new file */
 
     /* record, sbom, conda-meta */

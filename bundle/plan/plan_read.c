@@ -170,6 +170,8 @@ static int read_copy(const struct reading *in, json_t *object, const char *what,
     if (r == EM_OK)
         r = get(in, object, what, "provenance", true, &step->provenance);
     if (r == EM_OK)
+        r = get(in, object, what, "purl", true, &step->purl);
+    if (r == EM_OK)
         r = get(in, object, what, "mode", false, &mode);
     if (r < 0)
         return r;
@@ -214,8 +216,8 @@ static int read_step(const struct reading *in, json_t *object, const char *what,
     static const char *const set_path[] = { "do", "path", "tag", "value", "old_value", "resolves", "reason", NULL };
     static const char *const needed[] = { "do", "path", "needed", "by", "resolves", "reason", NULL };
     static const char *const bare[] = { "do", "path", "resolves", "reason", NULL };
-    static const char *const copy[] = { "do",  "path",  "from",      "sha256",   "voucher", "provenance", "mode",
-                                        "tag", "value", "old_value", "resolves", "reason",  NULL };
+    static const char *const copy[] = { "do",   "path", "from",  "sha256",    "voucher",  "provenance", "purl",
+                                        "mode", "tag",  "value", "old_value", "resolves", "reason",     NULL };
     static const char *const record[] = { "do", "path", "site", "files", "resolves", "reason", NULL };
     static const char *const conda[] = { "do", "path", "files", "resolves", "reason", NULL };
     static const char *const sbom[] = { "do", "path", "name", "version", "site", "files", "resolves", "reason", NULL };

@@ -88,6 +88,8 @@ static int put_copy(json_t *object, const struct em_step *step)
         r = put(object, "voucher", step->voucher);
     if (r == EM_OK)
         r = put(object, "provenance", step->provenance);
+    if (r == EM_OK && step->purl)
+        r = put(object, "purl", step->purl);
     if (r == EM_OK)
         r = put(object, "mode", mode);
     return r == EM_OK && step->value ? put_path_list(object, step) : r;

@@ -5,16 +5,29 @@
 #include <string.h>
 
 /* A version's plus is percent-encoded (package URL specification, "version"). */
-static const char *purl_of(struct em_arena *arena, const char *name, const char *version)
+static const char *purl_of(struct em_arena *arena, const char *kind, const char *name, const char *version)
 {
     const char *plus = strchr(version, '+');
 
     if (!plus)
-        return em_arena_printf(arena, "pkg:pypi/%s@%s", name, version);
-    return em_arena_printf(arena, "pkg:pypi/%s@%.*s%%2B%s", name, (int)(plus - version), version, plus + 1);
+        return em_arena_printf(arena, "pkg:%s/%s@%s", kind, name, version);
+    return em_arena_printf(arena, "pkg:%s/%s@%.*s%%2B%s", kind, name, (int)(plus - version), version, plus + 1);
 }
 
-static json_t *describe(struct em_arena *arena, const struct em_sbom_library *library)
+int em_sbom_purl(const char **purl, struct em_arena *arena, const struct em_distribution *distribution)
+{
+    const char *installer = distribution->installer ? distribution->installer : "";
+    const bool is_conda = strcmp(installer, "conda") == 0;
+
+    *purl = NULL;
+    if (strcmp(installer, "dpkg") == 0 || strcmp(installer, "rpm") == 0 || strcmp(installer, "debian") == 0)
+        return EM_OK;
+    *purl = purl_of(arena, is_conda ? "conda" : "pypi", is_conda ? distribution->name : distribution->normalized,
+                    distribution->version);
+    return *purl ? EM_OK : EM_NO_MEMORY;
+}
+
+static json_t *describe(const struct em_sbom_library *library)
 {
     const char *space = library->provenance ? strrchr(library->provenance, ' ') : NULL;
     char hex[EM_SHA256_HEX_SIZE];
@@ -23,24 +36,21 @@ static json_t *describe(struct em_arena *arena, const struct em_sbom_library *li
     em_sha256_hex(library->sha256, hex);
     component = json_pack("{s:s, s:s, s:s, s:[{s:s, s:s}]}", "type", "library", "bom-ref", library->path, "name",
                           em_path_basename(library->path), "hashes", "alg", "SHA-256", "content", hex);
-    if (space && component) {
-        const char *name = em_arena_strndup(arena, library->provenance, (size_t)(space - library->provenance));
-        const char *normalized = name ? em_normalize_name(arena, name) : NULL;
-
+    if (space && component)
         json_object_set_new(component, "version", json_string(space + 1));
-        json_object_set_new(component, "purl", json_string(normalized ? purl_of(arena, normalized, space + 1) : NULL));
-    }
+    if (library->purl && component)
+        json_object_set_new(component, "purl", json_string(library->purl));
     return component;
 }
 
 int em_sbom_write(struct em_bytes *text, struct em_arena *arena, const struct em_sbom *sbom)
 {
-    const char *purl = purl_of(arena, sbom->name, sbom->version);
+    const char *purl = purl_of(arena, "pypi", sbom->name, sbom->version);
     json_t *components = json_array(), *uses = json_array(), *document;
     char *dumped;
 
     em_vec_each (const struct em_sbom_library, library, &sbom->libraries) {
-        json_array_append_new(components, describe(arena, library));
+        json_array_append_new(components, describe(library));
         json_array_append_new(uses, json_string(library->path));
     }
     document = json_pack("{s:s, s:s, s:i, s:{s:{s:[{s:s, s:s}]}, s:{s:s, s:s, s:s, s:s, s:s}}, s:o, s:[{s:s, s:o}]}",

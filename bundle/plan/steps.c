@@ -1,5 +1,7 @@
 #include "bundle/plan/steps.h"
 
+#include "bundle/plan/sbom.h"
+
 #include <string.h>
 
 const char *em_draft_finding_name(struct em_arena *arena, const struct em_env *env, const struct em_finding *finding)
@@ -70,6 +72,8 @@ static int add_copy_step(struct em_steps_writer *writer, const struct em_draft_c
         return r;
     if (distribution)
         step.provenance = em_arena_printf(writer->arena, "%s %s", distribution->name, distribution->version);
+    if (distribution && em_sbom_purl(&step.purl, writer->arena, distribution) < 0)
+        return EM_NO_MEMORY;
     return em_vec_push(writer->arena, &writer->plan->steps, step);
 }
 

@@ -250,7 +250,7 @@ static int write_sbom(struct work *work, struct em_part *sbom)
     em_vec_each (const struct em_part, part, &work->parts)
         if (part->step && part->step->kind == EM_STEP_COPY &&
             em_vec_push(work->arena, &bill.libraries,
-                        ((struct em_sbom_library){ part->name, part->step->provenance, &part->sha256 })) < 0)
+                        ((struct em_sbom_library){ part->name, part->step->provenance, part->step->purl, &part->sha256 })) < 0)
             return EM_NO_MEMORY;
     r = em_sbom_write(&sbom->text, work->arena, &bill);
     if (r < 0)

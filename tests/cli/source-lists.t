@@ -17,6 +17,7 @@ comes_from() { # PACKAGE VERSION LICENCE
     check "... it works" use
     exits 0 "... verify: exit 0" "$ELFMEND" verify v
     check "... the bill names the package" grep -F "\"version\": \"$2\"" "$info/sboms/elfmend.cdx.json"
+    check "... and no package URL that it has not" sh -c '! grep -F "pkg:pypi/libcudnn" "$1"' - "$info/sboms/elfmend.cdx.json"
     check "... its licence came along" cmp words "$info/licenses/$1-$2/$3"
     exits 0 "... undo: exit 0" "$ELFMEND" undo v
     files v > now
@@ -97,5 +98,14 @@ END
     refused "libcudnn_ops.so.9"
 else
     skip "an .rpm" "there is no rpmbuild"
+fi
+
+if command -v zstd > log; then
+    "$ELFMEND_TOP/fixtures/container" conda none "$(echo p/lib/python3*/site-packages)" cudnn.conda
+    exits 0 "a .conda: exit 0" "$ELFMEND" fix --yes --source cudnn.conda v
+    check "... the bill has conda's package, not PyPI's" grep -F '"purl": "pkg:conda/cudnn@9.10.2' "$info/sboms/elfmend.cdx.json"
+    exits 0 "... undo: exit 0" "$ELFMEND" undo v
+else
+    skip "a .conda" "there is no zstd"
 fi
 finish
