@@ -1,4 +1,4 @@
-#include "cli/survey.h"
+#include "cli/doctor.h"
 
 #include "bundle/diagnose/machine.h"
 #include "bundle/loader/world_file.h"
@@ -23,6 +23,8 @@ struct report {
     struct em_world world;
     struct em_knowledge knowledge;
     struct em_machine machine;
+    struct em_interpreter interpreter;
+    struct em_doctor_environment environment;
     struct em_findings findings;
 };
 
@@ -69,6 +71,13 @@ static int examine(struct report *report, struct em_error *error)
     if (r == EM_OK)
         r = em_machine_read(&report->machine, options->arena, &report->world, &how, error);
     if (r == EM_OK)
+        r = em_interpreter_read(&report->interpreter, options->arena, &report->world, options->root, error);
+    if (r == EM_OK)
+        r = em_judge_interpreter(&report->findings, options->arena, &report->interpreter);
+    if (r == EM_OK)
+        r = em_doctor_environment_read(&report->environment, options, &report->world, &report->knowledge, &report->interpreter,
+                                       error);
+    if (r == EM_OK)
         r = em_judge_machine(&report->findings, options->arena, &report->machine, &report->knowledge);
     if (r == EM_OK && file)
         r = write_world(report, file, error);
@@ -102,6 +111,21 @@ static void print_libraries(const struct report *report)
         printf("environment LD_LIBRARY_PATH=%s\n", or_unset(machine->ld_library_path));
         printf("            LD_PRELOAD=%s\n", or_unset(machine->ld_preload));
     }
+}
+
+static void print_interpreter(const struct em_interpreter *interpreter)
+{
+    if (!interpreter->path) {
+        printf("Python      none\n");
+        return;
+    }
+    printf("Python      %s", interpreter->path);
+    if (strcmp(interpreter->path, interpreter->real) != 0)
+        printf(" -> %s", interpreter->real);
+    putchar('\n');
+    em_vec_each (const struct em_interpreter_library, library, &interpreter->libraries)
+        printf("            %s => %s   (%s%s%s)\n", library->name, library->path ? library->path : "nothing", library->how,
+               library->version ? ", to " : "", library->version ? library->version : "");
 }
 
 static void print_probe(const struct em_machine *machine)
@@ -164,13 +188,30 @@ static void print_container(const struct em_machine *machine)
     printf("            CUDA_VISIBLE_DEVICES=%s\n", or_unset(machine->cuda_visible_devices));
 }
 
+/* Errors, and none of them about a library that an interpreter cannot load. */
+static bool is_drivers_alone(const struct em_findings *findings)
+{
+    bool any = false;
+
+    em_vec_each (const struct em_finding, finding, findings) {
+        if (finding->severity != EM_SEVERITY_ERROR)
+            continue;
+        if (strncmp(finding->id, "EM1", 3) == 0)
+            return false;
+        any = true;
+    }
+    return any;
+}
+
 static void print_text(const struct report *report, const struct em_env *nowhere)
 {
     const struct em_machine *machine = &report->machine;
 
     print_libraries(report);
+    print_interpreter(&report->interpreter);
     print_driver(report);
     print_container(machine);
+    em_doctor_environment_print(&report->environment);
     if (report->findings.count > 0)
         putchar('\n');
     em_print_findings(&report->findings, nowhere, &report->options);
@@ -178,7 +219,7 @@ static void print_text(const struct report *report, const struct em_env *nowhere
         return;
     if (machine->probed && machine->probe.outcome == EM_DRIVER_ANSWERED && machine->probe.code == 0)
         printf("\nThe driver works: %d GPU%s.\n", machine->probe.count, machine->probe.count == 1 ? "" : "s");
-    else if (em_count_findings(&report->findings, EM_SEVERITY_ERROR) > 0)
+    else if (is_drivers_alone(&report->findings))
         puts("\nNone of this is mended by patching libraries; `elfmend audit` says whether those of an environment are whole.");
 }
 
@@ -237,6 +278,19 @@ static json_t *machine_json(const struct em_machine *machine)
     return object;
 }
 
+static json_t *interpreter_json(const struct em_interpreter *interpreter)
+{
+    json_t *libraries = json_array();
+
+    em_vec_each (const struct em_interpreter_library, library, &interpreter->libraries)
+        json_array_append_new(libraries, json_pack("{s:s, s:s?, s:s, s:s?}", "name", library->name, "path", library->path,
+                                                   "how", library->how, "version", library->version));
+    if (interpreter->path)
+        return json_pack("{s:s, s:s, s:o}", "path", interpreter->path, "real", interpreter->real, "libraries", libraries);
+    json_decref(libraries);
+    return json_null();
+}
+
 static int print_json(const struct report *report, const struct em_env *nowhere)
 {
     json_t *findings = json_array();
@@ -244,8 +298,10 @@ static int print_json(const struct report *report, const struct em_env *nowhere)
     em_vec_each (struct em_finding, finding, &report->findings)
         if (em_is_shown(finding, &report->options))
             json_array_append_new(findings, em_finding_json(finding, nowhere));
-    return em_json_print(json_pack("{s:s, s:o, s:o, s:o}", "schema", "elfmend.doctor/1", "world", em_world_json(&report->world),
-                                   "machine", machine_json(&report->machine), "findings", findings));
+    return em_json_print(json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "schema", "elfmend.doctor/1", "world",
+                                   em_world_json(&report->world), "interpreter", interpreter_json(&report->interpreter),
+                                   "environment", em_doctor_environment_json(&report->environment), "machine",
+                                   machine_json(&report->machine), "findings", findings));
 }
 
 int em_cmd_doctor(int argc, char **argv)

@@ -7,7 +7,7 @@
 
 /* A library, and who of one distribution lacks it. */
 struct lack {
-    const char *name, *object;
+    const char *name, *object, *help;
     size_t objects;
 };
 
@@ -47,7 +47,7 @@ static int gather(struct groups *groups, struct em_arena *arena, const struct em
         group->items[known - 1].objects++;
         return EM_OK;
     }
-    if (em_vec_push(arena, group, ((struct lack){ note->request, em_path_basename(note->object), 1 })) < 0)
+    if (em_vec_push(arena, group, ((struct lack){ note->request, em_path_basename(note->object), note->help, 1 })) < 0)
         return EM_NO_MEMORY;
     return em_map_put(&group->known, note->request, (void *)(uintptr_t)group->count);
 }
@@ -66,10 +66,11 @@ static int fold(struct em_findings *findings, struct em_arena *arena, const stru
                                   .severity = first->severity,
                                   .object = first->object,
                                   .owner = first->owner,
-                                  .request = first->request,
-                                  .help = first->help };
+                                  .request = first->request };
     int r = EM_OK;
 
+    for (size_t i = 0; i < lacks->count && !finding.help; i++)
+        finding.help = lacks->items[i].help;
     for (size_t i = 0; r == EM_OK && i < lacks->count && i < SHOWN_NAMES; i++) {
         const struct lack *lack = &lacks->items[i];
 

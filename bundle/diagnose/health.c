@@ -201,6 +201,8 @@ static const char *how_to_open(const struct em_machine *machine, const struct em
         return "start the container again; a `systemctl daemon-reload` on the host takes the right away from running ones, "
                "unless "
                "the nodes are given with --device";
+    if (node->nodev)
+        return "give the node with --device, or mount that file system with dev";
     if (node->error == EACCES)
         return "chmod 666 the node (NVreg_DeviceFileMode), or add the user to its group";
     if (strncmp(node->path, "/dev/nvidia-uvm", 15) == 0)
@@ -224,9 +226,12 @@ static void check_nodes(struct check *check)
         sound = false;
         if (works(machine))
             finding.severity = EM_SEVERITY_NOTE;
-        finding.message = why_not(node->error);
+        finding.message = node->nodev ? "may not be opened: its file system is mounted nodev" : why_not(node->error);
         if (!finding.message)
             finding.message = say(check, "cannot be opened: %s", strerror(node->error));
+        if (node->error == EPERM && machine->cgroup2)
+            line(check, &finding, "cgroup",
+                 "version 2: its device rules are a program in the kernel, and this refusal is how it shows");
         if (machine->cgroup_devices && !strstr(machine->cgroup_devices, "c 195:") && !strstr(machine->cgroup_devices, "a *:*"))
             line(check, &finding, "cgroup", "the device cgroup has no line for c 195:* (NVIDIA)");
         finding.help = how_to_open(machine, node);

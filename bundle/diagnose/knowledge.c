@@ -120,7 +120,7 @@ bool em_knowledge_does_without(const struct em_knowledge *knowledge, const char 
 const struct em_system_library *em_knowledge_system(const struct em_knowledge *knowledge, const char *soname)
 {
     em_vec_each (struct em_system_library, library, &knowledge->system)
-        if (strcmp(library->soname, soname) == 0)
+        if (fnmatch(library->soname, soname, 0) == 0)
             return library;
     return NULL;
 }

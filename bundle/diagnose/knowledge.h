@@ -79,7 +79,8 @@ struct em_preload {
 
 /* A library that comes with the operating system: the packages of Debian's family and of Fedora's. */
 struct em_system_library {
-    const char *soname, *apt, *dnf;
+    const char *soname; /* pattern */
+    const char *apt, *dnf;
 };
 
 /* A library that a process should have once. */

@@ -4,6 +4,7 @@
 #include <fnmatch.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 /* A small file as text; NULL if it is not there. Those of /proc say that they have no bytes, so the reader's size is not asked. */
@@ -70,6 +71,14 @@ static int try_open(const char *root, const char *path)
     return 0;
 }
 
+/* No device opens in a file system that was mounted so, whoever asks: mount(2). */
+static bool is_nodev(const char *path)
+{
+    struct statvfs file_system;
+
+    return statvfs(path, &file_system) == 0 && (file_system.f_flag & ST_NODEV);
+}
+
 static int add_node(struct em_machine *machine, struct em_arena *arena, const char *path)
 {
     struct em_device_node node = { .path = em_arena_strdup(arena, path) };
@@ -77,6 +86,7 @@ static int add_node(struct em_machine *machine, struct em_arena *arena, const ch
     if (!node.path)
         return EM_NO_MEMORY;
     node.error = try_open(machine->root, path);
+    node.nodev = node.error == EACCES && !machine->root && is_nodev(path);
     return em_vec_push(arena, &machine->nodes, node);
 }
 
@@ -201,8 +211,10 @@ static void read_container(struct em_machine *machine, struct em_arena *arena, s
         machine->container = strstr(cgroup, "lxc") ? "lxc" : "docker";
         machine->container_sign = "/proc/1/cgroup";
     }
-    if (!machine->root)
+    if (!machine->root) {
         machine->cgroup_devices = read_text(arena, tree, "/sys/fs/cgroup/devices/devices.list");
+        machine->cgroup2 = exists(tree, "/sys/fs/cgroup/cgroup.controllers");
+    }
 }
 
 static int read_toolkits(struct em_machine *machine, struct em_arena *arena, struct em_tree *tree)

@@ -27,7 +27,8 @@ struct em_driver_file {
 
 struct em_device_node {
     const char *path;
-    int error; /* errno of opening it; 0: it can be opened */
+    int error;  /* errno of opening it; 0: it can be opened */
+    bool nodev; /* EACCES, because its file system gives no access to devices */
 };
 
 struct em_toolkit {
@@ -54,7 +55,8 @@ struct em_machine {
     /* The container */
     const char *container;      /* "docker", "podman", "kubernetes", "lxc"; NULL: none that shows */
     const char *container_sign; /* by what it shows */
-    const char *cgroup_devices; /* what the device cgroup allows; NULL: unknown (cgroup 2 does not tell) */
+    const char *cgroup_devices; /* what the device cgroup allows; NULL: unknown */
+    bool cgroup2; /* whose device rules are a program in the kernel: an open that is refused is all that shows of them */
     const char *visible_devices, *capabilities, *cuda_visible_devices; /* NULL: not set, or not known */
     const char *ld_library_path, *ld_preload;
     /* What is installed */

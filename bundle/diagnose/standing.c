@@ -26,14 +26,109 @@ static const char *owner_name(const struct em_env_object *object)
     return object->owner ? object->owner->normalized : "";
 }
 
+/* A distribution that the object's own requires, and of which an import loads the provider; NULL: none. */
+static const struct em_distribution *preloader_of(const struct em_standing *standing, const struct em_env_object *object,
+                                                  const struct em_env_object *provider)
+{
+    const struct em_advisor *advisor = standing->advisor;
+
+    em_vec_each (struct em_distribution *, distribution, &advisor->env->distributions)
+        if (object->owner && *distribution != object->owner && em_env_requires(advisor->env, object->owner, *distribution) &&
+            em_loading_is_imported(advisor->loading, provider, *distribution))
+            return *distribution;
+    return NULL;
+}
+
+/* The Python code of the object's own distribution opens the provider, which is of the same, before it imports the object. */
+static bool opens_its_own(const struct em_standing *standing, const struct em_env_object *object,
+                          const struct em_env_object *provider)
+{
+    const struct em_advisor *advisor = standing->advisor;
+    const char *library = em_path_basename(provider->path), *known;
+    uint64_t bytes_read = 0;
+    bool names = false;
+    char *key;
+
+    if (!object->owner || provider->owner != object->owner)
+        return false;
+    key = em_arena_printf(advisor->arena, "%s\n%s", object->owner->normalized, library);
+    known = key ? em_map_get(&standing->named->answers, key) : NULL;
+    if (known)
+        return *known == 'y';
+    if (!key || em_startup_names(&names, advisor->env, object->owner, library, &bytes_read) < 0)
+        return false;
+    standing->named->bytes_read += bytes_read;
+    return em_map_put(&standing->named->answers, key, names ? (void *)(uintptr_t) "y" : (void *)(uintptr_t) "n") == EM_OK &&
+           names;
+}
+
+const struct em_distribution *em_standing_preloader(const struct em_standing *standing, const struct em_case *item,
+                                                    const struct em_env_object *provider)
+{
+    const struct em_knowledge *knowledge = standing->advisor->knowledge;
+    const struct em_distribution *owner = item->object->owner;
+
+    if (!provider)
+        return NULL;
+    if (owner && provider->owner && em_knowledge_is_vendor(knowledge, provider->owner->normalized) &&
+        em_knowledge_preloads(knowledge, owner->normalized, em_path_basename(provider->path)))
+        return owner;
+    if (!item->by_import || item->opening)
+        return NULL;
+    if (opens_its_own(standing, item->object, provider))
+        return owner;
+    return preloader_of(standing, item->object, provider);
+}
+
+/* An import of the object's own package, or of one that it requires, loads the provider: whoever opens the object has it already. */
+static bool is_there_by_then(const struct em_standing *standing, const struct em_env_object *object,
+                             const struct em_env_object *provider)
+{
+    return em_loading_is_imported(standing->advisor->loading, provider, object->owner) ||
+           preloader_of(standing, object, provider);
+}
+
+/* What this machine alone answers is missing all the same; the driver is the machine's. */
+static bool is_missing_here(const struct em_standing *standing, const struct em_case *item)
+{
+    const struct em_advisor *advisor = standing->advisor;
+
+    return !em_knowledge_is_driver(advisor->knowledge, item->request->name) &&
+           (em_case_is_missing(item) || em_case_is_by_luck(item, advisor->loading, advisor->knowledge));
+}
+
+/* Roots that lack something which nothing brings by then. */
+static int note_lame(struct em_standing *standing, struct em_map *lame, struct em_map *excused)
+{
+    lame->arena = excused->arena = standing->advisor->arena;
+    em_vec_each (struct em_case, item, &standing->advisor->loading->cases) {
+        struct em_strings name = { .items = (const char **)(uintptr_t)&item->request->name, .count = 1 };
+        const struct em_env_object *provider;
+        struct em_map *where = lame;
+
+        if (item->opening || !is_missing_here(standing, item))
+            continue;
+        provider = em_advise_provider(standing->advisor, item->object, &name);
+        if (provider && (em_standing_preloader(standing, item, provider) || is_there_by_then(standing, item->object, provider)))
+            where = excused;
+        if (em_map_put(where, item->root->path, item->root) < 0 || em_map_put(where, item->object->path, item->object) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
 static int note_roots(struct em_standing *standing)
 {
     struct em_arena *arena = standing->advisor->arena;
+    struct em_map lame = { 0 }, excused = { 0 };
 
+    if (note_lame(standing, &lame, &excused) < 0)
+        return EM_NO_MEMORY;
     em_vec_each (struct em_root, root, &standing->advisor->loading->roots) {
+        const char *path = root->object->path;
         char *shape;
 
-        if (!root->ok)
+        if (em_map_get(&lame, path) || (!root->ok && !em_map_get(&excused, path)))
             continue;
         if (em_map_put(&standing->alive, owner_name(root->object), root->object) < 0)
             return EM_NO_MEMORY;
@@ -147,12 +242,16 @@ int em_standing_init(struct em_standing *standing, const struct em_advisor *advi
     int r;
 
     *standing = (struct em_standing){ .advisor = advisor,
+                                      .named = em_new(advisor->arena, struct em_named_libraries),
                                       .loads = empty,
                                       .variants = empty,
                                       .hopeless = empty,
                                       .foreign = empty,
                                       .opened = empty,
                                       .alive = empty };
+    if (!standing->named)
+        return EM_NO_MEMORY;
+    standing->named->answers = empty;
     standing->cuda = has_cuda(standing);
     r = note_roots(standing);
     if (r == EM_OK)
@@ -196,41 +295,6 @@ static bool is_given_up(const struct em_standing *standing, const struct em_env_
 {
     return em_map_get(&standing->foreign, object->path) ||
            (em_map_get(&standing->hopeless, object->path) && is_one_of_many(standing, object));
-}
-
-/* A distribution that the object's own requires, and of which an import loads the provider; NULL: none. */
-static const struct em_distribution *preloader_of(const struct em_standing *standing, const struct em_env_object *object,
-                                                  const struct em_env_object *provider)
-{
-    const struct em_advisor *advisor = standing->advisor;
-
-    em_vec_each (struct em_distribution *, distribution, &advisor->env->distributions)
-        if (object->owner && *distribution != object->owner && em_env_requires(advisor->env, object->owner, *distribution) &&
-            em_loading_is_imported(advisor->loading, provider, *distribution))
-            return *distribution;
-    return NULL;
-}
-
-/* An import of the object's own package, or of one that it requires, loads the provider: whoever opens the object has it already. */
-static bool is_there_by_then(const struct em_standing *standing, const struct em_env_object *object,
-                             const struct em_env_object *provider)
-{
-    return em_loading_is_imported(standing->advisor->loading, provider, object->owner) ||
-           preloader_of(standing, object, provider);
-}
-
-const struct em_distribution *em_standing_preloader(const struct em_standing *standing, const struct em_case *item,
-                                                    const struct em_env_object *provider)
-{
-    const struct em_knowledge *knowledge = standing->advisor->knowledge;
-    const struct em_distribution *owner = item->object->owner;
-
-    if (!provider)
-        return NULL;
-    if (owner && provider->owner && em_knowledge_is_vendor(knowledge, provider->owner->normalized) &&
-        em_knowledge_preloads(knowledge, owner->normalized, em_path_basename(provider->path)))
-        return owner;
-    return item->by_import && !item->opening ? preloader_of(standing, item->object, provider) : NULL;
 }
 
 /* Others of its package load, and importing the package does not ask for this one. */

@@ -6,6 +6,7 @@
  *   - a *plugin*: what it misses is loaded by any import of its own package, so it is there when somebody opens the plugin;
  *   - *preloaded*: an import of a distribution that its own requires loads what it misses, and its package imports that one first, or
  *     it would load nowhere (torchvision and torch);
+ *     So it is where the Python code of its own package names the library that it misses and that the package has (torchaudio);
  *   - a *variant*: another file in its directory, of the same name but for digits, does load: the package picks the one that fits;
  *   - *hopeless*: besides, it needs something that is nowhere; nobody can have opened it here;
  *   - an *extra*: one extension module of many, and others of its package load: what it lacks is the system's, and asked for only by
@@ -19,6 +20,12 @@
 
 #include "bundle/diagnose/advice.h"
 
+/* What was asked of Python files, so that each is read once for one library. */
+struct em_named_libraries {
+    struct em_map answers; /* "distribution\nlibrary" -> "y" or "n" */
+    uint64_t bytes_read;
+};
+
 struct em_standing {
     const struct em_advisor *advisor;
     struct em_map loads;    /* distribution's name -> itself: one of its extension modules loads */
@@ -26,8 +33,9 @@ struct em_standing {
     struct em_map hopeless; /* object's path -> itself: it needs something that is nowhere */
     struct em_map foreign;  /* the same for something that no package of the tables brings: TensorRT, a desktop */
     struct em_map alive;    /* distribution's name -> itself: something of it loads */
-    bool cuda;              /* a GPU is meant to be used: what is opened for one alone is missed */
-    struct em_map opened;   /* object's path -> itself: some object opens it by name and is broken without it */
+    struct em_named_libraries *named;
+    bool cuda;            /* a GPU is meant to be used: what is opened for one alone is missed */
+    struct em_map opened; /* object's path -> itself: some object opens it by name and is broken without it */
 };
 
 int em_standing_init(struct em_standing *standing, const struct em_advisor *advisor);

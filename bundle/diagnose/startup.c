@@ -88,3 +88,49 @@ int em_startup_imports(bool *imports, struct em_arena *arena, struct em_tree *tr
     }
     return EM_OK;
 }
+
+/* More than these of one distribution are not read: what opens its libraries stands near its start. */
+#define MOST_FILES 4096u
+
+static bool is_python(const char *path)
+{
+    size_t length = strlen(path);
+
+    return length > 3 && strcmp(path + length - 3, ".py") == 0;
+}
+
+static int holds(bool *found, const struct em_env *env, const struct em_distribution *distribution, const char *row,
+                 const char *stem, size_t length, uint64_t *bytes_read)
+{
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
+    const char *path = em_env_row_path(env, distribution, row);
+    struct em_bytes bytes;
+
+    if (!scratch || !path)
+        return EM_NO_MEMORY;
+    if (em_tree_read(env->tree, scratch, path, EM_MAX_METADATA, &bytes, NULL) < 0)
+        return EM_OK;
+    *bytes_read += bytes.size;
+    *found = memmem(bytes.data, bytes.size, stem, length) != NULL;
+    return EM_OK;
+}
+
+int em_startup_names(bool *names, const struct em_env *env, const struct em_distribution *distribution, const char *library,
+                     uint64_t *bytes_read)
+{
+    size_t length = strcspn(library, "."), files = 0;
+    int r = EM_OK;
+
+    while (length > 0 && isdigit((unsigned char)library[length - 1]))
+        length--;
+    *names = false;
+    for (size_t i = 0; r == EM_OK && !*names && i < distribution->record.rows.count && files < MOST_FILES; i++) {
+        const char *row = distribution->record.rows.items[i].path;
+
+        if (!is_python(row) || length < 4)
+            continue;
+        files++;
+        r = holds(names, env, distribution, row, library, length, bytes_read);
+    }
+    return r;
+}

@@ -119,6 +119,19 @@ exits 1 "a package that does not: exit 1" audit v
 finds "... EM101" '^error\[EM101\]: cupy/_core.abi3.so: needs libcublas.so.12 and will not find it'
 rm -r v/cupy v/other* v/nvidia*
 
+# The package's own library, which its Python code opens by a path that it makes
+object v/audio/lib/libaudio4.so '' -Wl,-soname,libaudio4.so
+object v/audio/lib/_audio4.so '' v/audio/lib/libaudio4.so
+mkdir -p v/audio/_extension
+echo 'torch.ops.load_library(_LIB_DIR / f"libaudio{version}.so")' > v/audio/_extension/__init__.py
+distribution audio audio/lib/libaudio4.so audio/lib/_audio4.so audio/_extension/__init__.py
+exits 0 "a module without a path to its library, which Python code names: exit 0" audit -v v
+finds "... EM202" '^note\[EM202\]: audio/lib/_audio4.so: needs libaudio4.so, which is there once audio has been imported'
+echo 'torch.ops.load_library(_LIB_DIR / f"libother{version}.so")' > v/audio/_extension/__init__.py
+exits 1 "which none names: exit 1" audit v
+finds "... EM101" '^error\[EM101\]: audio/lib/_audio4.so: needs libaudio4.so and will not find it'
+rm -r v/audio*
+
 # A back end beside others, and the bindings that are for nothing else
 object v/rt/_core.abi3.so ''
 object v/rt/libprovider_tensorrt.so '' away/libnvinfer.so.10

@@ -61,6 +61,17 @@ finds "... with the same answer" '^error\[EM103\]: torch/lib/libtorch_cpu.so: op
 exits 0 "doctor --root" "$ELFMEND" doctor --root image
 finds "... lists the toolkits" '^toolkits +/usr/local/cuda-12.6'
 finds "... both" '/usr/local/cuda-12.8   \(an environment.s packages use none of them\)'
+mkdir -p image/usr/local/bin image/usr/local/lib/python3.11
+loader=$(readelf -lW /bin/sh | sed -n 's/.*program interpreter: \(.*\)]/\1/p')
+mkdir -p "image$(dirname "$loader")"
+cp -L "$loader" "image$loader"
+cp -L /bin/true image/usr/local/bin/python3.11
+ln -s python3.11 image/usr/local/bin/python3
+cp -a image/srv/site image/usr/local/lib/python3.11/site-packages
+exits 0 "doctor --root, where that Python is the image's own" "$ELFMEND" doctor --root image
+finds "... which nvrtc would be used, and by whom" 'libnvrtc.so.12 => nothing +\(for torch/lib/libtorch_cpu.so\)'
+finds "... what torch is built for" '^torch 2.8.0 +12.8 +'
+finds "... and that audit has more to say" '1 error: elfmend audit /usr/local/lib/python3.11/site-packages says which'
 mkdir -p image/proc/driver/nvidia
 echo 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.82.01  Wed Oct 27 21:21:55 UTC 2021' > image/proc/driver/nvidia/version
 nvrtc image/srv/site

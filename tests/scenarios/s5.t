@@ -78,6 +78,39 @@ if [ "$(id -u)" != 0 ]; then
 else
     skip "a node that this user may not open" "root may open all"
 fi
+# What only a kernel with a GPU refuses: the call that opens a node answers as it would there.
+cat > refuse.c <<'END'
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+long syscall(long number, ...)
+{
+    long (*next)(long, ...) = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall"), a[6];
+    va_list list;
+    va_start(list, number);
+    for (int i = 0; i < 6; i++) a[i] = va_arg(list, long);
+    va_end(list);
+    if (number == SYS_openat2 && strstr((const char *)a[1], "nvidia-uvm")) { errno = atoi(getenv("REFUSE")); return -1; }
+    return next(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+END
+"${CC:-cc}" -shared -fPIC -o refuse.so refuse.c -ldl
+refused() { # ERRNO
+    REFUSE=$1 LD_PRELOAD="$PWD/refuse.so" "$ELFMEND" doctor --root r --probe
+}
+for refusal in '1:forbids it:start the container again' '13:by this user:chmod 666' '6:no driver behind it:nvidia-modprobe' \
+    '5:does not answer:nvidia-modprobe'; do
+    machine r 999
+    number_=${refusal%%:*} rest=${refusal#*:}
+    exits 1 "errno $number_ from opening a node: exit 1" refused "$number_"
+    finds "... says which it is" "^error\\[EM703\\]: /dev/nvidia-uvm: .*${rest%%:*}"
+    finds "... and what to do" "^help: .*${rest#*:}"
+    finds "... cuInit's code comes from it" '^  it is +/dev/nvidia-uvm'
+done
+
 machine r 0; rm r/dev/nvidia-uvm
 exits 0 "a missing node that cuInit does not mind is no error" doctor
 
@@ -116,6 +149,50 @@ rm -rf empty; mkdir -p empty/usr/lib
 exits 0 "an image without a driver is as it should be: exit 0" "$ELFMEND" doctor --root empty
 exits 0 "... a note" "$ELFMEND" doctor -v --root empty
 finds "... EM701" '^note\[EM701\]'
+
+# The interpreter that runs things there, and what it brings into every process
+versioned() { # FILE NEWEST: a libstdc++ that defines versions up to it
+    mkdir -p "$(dirname "$1")"
+    { for v in 25 28 30 32; do [ $v -gt "$2" ] || echo "GLIBCXX_3.4.$v { global: f$v; };"; done; } > map
+    { for v in 25 28 30 32; do [ $v -gt "$2" ] || echo "int f$v;"; done; } > v.c
+    "${CC:-cc}" -shared -fPIC -Wl,-soname,libstdc++.so.6 -Wl,--version-script,map -o "$1" v.c || exit 1
+}
+libc() { # ROOT: what every program needs
+    cp -L "$(ldd /bin/sh | awk '$1 == "libc.so.6" { print $3 }')" "$1/usr/lib/"
+    loader=$(readelf -lW /bin/sh | sed -n 's/.*program interpreter: \(.*\)]/\1/p')
+    mkdir -p "$1$(dirname "$loader")"
+    cp -L "$loader" "$1$loader"
+}
+interpreter() { # PREFIX: dynamic, with its library beside it, as conda's
+    mkdir -p "$1/bin" "$1/lib"
+    echo 'int p;' | "${CC:-cc}" -shared -fPIC -x c -Wl,-soname,libpython3.11.so.1.0 -o "$1/lib/libpython3.11.so.1.0" - || exit 1
+    echo 'extern int p; int main(void) { return p; }' > m.c
+    "${CC:-cc}" -o "$1/bin/python3.11" m.c "$1/lib/libpython3.11.so.1.0" -Wl,--disable-new-dtags,-rpath,'$ORIGIN/../lib' || exit 1
+    ln -s python3.11 "$1/bin/python3"
+}
+machine r 0; interpreter r/opt/conda
+libc r
+versioned r/usr/lib/libstdc++.so.6 30
+exits 0 "an interpreter: exit 0" doctor
+finds "... and the file behind it" '^Python +/opt/conda/bin/python3 -> /opt/conda/bin/python3.11'
+finds "... its library" 'libpython3.11.so.1.0 => /opt/conda/lib/libpython3.11.so.1.0 +\(DT_RPATH\)'
+finds "... and the C++ runtime of its modules" 'libstdc\+\+.so.6 => /usr/lib/libstdc\+\+.so.6 +\(default directory, to GLIBCXX_3.4.30\)'
+silent "... no finding" 'EM[0-9]'
+versioned r/opt/conda/lib/libstdc++.so.6 32
+exits 0 "a newer one of its own is as well" doctor
+silent "... no finding" 'EM[0-9]'
+versioned r/opt/conda/lib/libstdc++.so.6 28
+exits 0 "an older one of its own: a warning" doctor
+finds "... EM105" '^warning\[EM105\]: /opt/conda/bin/python3.11: brings a libstdc\+\+ that ends at GLIBCXX_3.4.28, and this machine.s goes to GLIBCXX_3.4.30'
+finds "... what to do" '^help: conda install -c conda-forge libstdcxx'
+exits 1 "... that can be asked for" doctor --fail-on warning
+rm r/opt/conda/lib/libpython3.11.so.1.0
+exits 1 "its library is gone: exit 1" doctor
+finds "... EM103" '^error\[EM103\]: /opt/conda/bin/python3.11: needs libpython3.11.so.1.0 and will not find it: this Python cannot start'
+silent "... which is a library's fault" 'None of this is mended by patching'
+printf '#!/bin/sh\nexec python\n' > r/opt/conda/bin/python3.11
+exits 0 "a script is no interpreter" doctor
+finds "... none is found" '^Python +none'
 
 # JSON, and a clock
 machine r 999; rm r/dev/nvidia-uvm
