@@ -7,6 +7,7 @@
 #include "bundle/diagnose/machine.h"
 #include "bundle/diagnose/matrix.h"
 #include "bundle/diagnose/paths.h"
+#include "bundle/diagnose/pins.h"
 #include "bundle/diagnose/python.h"
 #include "bundle/diagnose/stacks.h"
 
@@ -62,6 +63,8 @@ static int judge_files(struct em_diagnosis *diagnosis, const struct em_advisor *
 
     if (r == EM_OK)
         r = em_judge_families(findings, advisor);
+    if (r == EM_OK)
+        r = em_judge_pins(findings, advisor);
     if (r == EM_OK)
         r = em_judge_paths(findings, arena, env, world, advisor->loading);
     if (r == EM_OK)

@@ -141,6 +141,57 @@ static int note_roots(struct em_standing *standing)
     return EM_OK;
 }
 
+/* A library opens its plugin by name, and the plugin needs that library: it is loaded by then, and so is what it needs itself. */
+static bool is_plugin_of(const struct em_standing *standing, const struct em_env_object *host,
+                         const struct em_env_object *object)
+{
+    const struct em_advisor *advisor = standing->advisor;
+    em_cleanup_file struct em_file *file = NULL;
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
+    struct em_strings names = { 0 };
+
+    if (!scratch || em_tree_open(advisor->env->tree, host->path, &file) < 0 ||
+        em_names_scan(&names, scratch, &file->reader, NULL) < 0)
+        return false;
+    em_vec_each (const char *, name, &names)
+        if (strcmp(*name, em_path_basename(object->path)) == 0)
+            return true;
+    return false;
+}
+
+static bool needs(const struct em_standing *standing, const struct em_env_object *object, const char *name)
+{
+    const struct em_loadable *file = em_loader_look(standing->advisor->loading->loader, object->path);
+
+    for (size_t i = 0; file && file->code == EM_OK && i < file->object.needed.count; i++)
+        if (strcmp(file->object.needed.items[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int note_hosts(struct em_standing *standing)
+{
+    em_vec_each (struct em_case, item, &standing->advisor->loading->cases) {
+        struct em_strings name = { .items = (const char **)(uintptr_t)&item->request->name, .count = 1 };
+        const struct em_env_object *host;
+
+        if (item->opening || item->by_import || !em_case_is_missing(item) || em_map_get(&standing->hosts, item->object->path))
+            continue;
+        host = em_advise_provider(standing->advisor, item->object, &name);
+        if (host && host->owner && host->owner == item->object->owner && is_plugin_of(standing, host, item->object) &&
+            em_map_put(&standing->hosts, item->object->path, (void *)(uintptr_t)host) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+static bool is_hosted(const struct em_standing *standing, const struct em_case *item, const struct em_env_object *provider)
+{
+    const struct em_env_object *host = em_map_get(&standing->hosts, item->object->path);
+
+    return host && (provider == host || needs(standing, host, item->request->name));
+}
+
 static int note_hopeless(struct em_standing *standing)
 {
     em_vec_each (struct em_case, item, &standing->advisor->loading->cases) {
@@ -248,6 +299,7 @@ int em_standing_init(struct em_standing *standing, const struct em_advisor *advi
                                       .hopeless = empty,
                                       .foreign = empty,
                                       .opened = empty,
+                                      .hosts = empty,
                                       .alive = empty };
     if (!standing->named)
         return EM_NO_MEMORY;
@@ -258,6 +310,8 @@ int em_standing_init(struct em_standing *standing, const struct em_advisor *advi
         r = note_reached(standing);
     if (r == EM_OK)
         r = note_hopeless(standing);
+    if (r == EM_OK)
+        r = note_hosts(standing);
     return r < 0 ? r : note_opened(standing);
 }
 
@@ -329,7 +383,7 @@ enum em_severity em_standing_severity(const struct em_standing *standing, const 
     if (item->by_import)
         return !provider && !known && is_extra(standing, item->root) ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
     if (provider) {
-        if (is_there_by_then(standing, item->object, provider))
+        if (is_hosted(standing, item, provider) || is_there_by_then(standing, item->object, provider))
             return EM_SEVERITY_NOTE;
         return is_given_up(standing, item->object) ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
     }

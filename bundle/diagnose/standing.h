@@ -4,6 +4,7 @@
  * major, a plugin of a program that is not installed, a back end for a desktop in a slim container. Rules tell them from what is
  * broken, not lists of names:
  *   - a *plugin*: what it misses is loaded by any import of its own package, so it is there when somebody opens the plugin;
+ *     So is what needs the very library that names it, in its strings, to open it (OpenVINO's);
  *   - *preloaded*: an import of a distribution that its own requires loads what it misses, and its package imports that one first, or
  *     it would load nowhere (torchvision and torch);
  *     So it is where the Python code of its own package names the library that it misses and that the package has (torchaudio);
@@ -32,6 +33,7 @@ struct em_standing {
     struct em_map variants; /* path without its digits -> an object of that shape that loads */
     struct em_map hopeless; /* object's path -> itself: it needs something that is nowhere */
     struct em_map foreign;  /* the same for something that no package of the tables brings: TensorRT, a desktop */
+    struct em_map hosts;    /* object's path -> the library that it needs, and that opens it by name */
     struct em_map alive;    /* distribution's name -> itself: something of it loads */
     struct em_named_libraries *named;
     bool cuda;            /* a GPU is meant to be used: what is opened for one alone is missed */

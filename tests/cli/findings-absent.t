@@ -132,6 +132,17 @@ exits 1 "which none names: exit 1" audit v
 finds "... EM101" '^error\[EM101\]: audio/lib/_audio4.so: needs libaudio4.so and will not find it'
 rm -r v/audio*
 
+# A plugin without a path to the library that opens it by name
+object v/host/libhost.so.1 'const char *plugin = "libplugin.so";' -Wl,-soname,libhost.so.1
+object v/host/libplugin.so '' v/host/libhost.so.1
+object v/host/_core.abi3.so ''
+distribution host host/libhost.so.1 host/libplugin.so host/_core.abi3.so
+exits 0 "a plugin that its library opens: exit 0" audit v
+object v/host/libhost.so.1 'const char *plugin = "libother.so";' -Wl,-soname,libhost.so.1
+exits 1 "one that nobody is known to open: exit 1" audit v
+finds "... EM101" '^error\[EM101\]: host/libplugin.so: needs libhost.so.1 and will not find it'
+rm -r v/host*
+
 # A back end beside others, and the bindings that are for nothing else
 object v/rt/_core.abi3.so ''
 object v/rt/libprovider_tensorrt.so '' away/libnvinfer.so.10

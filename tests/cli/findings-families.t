@@ -44,6 +44,25 @@ exits 0 "a copy that no import reaches" "$ELFMEND" audit v
 silent "... no word" EM204
 rm -r v/other*
 
+# EM204: a vendor's package that is older than the one another package was built with
+mkdir p; mv v p/; object v/nvidia/cufft/lib/libcufft.so.11 "$(soname libcufft.so.11)"
+distribution nvidia-cufft-cu12 11.1.0.70 nvidia/cufft/lib/libcufft.so.11
+distribution frame 2.0
+requires() { printf 'Metadata-Version: 2.1\nName: frame\nVersion: 2.0\nRequires-Dist: %s\n' "$1" > v/frame-2.0.dist-info/METADATA; }
+for requirement in 'nvidia-cufft-cu12==11.10.2.21 ; platform_system == "Linux"' 'nvidia-cufft-cu12 (==11.10.2.21)'; do
+    requires "$requirement"
+    exits 0 "an older cuFFT than $requirement: a warning" "$ELFMEND" audit v
+    finds "... EM204" '^warning\[EM204\]: nvidia/cufft/lib/libcufft.so.11: is nvidia-cufft-cu12 11.1.0.70, older than the 11.10.2.21 that frame 2.0 is built with'
+    finds "... the cure" "^help: pip install 'nvidia-cufft-cu12==11.10.2.21'"
+done
+for requirement in 'nvidia-cufft-cu12==11.1.0.70' 'nvidia-cufft-cu12==11.0.0.1' 'nvidia-cufft-cu12>=11.10' 'nvidia-cufft-cu12==11.*' \
+    'nvidia-cufft-cu12==11.10.2.21; extra == "gpu"' 'other==3'; do
+    requires "$requirement"
+    exits 0 "not older than $requirement" "$ELFMEND" audit v
+    silent "... no word" EM204
+done
+rm -r v; mv p/v .
+
 # EM205
 for name in a b; do
     hash=$([ $name = a ] && echo 0a1b2c3d || echo 4e5f6071)
