@@ -151,6 +151,14 @@ static json_t *result_json(const struct fix *fix, const struct em_survey *proof)
                      (json_int_t)fix->receipt.removed, "privileged", em_privileged_json(&fix->receipt), "findings", findings);
 }
 
+static bool rests_on_variable(const struct em_findings *findings)
+{
+    em_vec_each (const struct em_finding, finding, findings)
+        if (strcmp(finding->id, "EM203") == 0)
+            return true;
+    return false;
+}
+
 /* The proof: the same audit, from the disk. */
 static int prove(struct fix *fix, const char *target, int *status)
 {
@@ -167,6 +175,8 @@ static int prove(struct fix *fix, const char *target, int *status)
             em_print_findings(&proof.findings, &proof.env, &fix->options);
             if (*status == EM_EXIT_OK && fix->plan.steps.count > 0 && !fix->options.quiet)
                 puts("audited again: nothing is missing any more");
+            if (rests_on_variable(&fix->survey.findings) && !rests_on_variable(&proof.findings) && !fix->options.quiet)
+                puts("nothing here rests on LD_LIBRARY_PATH any more: it can go");
         }
     }
     em_survey_free(&proof);

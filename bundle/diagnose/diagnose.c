@@ -10,6 +10,7 @@
 #include "bundle/diagnose/pins.h"
 #include "bundle/diagnose/python.h"
 #include "bundle/diagnose/stacks.h"
+#include "bundle/diagnose/variable.h"
 
 #include <string.h>
 
@@ -106,6 +107,8 @@ int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct e
     advisor.gpu_wanted = options->gpu_wanted || options->gpus || module_of(arena, world);
     if (r == EM_OK)
         r = em_judge(&diagnosis->findings, &advisor);
+    if (r == EM_OK)
+        r = em_judge_variable(&diagnosis->findings, &advisor, env, options->cache, error);
     if (r == EM_OK)
         r = em_judge_stacks(&diagnosis->findings, &advisor, options->cache, &loading.bytes_read, error);
     if (r == EM_OK && options->integrity)

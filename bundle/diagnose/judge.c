@@ -193,9 +193,8 @@ static int add_by_luck(struct em_findings *findings, const struct em_standing *s
 {
     const struct em_advisor *advisor = standing->advisor;
     const char *name = em_case_name(item);
-    bool by_env = item->request->rule == EM_RULE_ENV;
     struct em_finding finding = {
-        .id = by_env ? "EM203" : "EM201",
+        .id = "EM201",
         .object = item->object->path,
         .owner = item->object->owner,
         .request = name,
@@ -203,8 +202,7 @@ static int add_by_luck(struct em_findings *findings, const struct em_standing *s
     struct em_strings name_alone = { .items = &name, .count = 1 };
     int r;
 
-    finding.message = em_arena_printf(
-        advisor->arena, by_env ? "finds %s through LD_LIBRARY_PATH only" : "finds %s only outside of the environment", name);
+    finding.message = em_arena_printf(advisor->arena, "finds %s only outside of the environment", name);
     if (!finding.message)
         return EM_NO_MEMORY;
     finding.provider = em_advise_provider(advisor, item->object, item->opening ? &item->opening->names : &name_alone);
@@ -256,9 +254,12 @@ static int judge_case(struct results *results, const struct em_standing *standin
     if (em_knowledge_is_driver(advisor->knowledge, em_case_name(item)))
         return EM_OK;
     if (em_case_is_by_luck(item, advisor->loading, advisor->knowledge)) {
+        /* Where the user points the loader at it, it is found (variable.c). */
+        if (item->request->rule == EM_RULE_ENV)
+            return EM_OK;
         r = add_by_luck(results->findings, standing, item);
-        /* What the machine answers is missing all the same in the environment, but where the user pointed the loader at it. */
-        if (r < 0 || item->request->rule == EM_RULE_ENV)
+        /* What the machine answers is missing all the same in the environment. */
+        if (r < 0)
             return r;
         return add_missing(results, standing, item);
     }

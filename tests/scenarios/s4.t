@@ -64,6 +64,21 @@ many=; for name in cublas cuda_cupti cuda_nvrtc cuda_runtime cudnn cufft curand 
     many=$many$PWD/site/nvidia/$name/lib:; done
 many=$many$PWD/site/nvidia/cu13/lib
 exits 0 "with LD_LIBRARY_PATH it loads" "$ELFMEND" audit --ld-library-path "$many" site
+finds "... by that alone: EM203" '^warning\[EM203\]: torch/_C.abi3.so: finds libcupti.so.13 through LD_LIBRARY_PATH only'
+finds "... where it is" '^  it takes +nvidia/cu13/lib/libcupti.so.13'
+cp -a site here
+exits 0 "fix where the variable is set" "$ELFMEND" fix --yes --ld-library-path "$many" here
+finds "... says that it can go" '^nothing here rests on LD_LIBRARY_PATH any more: it can go$'
+exits 0 "... and it can" "$ELFMEND" audit here
+exits 0 "... and may stay" "$ELFMEND" audit --ld-library-path "$many" here
+silent "... for it decides nothing" 'EM203'
+mkdir away; cp site/nvidia/cu13/lib/libcupti.so.13 away/
+exits 0 "another directory in it, with a copy that wins by RPATH never" "$ELFMEND" audit --ld-library-path "$PWD/away" here
+silent "... decides nothing" 'EM203'
+"$ELFMEND" patch --set-rpath "$("$ELFMEND" patch --print-rpath here/torch/_C.abi3.so)" here/torch/_C.abi3.so
+exits 0 "... over a RUNPATH it wins" "$ELFMEND" audit --ld-library-path "$PWD/away" here
+finds "... EM203" '^warning\[EM203\]: torch/_C.abi3.so: takes libcupti.so.13 from LD_LIBRARY_PATH, which wins over its DT_RUNPATH'
+finds "... what it would take" '^  without it +nvidia/cu13/lib/libcupti.so.13'
 exits 0 "fix replaces it by a path in the file" "$ELFMEND" fix --yes site
 exits 0 "... without LD_LIBRARY_PATH it loads now" "$ELFMEND" audit site
 silent "... and nothing rests on it" 'EM203'
