@@ -283,6 +283,29 @@ static int judge_root(struct em_findings *findings, const struct em_advisor *adv
     return finding.message ? em_vec_push(advisor->arena, findings, finding) : EM_NO_MEMORY;
 }
 
+/* What defines a version that is lacking. NULL: nothing that could be named. */
+static const char *help_for_version(const struct em_advisor *advisor, const struct em_version_miss *miss)
+{
+    const struct em_distribution *owner = miss->object->owner;
+    const char *name = owner ? owner->name : "it", *package;
+
+    if (!miss->version)
+        return NULL;
+    if (strncmp(miss->version, "GLIBC_", 6) == 0)
+        return em_arena_printf(advisor->arena, "a system with glibc %s or newer, or a build of %s for an older one",
+                               miss->version + 6, name);
+    if (strncmp(miss->version, "GLIBCXX_", 8) == 0 || strncmp(miss->version, "CXXABI_", 7) == 0)
+        return em_arena_printf(
+            advisor->arena,
+            "a libstdc++ that defines %s: conda install -c conda-forge libstdcxx where conda's is loaded, else a "
+            "newer system; or a build of %s for an older one",
+            miss->version, name);
+    package = em_advise_package(advisor, miss->object, miss->version);
+    return package ? em_arena_printf(advisor->arena, "pip install '%s', and no link in its place; then elfmend fix %s", package,
+                                     advisor->env->given)
+                   : NULL;
+}
+
 static int judge_version(struct em_findings *findings, const struct em_advisor *advisor, const struct em_version_miss *miss)
 {
     /* A vendor's library of another major under the name that is wanted: no other order or path makes it that one. */
@@ -294,6 +317,7 @@ static int judge_version(struct em_findings *findings, const struct em_advisor *
                                   .request = miss->version };
 
     finding.message = em_arena_printf(advisor->arena, "cannot be loaded: %s", miss->why);
+    finding.help = help_for_version(advisor, miss);
     return finding.message ? em_vec_push(advisor->arena, findings, finding) : EM_NO_MEMORY;
 }
 

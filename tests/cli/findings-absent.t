@@ -143,6 +143,22 @@ exits 1 "one that nobody is known to open: exit 1" audit v
 finds "... EM101" '^error\[EM101\]: host/libplugin.so: needs libhost.so.1 and will not find it'
 rm -r v/host*
 
+# Versions that a C library or a C++ runtime does not define
+for runtime in libc.so.6:GLIBC_2.99:'a system with glibc 2.99 or newer' libstdc++.so.6:GLIBCXX_3.4.99:'a libstdc\+\+ that defines GLIBCXX_3.4.99'; do
+    soname=${runtime%%:*} rest=${runtime#*:} version=${rest%%:*}
+    echo "$version { global: later; };" > map
+    echo 'int later(void) { return 1; }' | "${CC:-cc}" -shared -fPIC -nostdlib -x c -Wl,-soname,"$soname" -Wl,--version-script,map -o "away/$soname" -
+    echo 'int later(void); int f(void) { return later(); }' |
+        "${CC:-cc}" -shared -fPIC -nostdlib -x c -o v/late.abi3.so - -x none "away/$soname" -Wl,-z,noexecstack
+    exits 1 "$version is not defined: exit 1" "$ELFMEND" audit v
+    finds "... EM105" "^error\\[EM105\\]: late.abi3.so: cannot be loaded: .*$version"
+    finds "... what would define it" "^help: ${rest#*:}"
+done
+object v/late.abi3.so ''
+exits 0 "one that needs none: exit 0" "$ELFMEND" audit v
+silent "... no word" EM105
+rm v/late.abi3.so
+
 # A back end beside others, and the bindings that are for nothing else
 object v/rt/_core.abi3.so ''
 object v/rt/libprovider_tensorrt.so '' away/libnvinfer.so.10

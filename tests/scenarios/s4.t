@@ -53,6 +53,7 @@ finds "... the package" "nvidia-cuda-cupti'"
 ln -s libcupti.so.12 $cu12/libcupti.so.13
 exits 1 "a link over a major: audit exits 1" "$ELFMEND" audit site
 finds "... and says why it cannot work" '^error\[EM105\]: .*version .?libcupti.so.13'
+finds "... and what can" "^help: pip install 'nvidia-cuda-cupti', and no link in its place; then elfmend fix"
 rm $cu12/libcupti.so.13
 mkdir -p site/nvidia/cu13/lib; cp thirteen/libcupti.so.13 site/nvidia/cu13/lib/
 distribution nvidia-cuda-cupti 13.0.85 nvidia/cu13/lib/libcupti.so.13
