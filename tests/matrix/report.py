@@ -1,4 +1,4 @@
-"""report.py: the table."""
+"""report.py: the table. editors: their names, ours first."""
 import collections
 
 from study import RANK, AFTERMATHS
@@ -25,19 +25,19 @@ def shared(cells, editors):
 
 def table(cells, editors):
     print(f"\n{'':18}{'cells':>8}{'ok':>8}{'noisy':>8}{'refused':>9}{'bad':>7}{'growth':>10}{'after 100':>11}")
-    row(editors[0].name, [c for c in cells if c.editor == editors[0].name])
+    row(editors[0], [c for c in cells if c.editor == editors[0]])
     if len(editors) > 1:
         same = shared(cells, editors)
         print("on the same cells:")
         for editor in editors:
-            row(editor.name, [c for c in same if c.editor == editor.name])
+            row(editor, [c for c in same if c.editor == editor])
     print("noisy: it runs, and eu-elflint says what it does not say of the unedited object; growth: mean bytes of one edit, and of a"
           " hundred")
 
 
 def dimensions(cells, editors):
     """Bad cells by each dimension."""
-    print(f"\nbad{'':27}" + "".join(f"{e.name:>17}" for e in editors))
+    print(f"\nbad{'':27}" + "".join(f"{e:>17}" for e in editors))
     names = ("machine", "linker", "kind", "variant")
     keys = [lambda c, i=i: c.recipe.split("/")[i] for i in range(4)] + [lambda c: c.edit, lambda c: c.aftermath]
     for name, key in zip((*names, "edit", "aftermath"), keys):
@@ -48,19 +48,19 @@ def dimensions(cells, editors):
             total[key(cell), cell.editor] += 1
         for row, counts in rows.items():
             if any(counts.values()):
-                print(f"{name:10}{row:20}" + "".join(f"{counts[e.name]:9} of {total[row, e.name]:4}" for e in editors))
+                print(f"{name:10}{row:20}" + "".join(f"{counts[e]:9} of {total[row, e]:4}" for e in editors))
 
 
 def reasons(cells, editors, verdict, most=8):
     for editor in editors:
-        found = collections.Counter(c.why[:110] for c in cells if c.editor == editor.name and c.verdict == verdict)
+        found = collections.Counter(c.why[:110] for c in cells if c.editor == editor and c.verdict == verdict)
         for why, count in found.most_common(most):
-            print(f"{verdict} {editor.name}: {count} x {why}")
+            print(f"{verdict} {editor}: {count} x {why}")
 
 
 def outdone(cells, editors):
     """Cells where a peer is better than ours, each with ours."""
-    place = {(c.recipe, c.edit, c.aftermath): c for c in cells if c.editor == editors[0].name}
+    place = {(c.recipe, c.edit, c.aftermath): c for c in cells if c.editor == editors[0]}
     pairs = ((cell, place.get((cell.recipe, cell.edit, cell.aftermath))) for cell in cells)
     return [(cell, ours) for cell, ours in pairs if ours and RANK[cell.verdict] > RANK[ours.verdict]]
 
@@ -70,7 +70,7 @@ def sentence(cell):
 
 
 def wrong(cells, editors):
-    return [c for c in cells if c.editor == editors[0].name and c.verdict in ("bad", "noisy")]
+    return [c for c in cells if c.editor == editors[0] and c.verdict in ("bad", "noisy")]
 
 
 def show(lines, most=200, width=240):
