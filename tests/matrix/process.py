@@ -6,7 +6,7 @@ import signal
 LIMIT = 30  # seconds
 
 
-def run(command, log="log", stdin=os.devnull, env=None):
+def run(command, log="log", stdin=os.devnull, env=None, limit=LIMIT):
     """Exit status (negative: the signal, None: it hung) and what it said, on both of its streams."""
     actions = [(os.POSIX_SPAWN_OPEN, 0, stdin, os.O_RDONLY, 0),
                (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), (os.POSIX_SPAWN_DUP2, 1, 2)]
@@ -15,7 +15,7 @@ def run(command, log="log", stdin=os.devnull, env=None):
     except OSError as error:
         return 127, f"{command[0]}: {error.strerror}"
     handle = os.pidfd_open(pid)
-    hung = not select.select([handle], [], [], LIMIT)[0]
+    hung = not select.select([handle], [], [], limit)[0]
     if hung:
         os.kill(pid, signal.SIGKILL)
     os.close(handle)

@@ -1,6 +1,6 @@
 /* host.c: loads libraries under test, each in a process of its own, forked from one that has loaded none of them. Reads lines "PATH WHICH
- * ALIAS SUB SPARE EXPORTED", where EXPORTED is the name under which exported() is looked up; for each prints a line: "ok", or what
- * went wrong. Under an emulator one start of it serves many libraries. */
+ * ALIAS SUB SPARE EXPORTED", where EXPORTED is the name under which exported() is looked up; for each prints its PATH, then a line: "ok",
+ * or what went wrong. A loader that dies adds a line of its own to that. Under an emulator one start of it serves many libraries. */
 #include "probe.h"
 
 #include <dlfcn.h>
@@ -41,6 +41,7 @@ int main(void)
         int status;
         pid_t child;
 
+        puts(path);
         fflush(stdout);
         child = fork();
         if (child == 0) {
