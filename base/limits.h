@@ -12,6 +12,7 @@
 #define EM_MAX_DYNAMIC (1u << 14)           /* dynamic entries [200] */
 #define EM_MAX_DYNSTR                                                                                                          \
     ((uint64_t)96 << 20) /* bytes of .dynstr, and of strings copied from it [27 MB libcusparseLt, 60 MB a browser] */
+#define EM_MAX_NAMES ((uint64_t)16 << 20) /* bytes of what dynamic entries and versions name, each time that they do [200 KB] */
 #define EM_MAX_TABLE ((uint64_t)64 << 20) /* bytes of one table of symbols that is rewritten in memory [7 MB libtorch_cuda] */
 #define EM_MAX_HOLE ((uint64_t)64 << 20)  /* bytes of a sparse file that the size of .bss may cost */
 #define EM_MAX_NOTES ((uint64_t)1 << 20)  /* bytes of all PT_NOTEs [some hundred] */

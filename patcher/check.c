@@ -143,25 +143,23 @@ static int check_arrival(const struct em_layout *layout, const struct em_piece *
 /* verneed files that were NEEDED are so still (glibc: _dl_check_map_versions). */
 static int count_strays(struct em_image *image, size_t *strays, struct em_error *error)
 {
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    struct em_map needed = { .arena = arena };
     struct em_vertable needs;
-    int r = em_vertable_read_needs(&needs, image, error);
+    const char *name;
+    int r = arena ? em_vertable_read_needs(&needs, image, error) : EM_NO_MEMORY;
 
     *strays = 0;
+    for (size_t i = 0; r == EM_OK && i < image->dyn_count; i++) {
+        if (image->dyns[i].tag != DT_NEEDED)
+            continue;
+        r = em_image_string(image, image->dyns[i].value, &name, error);
+        if (r == EM_OK)
+            r = em_map_put(&needed, name, image);
+    }
     for (size_t i = 0; r == EM_OK && i < needs.records.count; i++) {
-        const char *file, *needed;
-        bool found = false;
-
-        r = em_image_string(image, needs.records.items[i].file, &file, error);
-        for (size_t j = 0; r == EM_OK && !found && j < image->dyn_count; j++) {
-            if (image->dyns[j].tag != DT_NEEDED)
-                continue;
-            found = image->dyns[j].value == needs.records.items[i].file;
-            if (found)
-                break;
-            r = em_image_string(image, image->dyns[j].value, &needed, error);
-            found = r == EM_OK && strcmp(file, needed) == 0;
-        }
-        *strays += !found;
+        r = em_image_string(image, needs.records.items[i].file, &name, error);
+        *strays += r == EM_OK && !em_map_get(&needed, name);
     }
     return r;
 }
@@ -212,7 +210,8 @@ static int check_interpreter(const struct em_layout *layout, struct em_image *af
 
 int em_check(const struct em_patch *patch, const struct em_layout *layout, struct em_error *error)
 {
-    struct em_image *before = layout->image, *after = em_new(before->arena, struct em_image);
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    struct em_image *before = layout->image, *after = arena ? em_new(arena, struct em_image) : NULL;
     struct em_patched patched;
     struct em_object object;
     size_t strays_before = 0, strays_after = 0;
@@ -221,7 +220,7 @@ int em_check(const struct em_patch *patch, const struct em_layout *layout, struc
     if (!after)
         return EM_NO_MEMORY;
     em_patched_init(&patched, before->reader, patch);
-    r = em_image_open(after, before->arena, &patched.reader, error);
+    r = em_image_open(after, arena, &patched.reader, error);
     if (r == EM_OK)
         r = em_image_read_sections(after, error);
     if (r == EM_OK && layout->goal->adopted)
@@ -246,6 +245,6 @@ int em_check(const struct em_patch *patch, const struct em_layout *layout, struc
         r = check_lint(before, after, error);
     /* The input could be read, versions and notes and all. */
     if (r == EM_OK)
-        r = em_object_read(&object, before->arena, &patched.reader, error);
+        r = em_object_read(&object, arena, &patched.reader, error);
     return r;
 }

@@ -54,7 +54,7 @@ static int insert_dyn(struct em_goal *goal, size_t at, struct em_goal_dyn dyn)
     return EM_OK;
 }
 
-static void remove_dyn(struct em_goal *goal, const struct em_goal_dyn *dyn)
+void em_goal_remove_dyn(struct em_goal *goal, const struct em_goal_dyn *dyn)
 {
     size_t at = (size_t)(dyn - goal->dyns.items);
 
@@ -101,7 +101,7 @@ static int set_path(struct em_goal *goal, const struct em_edit *edit, struct em_
     /* One entry is left: where both were, DT_RPATH counted for nothing (ld.so(8)), and a second of its kind neither. */
     for (size_t i = goal->dyns.count; i-- > 0;)
         if (i != at && (goal->dyns.items[i].tag == DT_RPATH || goal->dyns.items[i].tag == DT_RUNPATH)) {
-            remove_dyn(goal, &goal->dyns.items[i]);
+            em_goal_remove_dyn(goal, &goal->dyns.items[i]);
             if (i < at)
                 at--;
         }
@@ -150,7 +150,7 @@ static void remove_path(struct em_goal *goal)
 {
     for (size_t i = goal->dyns.count; i-- > 0;)
         if (goal->dyns.items[i].tag == DT_RPATH || goal->dyns.items[i].tag == DT_RUNPATH)
-            remove_dyn(goal, &goal->dyns.items[i]);
+            em_goal_remove_dyn(goal, &goal->dyns.items[i]);
 }
 
 /* The n-th DT_NEEDED of that name from an index on; goal->dyns.count if there is none. */
@@ -193,7 +193,7 @@ static int remove_needed(struct em_goal *goal, const char *name, struct em_error
             return r;
         if (at == goal->dyns.count)
             break;
-        remove_dyn(goal, &goal->dyns.items[at]);
+        em_goal_remove_dyn(goal, &goal->dyns.items[at]);
         found = true;
     }
     return found ? em_goal_remove_file(goal, name, error) : EM_OK;

@@ -90,6 +90,7 @@ int em_goal_change(struct em_goal *goal, uint64_t offset, const void *bytes, siz
 int em_goal_text(struct em_goal *goal, const struct em_goal_dyn *dyn, const char **text, struct em_error *error);
 /* The first entry with a tag, or NULL. */
 struct em_goal_dyn *em_goal_dyn(struct em_goal *goal, uint64_t tag);
+void em_goal_remove_dyn(struct em_goal *goal, const struct em_goal_dyn *dyn);
 
 /* goal_versions.c, goal_symbols.c, goal_cache.c: the edits of those tables. */
 int em_goal_replace_file(struct em_goal *goal, const char *file, const char *replacement, struct em_error *error);

@@ -44,6 +44,7 @@ static int load_symbols(struct renaming *renaming, bool *any, bool *any_hashed, 
     renaming->places = em_arena_array(goal->arena, (size_t)renaming->count, sizeof *renaming->places);
     if (!renaming->table || !renaming->names || !renaming->strings || !renaming->order || !renaming->places)
         return EM_NO_MEMORY;
+    renaming->image->string_most = EM_MAX_DYNSTR;
     r = em_read_at(renaming->image->reader, renaming->table, (size_t)size, goal->symbols.offset, error);
     for (uint32_t i = 0; r == EM_OK && i < renaming->count; i++) {
         struct em_symbol symbol = em_get_symbol(renaming->image, renaming->table + i * em_sym_size(renaming->image));
@@ -77,6 +78,21 @@ static int refuse_followers(const struct renaming *renaming, struct em_error *er
     if (renaming->image->machine == EM_MIPS)
         return em_fail(error, EM_REFUSED, renaming->image->name,
                        "is for MIPS, whose symbols must stay in the order of the global offset table");
+    return EM_OK;
+}
+
+/* MIPS keeps its symbols in the order of the global offset table and has a GNU hash table of a form of its own (DT_MIPS_XHASH), which
+ * no lookup may go by once a name has changed. Where the other table is there too, the loader goes by that one. */
+static int drop_mips_hash(struct em_goal *goal, struct em_error *error)
+{
+    struct em_goal_dyn *dyn = goal->image->machine == EM_MIPS ? em_goal_dyn(goal, EM_DT_MIPS_XHASH) : NULL;
+
+    if (!dyn)
+        return EM_OK;
+    if (!em_goal_dyn(goal, DT_HASH))
+        return em_fail(error, EM_REFUSED, goal->image->name,
+                       "has a hash table of MIPS's own kind (DT_MIPS_XHASH) and no other, so its symbols cannot be renamed");
+    em_goal_remove_dyn(goal, dyn);
     return EM_OK;
 }
 
@@ -266,7 +282,8 @@ static int rename_all(struct em_goal *goal, struct em_error *error)
         r = load_symbols(&renaming, &any, &any_hashed, error);
     if (r < 0 || !any)
         return r;
-    if (any_hashed) {
+    r = drop_mips_hash(goal, error);
+    if (r == EM_OK && any_hashed) {
         if (renaming.gnu.symbols != renaming.count)
             return em_fail_at(error, EM_BAD_ELF, goal->image->name, renaming.gnu.offset,
                               "has a GNU hash table that does not hold its symbols");

@@ -122,14 +122,14 @@ int em_goal_clear_version(struct em_goal *goal, const char *symbol, struct em_er
         uint64_t offset = goal->symbols.offset + i * em_sym_size(goal->image);
         uint16_t index = em_get16(goal->image, goal->versym + 2 * i) & 0x7fff;
         const uint8_t *at;
-        const char *name = NULL;
+        bool is_it = false;
 
         if (index <= VER_NDX_GLOBAL)
             continue;
         r = em_image_peek(goal->image, offset, em_sym_size(goal->image), "a dynamic symbol", &at, error);
         if (r == EM_OK)
-            r = em_image_string(goal->image, em_get_symbol(goal->image, at).name, &name, error);
-        if (r < 0 || strcmp(name, symbol) != 0)
+            r = em_image_string_is(goal->image, em_get_symbol(goal->image, at).name, symbol, &is_it, error);
+        if (r < 0 || !is_it)
             continue;
         em_put16(goal->image, goal->versym + 2 * i, VER_NDX_GLOBAL);
         r = em_vec_push(goal->arena, &cleared, index);

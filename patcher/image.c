@@ -2,144 +2,6 @@
 
 #include <string.h>
 
-uint16_t em_get16(const struct em_image *image, const uint8_t *at)
-{
-    uint16_t value = 0;
-
-    em_bytes_u16((struct em_bytes){ at, 2 }, 0, image->big_endian, &value);
-    return value;
-}
-
-uint32_t em_get32(const struct em_image *image, const uint8_t *at)
-{
-    uint32_t value = 0;
-
-    em_bytes_u32((struct em_bytes){ at, 4 }, 0, image->big_endian, &value);
-    return value;
-}
-
-uint64_t em_get64(const struct em_image *image, const uint8_t *at)
-{
-    uint64_t value = 0;
-
-    em_bytes_u64((struct em_bytes){ at, 8 }, 0, image->big_endian, &value);
-    return value;
-}
-
-uint64_t em_get_word(const struct em_image *image, const uint8_t *at)
-{
-    return image->is64 ? em_get64(image, at) : em_get32(image, at);
-}
-
-void em_put16(const struct em_image *image, uint8_t *at, uint16_t value)
-{
-    em_store_u16(at, image->big_endian, value);
-}
-
-void em_put32(const struct em_image *image, uint8_t *at, uint32_t value)
-{
-    em_store_u32(at, image->big_endian, value);
-}
-
-void em_put64(const struct em_image *image, uint8_t *at, uint64_t value)
-{
-    em_store_u64(at, image->big_endian, value);
-}
-
-void em_put_word(const struct em_image *image, uint8_t *at, uint64_t value)
-{
-    if (image->is64)
-        em_put64(image, at, value);
-    else
-        em_put32(image, at, (uint32_t)value);
-}
-
-/* gABI chapter 5, Program Header: p_flags moved behind p_type in the 64-bit class. */
-static struct em_phdr get_phdr(const struct em_image *image, const uint8_t *at)
-{
-    if (image->is64)
-        return (struct em_phdr){
-            .type = em_get32(image, at),
-            .flags = em_get32(image, at + 4),
-            .offset = em_get64(image, at + 8),
-            .vaddr = em_get64(image, at + 16),
-            .paddr = em_get64(image, at + 24),
-            .filesz = em_get64(image, at + 32),
-            .memsz = em_get64(image, at + 40),
-            .align = em_get64(image, at + 48),
-        };
-    return (struct em_phdr){
-        .type = em_get32(image, at),
-        .offset = em_get32(image, at + 4),
-        .vaddr = em_get32(image, at + 8),
-        .paddr = em_get32(image, at + 12),
-        .filesz = em_get32(image, at + 16),
-        .memsz = em_get32(image, at + 20),
-        .flags = em_get32(image, at + 24),
-        .align = em_get32(image, at + 28),
-    };
-}
-
-void em_put_phdr(const struct em_image *image, uint8_t *at, const struct em_phdr *phdr)
-{
-    size_t word = em_word_size(image);
-    const uint64_t words[] = { phdr->offset, phdr->vaddr, phdr->paddr, phdr->filesz, phdr->memsz };
-
-    em_put32(image, at, phdr->type);
-    at += 4;
-    if (image->is64) {
-        em_put32(image, at, phdr->flags);
-        at += 4;
-    }
-    for (size_t i = 0; i < 5; i++, at += word)
-        em_put_word(image, at, words[i]);
-    if (!image->is64) {
-        em_put32(image, at, phdr->flags);
-        at += 4;
-    }
-    em_put_word(image, at, phdr->align);
-}
-
-static struct em_shdr get_shdr(const struct em_image *image, const uint8_t *at)
-{
-    size_t word = em_word_size(image);
-
-    return (struct em_shdr){
-        .name = em_get32(image, at),
-        .type = em_get32(image, at + 4),
-        .flags = em_get_word(image, at + 8),
-        .addr = em_get_word(image, at + 8 + word),
-        .offset = em_get_word(image, at + 8 + 2 * word),
-        .size = em_get_word(image, at + 8 + 3 * word),
-        .link = em_get32(image, at + 8 + 4 * word),
-        .info = em_get32(image, at + 12 + 4 * word),
-        .align = em_get_word(image, at + 16 + 4 * word),
-        .entsize = em_get_word(image, at + 16 + 5 * word),
-    };
-}
-
-void em_put_shdr(const struct em_image *image, uint8_t *at, const struct em_shdr *shdr)
-{
-    size_t word = em_word_size(image);
-
-    em_put32(image, at, shdr->name);
-    em_put32(image, at + 4, shdr->type);
-    em_put_word(image, at + 8, shdr->flags);
-    em_put_word(image, at + 8 + word, shdr->addr);
-    em_put_word(image, at + 8 + 2 * word, shdr->offset);
-    em_put_word(image, at + 8 + 3 * word, shdr->size);
-    em_put32(image, at + 8 + 4 * word, shdr->link);
-    em_put32(image, at + 12 + 4 * word, shdr->info);
-    em_put_word(image, at + 16 + 4 * word, shdr->align);
-    em_put_word(image, at + 16 + 5 * word, shdr->entsize);
-}
-
-void em_put_dyn(const struct em_image *image, uint8_t *at, const struct em_dyn *dyn)
-{
-    em_put_word(image, at, dyn->tag);
-    em_put_word(image, at + em_word_size(image), dyn->value);
-}
-
 int em_image_peek(struct em_image *image, uint64_t offset, size_t length, const char *what, const uint8_t **at,
                   struct em_error *error)
 {
@@ -236,7 +98,7 @@ static int read_large_counts(struct em_image *image, struct em_error *error)
     r = em_image_peek(image, image->shoff, em_shdr_size(image), "the first section header", &at, error);
     if (r < 0)
         return r;
-    zero = get_shdr(image, at);
+    zero = em_get_shdr(image, at);
     if (image->phnum == PN_XNUM)
         image->phnum = zero.info;
     if (image->shnum == 0) {
@@ -278,7 +140,7 @@ static int read_phdrs(struct em_image *image, struct em_error *error)
 
         if (r < 0)
             return r;
-        image->phdrs[i] = get_phdr(image, at);
+        image->phdrs[i] = em_get_phdr(image, at);
     }
     return EM_OK;
 }
@@ -423,6 +285,7 @@ int em_image_open(struct em_image *image, struct em_arena *arena, struct em_read
     image->arena = arena;
     image->name = reader->name;
     image->size = reader->size;
+    image->string_most = EM_MAX_NAMES;
     r = read_header(image, error);
     if (r == EM_OK)
         r = read_large_counts(image, error);
@@ -467,7 +330,7 @@ int em_image_read_sections(struct em_image *image, struct em_error *error)
 
         if (r < 0)
             return r;
-        image->shdrs[i] = get_shdr(image, at);
+        image->shdrs[i] = em_get_shdr(image, at);
     }
     return EM_OK;
 }
@@ -496,41 +359,45 @@ int em_image_adopt_dynamic(struct em_image *image, struct em_error *error)
     return EM_OK;
 }
 
+static int read_long(struct em_image *image, uint64_t start, size_t size, const uint8_t **bytes, struct em_error *error)
+{
+    if (!image->long_string)
+        image->long_string = em_arena_alloc(image->arena, EM_MAX_PATH_LIST);
+    *bytes = image->long_string;
+    return image->long_string ? em_read_at(image->reader, image->long_string, size, start, error) : EM_NO_MEMORY;
+}
+
 /* A NUL-terminated string in [start, start + size) of the file. Most are short: look a little ahead first. */
 static int read_string(struct em_image *image, uint64_t start, uint64_t size, const char *what, const char **string,
                        struct em_error *error)
 {
-    for (uint64_t ahead = 256;; ahead *= 8) {
-        uint64_t want = ahead < size ? ahead : size;
-        struct em_bytes bytes = { 0 };
-        const uint8_t *end;
-        int r;
+    size_t most = size < EM_MAX_PATH_LIST ? (size_t)size : EM_MAX_PATH_LIST;
 
-        if (want > EM_MAX_PATH_LIST)
-            return em_fail_at(error, EM_LIMIT, image->name, start, "has %s longer than %u bytes", what, EM_MAX_PATH_LIST);
-        if (want <= EM_WINDOW) {
-            bytes.size = (size_t)want;
-            r = em_image_peek(image, start, bytes.size, what, &bytes.data, error);
-        } else {
-            r = em_read_bytes(image->reader, image->arena, start, want, &bytes, error);
-        }
+    for (size_t ahead = 256;; ahead *= 8) {
+        size_t want = ahead < most ? ahead : most;
+        const uint8_t *bytes, *end;
+        int r = want <= EM_WINDOW ? em_image_peek(image, start, want, what, &bytes, error)
+                                  : read_long(image, start, want, &bytes, error);
+
         if (r < 0)
             return r;
-        end = bytes.size > 0 ? memchr(bytes.data, '\0', bytes.size) : NULL;
+        end = want > 0 ? memchr(bytes, '\0', want) : NULL;
         if (end) {
-            image->string_bytes += (uint64_t)(end - bytes.data);
-            if (image->string_bytes > EM_MAX_DYNSTR)
+            image->string_bytes += (uint64_t)(end - bytes);
+            if (image->string_bytes > image->string_most)
                 return em_fail_at(error, EM_LIMIT, image->name, start, "refers to more than %llu bytes of strings",
-                                  (unsigned long long)EM_MAX_DYNSTR);
-            *string = em_arena_strndup(image->arena, (const char *)bytes.data, (size_t)(end - bytes.data));
+                                  (unsigned long long)image->string_most);
+            *string = em_arena_strndup(image->arena, (const char *)bytes, (size_t)(end - bytes));
             return *string ? EM_OK : EM_NO_MEMORY;
         }
         if (want == size)
             return em_fail_at(error, EM_BAD_ELF, image->name, start, "has %s that does not end within its table", what);
+        if (want == most)
+            return em_fail_at(error, EM_LIMIT, image->name, start, "has %s longer than %u bytes", what, EM_MAX_PATH_LIST);
     }
 }
 
-int em_image_string(struct em_image *image, uint64_t index, const char **string, struct em_error *error)
+static int check_index(const struct em_image *image, uint64_t index, struct em_error *error)
 {
     if (!image->has_strtab)
         return em_fail_at(error, EM_BAD_ELF, image->name, image->dynamic_offset,
@@ -539,7 +406,30 @@ int em_image_string(struct em_image *image, uint64_t index, const char **string,
         return em_fail_at(error, EM_BAD_ELF, image->name, image->strtab_offset,
                           "refers to byte %llu of its dynamic string table, which has %llu", (unsigned long long)index,
                           (unsigned long long)image->strtab_size);
-    return read_string(image, image->strtab_offset + index, image->strtab_size - index, "a dynamic string", string, error);
+    return EM_OK;
+}
+
+int em_image_string(struct em_image *image, uint64_t index, const char **string, struct em_error *error)
+{
+    int r = check_index(image, index, error);
+
+    return r < 0 ? r
+                 : read_string(image, image->strtab_offset + index, image->strtab_size - index, "a dynamic string", string,
+                               error);
+}
+
+int em_image_string_is(struct em_image *image, uint64_t index, const char *text, bool *is, struct em_error *error)
+{
+    size_t size = strlen(text) + 1;
+    const uint8_t *bytes;
+    int r = check_index(image, index, error);
+
+    *is = false;
+    if (r < 0 || size > image->strtab_size - index || size > EM_WINDOW)
+        return r;
+    r = em_image_peek(image, image->strtab_offset + index, size, "a dynamic string", &bytes, error);
+    *is = r == EM_OK && memcmp(bytes, text, size) == 0;
+    return r;
 }
 
 int em_image_section_name(struct em_image *image, const struct em_shdr *section, const char **name, struct em_error *error)

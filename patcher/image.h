@@ -64,7 +64,10 @@ struct em_image {
 
     bool has_strtab;
     uint64_t strtab_addr, strtab_offset, strtab_size;
-    uint64_t string_bytes; /* copied so far: overlapping strings must not multiply a small file into a large arena */
+    /* Copied so far, and at most: overlapping strings must not multiply a small file into a large arena. Who wants the names of
+     * symbols raises it to EM_MAX_DYNSTR. */
+    uint64_t string_bytes, string_most;
+    uint8_t *long_string; /* EM_MAX_PATH_LIST bytes, where one was looked at that the window cannot hold */
 
     uint64_t window_offset;
     size_t window_size;
@@ -90,6 +93,8 @@ uint64_t em_image_room(const struct em_image *image, uint64_t addr);
 
 /* A string of the dynamic string table, copied. */
 int em_image_string(struct em_image *image, uint64_t index, const char **string, struct em_error *error);
+/* Whether it is text, which has less than EM_WINDOW bytes; nothing is copied. */
+int em_image_string_is(struct em_image *image, uint64_t index, const char *text, bool *is, struct em_error *error);
 /* The name of a section, copied; "" where there is none. */
 int em_image_section_name(struct em_image *image, const struct em_shdr *section, const char **name, struct em_error *error);
 
@@ -122,11 +127,13 @@ static inline size_t em_sym_size(const struct em_image *image)
     return image->is64 ? sizeof(Elf64_Sym) : sizeof(Elf32_Sym);
 }
 
-/* Fields in bytes that were bounds-checked when they were fetched, in the file's byte order. */
+/* image_fields.c: fields in bytes that were bounds-checked when they were fetched, in the file's byte order. */
 uint16_t em_get16(const struct em_image *image, const uint8_t *at);
 uint32_t em_get32(const struct em_image *image, const uint8_t *at);
 uint64_t em_get64(const struct em_image *image, const uint8_t *at);
 uint64_t em_get_word(const struct em_image *image, const uint8_t *at); /* 4 or 8 bytes by class */
+struct em_phdr em_get_phdr(const struct em_image *image, const uint8_t *at);
+struct em_shdr em_get_shdr(const struct em_image *image, const uint8_t *at);
 
 /* The other direction, into buffers of our own. */
 void em_put16(const struct em_image *image, uint8_t *at, uint16_t value);

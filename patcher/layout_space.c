@@ -173,6 +173,8 @@ static int start_new_load(struct em_layout *layout)
 int em_layout_place(struct em_layout *layout, struct em_piece *piece, uint32_t target, struct em_error *error)
 {
     uint64_t align = piece->align > em_word_size(layout->image) ? piece->align : em_word_size(layout->image);
+    /* The loader writes into the dynamic section of most machines; on MIPS it is read-only. */
+    bool is_written = piece->kind == EM_PIECE_DYNAMIC && (layout->image->phdrs[piece->load].flags & PF_W);
     struct em_phdr *load;
     uint64_t end, addr;
     int r;
@@ -185,13 +187,13 @@ int em_layout_place(struct em_layout *layout, struct em_piece *piece, uint32_t t
     end = load->vaddr + load->filesz;
     addr = em_round_up(end, align);
     if (target == EM_TARGET_NEW) {
-        if (piece->kind == EM_PIECE_DYNAMIC)
+        if (is_written)
             load->flags |= PF_W;
         load->filesz = load->memsz = addr + piece->new_size - load->vaddr;
         if (load->offset + load->filesz > layout->file_end)
             layout->file_end = load->offset + load->filesz;
     } else {
-        if (piece->kind == EM_PIECE_DYNAMIC && !(load->flags & PF_W))
+        if (is_written && !(load->flags & PF_W))
             return 0;
         r = em_layout_extend(layout, target, addr + piece->new_size - end, error);
         if (r != 1)

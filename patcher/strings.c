@@ -99,6 +99,13 @@ static bool is_dynamic(const struct em_image *image, const struct em_shdr *secti
     return image->dynamic && section->addr == image->dynamic->vaddr && section->offset == image->dynamic_offset;
 }
 
+static bool overlaps_strings(const struct em_image *image, const struct em_shdr *section)
+{
+    return section->type != SHT_NULL && section->type != SHT_NOBITS && section->size > 0 &&
+           section->offset < image->strtab_offset + image->strtab_size &&
+           section->offset + section->size > image->strtab_offset;
+}
+
 /* A section header string table, or a symbol table that no loader sees, may use .dynstr too. */
 static bool is_shared(const struct em_image *image)
 {
@@ -111,20 +118,14 @@ static bool is_shared(const struct em_image *image)
             return true;
     }
     for (uint32_t i = 0; image->shdrs && i < image->shnum; i++) {
-        const struct em_shdr *strings = &image->shdrs[i];
+        const struct em_shdr *section = &image->shdrs[i];
+        bool is_loaders = section->type == SHT_DYNSYM || section->type == SHT_DYNAMIC || section->type == SHT_GNU_verdef ||
+                          section->type == SHT_GNU_verneed || section->type == SHT_NULL || is_dynamic(image, section);
 
-        if (strings->type == SHT_NOBITS || strings->size == 0 || strings->offset >= image->strtab_offset + image->strtab_size ||
-            strings->offset + strings->size <= image->strtab_offset)
-            continue;
-        if (strings->offset != image->strtab_offset || i == image->shstrndx)
+        if (overlaps_strings(image, section) && (section->offset != image->strtab_offset || i == image->shstrndx))
             return true;
-        for (uint32_t j = 0; j < image->shnum; j++) {
-            uint32_t type = image->shdrs[j].type;
-
-            if (image->shdrs[j].link == i && type != SHT_DYNSYM && type != SHT_DYNAMIC && type != SHT_GNU_verdef &&
-                type != SHT_GNU_verneed && type != SHT_NULL && !is_dynamic(image, &image->shdrs[j]))
-                return true;
-        }
+        if (!is_loaders && section->link < image->shnum && overlaps_strings(image, &image->shdrs[section->link]))
+            return true;
     }
     return false;
 }

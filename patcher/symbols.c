@@ -325,6 +325,7 @@ int em_object_symbols(struct em_strings *defined, struct em_strings *undefined, 
     int r = em_image_open(&image, arena, reader, error);
 
     names.image = &image;
+    image.string_most = EM_MAX_DYNSTR;
     *defined = *undefined = (struct em_strings){ 0 };
     if (r < 0 || !image.has_strtab)
         return r;

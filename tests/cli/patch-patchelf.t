@@ -68,6 +68,16 @@ is "0 0" "$(readelf -nW again | grep -c 63a86cb6) $(grep -c /nix/store/old again
 cp cached again; $patchelf --replace-needed libdep.so.1 libother.so again 2> log; is 0 "$(readelf -nW again | grep -c 63a86cb6)" "so is it with another library"
 cp cached again; $patchelf --set-os-abi linux again 2> log; is 1 "$(readelf -nW again | grep -c 63a86cb6)" "and not with what has nothing to do with it"
 
+# A path of 40,000 bytes in front of as many others: mold keeps the order in which it met them.
+if command -v mold > log 2>&1; then
+    for i in $(seq 2000); do echo "int f${i}_$(printf '%0100d' 0)(void) { return $i; }"; done > many.c
+    long=/$(printf '%040000d' 0); gcc -fuse-ld=mold -shared -fPIC many.c -o many.so -Wl,-rpath,"$long"
+    is "$long" "$($patchelf --print-rpath many.so 2>&1)" "a long path is read"
+    $patchelf --set-rpath "$long:/more" many.so 2> log; is "$long:/more" "$($patchelf --print-rpath many.so 2>&1)" "and replaced by a longer one"
+else
+    skip "a long path in front of many names" "no mold"
+fi
+
 # In place: the same inode where the file is nobody else's, a copy and the reason where it is.
 gcc -shared -fPIC dep.c -o mine.so -Wl,-rpath,"/$(printf '%0300d' 0)"; "$ELFMEND" patch --set-rpath /a mine.so; inode=$(stat -c %i mine.so)
 if "$ELFMEND" patch --in-place --set-rpath /b mine.so 2> log && [ ! -s log ]; then
