@@ -37,7 +37,9 @@ FUZZ_DEPS := clang libclang-rt-14-dev
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wvla $(if $(WERROR),-Werror)
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fstack-clash-protection
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) $(HEADERS) $(TEST_PACKAGES) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -ldl
+# Archives rather than shared objects where there are any: to map three libraries costs a start as much as an edit.
+archive_of = $(or $(filter /%,$(shell $(CC) -print-file-name=$(patsubst -l%,lib%.a,$(1)))),$(1))
+PKG_LIBS := $(foreach library,$(shell pkg-config --libs $(PACKAGES) 2>/dev/null),$(call archive_of,$(library))) -ldl
 TEST_LIBS := $(shell pkg-config --libs $(TEST_PACKAGES) 2>/dev/null) -lcmocka
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARN) $(if $(SANITIZE),,$(HARDEN)) $(PKG_CFLAGS) $(CFLAGS) $(SANITIZE)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(LDFLAGS) $(SANITIZE)

@@ -11,6 +11,7 @@
 /* Small enough that a run over a tiny tree stays tiny, large enough that malloc is rare. An allocation of more than a quarter
  * of it gets a chunk of its own, so that it wastes no rest of the current one. */
 #define CHUNK_SIZE ((size_t)64 * 1024)
+#define FIRST_CHUNK ((size_t)4 * 1024) /* many an arena is for one attempt at something, and holds little */
 
 struct chunk {
     struct chunk *next;
@@ -72,11 +73,13 @@ void *em_arena_alloc(struct em_arena *arena, size_t size)
         return chunk->bytes;
     }
     if (rounded > arena->left) {
-        chunk = add_chunk(arena, CHUNK_SIZE);
+        size_t more = arena->chunks || rounded > FIRST_CHUNK ? CHUNK_SIZE : FIRST_CHUNK;
+
+        chunk = add_chunk(arena, more);
         if (!chunk)
             return NULL;
         arena->at = chunk->bytes;
-        arena->left = CHUNK_SIZE;
+        arena->left = more;
     }
     result = arena->at;
     arena->at += rounded;

@@ -32,43 +32,50 @@ static bool can_be_written(const struct attempt *attempt, const struct em_layout
            (attempt->old == EM_OLD_KEEP && em_layout_keeps_order(layout, attempt->patch));
 }
 
-/* 1: the patch is good; 0: nothing fits, reason says why. */
+/* 1: the patch is good; 0: it is not, reason says why, and what the layout took is given back. */
+static int try_choice(struct attempt *attempt, const struct em_placement *placement, const struct em_choice *choice,
+                      unsigned *checked, struct em_error *error)
+{
+    struct em_arena *arena = attempt->goal->image->arena;
+    struct em_arena_mark mark = em_arena_mark(arena);
+    struct em_layout layout;
+    int r = em_layout_build(&layout, attempt->goal, placement, &attempt->pieces, &attempt->chains, &choice->candidate, error);
+
+    if (r == 1)
+        r = em_layout_emit(attempt->patch, &layout, error);
+    if (r < 0)
+        return r;
+    if (r == 1 && can_be_written(attempt, &layout)) {
+        attempt->reason = (struct em_error)EM_ERROR_INIT;
+        ++*checked;
+        r = em_check(attempt->patch, &layout, &attempt->reason);
+        if (r == EM_OK)
+            return 1;
+        if (r == EM_IO || r == EM_NO_MEMORY || r == EM_CHANGED) {
+            if (error)
+                *error = attempt->reason;
+            return r;
+        }
+    }
+    em_arena_rewind(arena, mark);
+    return 0;
+}
+
+/* As try_choice, of all that the ladder has. */
 static int climb(struct attempt *attempt, struct em_error *error)
 {
     struct em_placement placement;
-    struct em_choices choices;
+    struct em_choices choices = { 0 };
     unsigned checked = 0;
     int r = em_strings_place(&placement, attempt->goal, attempt->allowed, attempt->old, error);
 
-    if (r == EM_OK)
-        r = em_choices_find(&choices, attempt->goal, &placement, &attempt->pieces, &attempt->chains, attempt->allowed, error);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < choices.count && checked < MAX_CHECKED; i++) {
-        struct em_arena_mark mark = em_arena_mark(attempt->goal->image->arena);
-        struct em_layout layout;
-
-        r = em_layout_build(&layout, attempt->goal, &placement, &attempt->pieces, &attempt->chains, &choices.items[i].candidate,
+    for (int all = 0; r == 0 && (all == 0 || choices.settled); all++) {
+        r = em_choices_find(&choices, attempt->goal, &placement, &attempt->pieces, &attempt->chains, attempt->allowed, all,
                             error);
-        if (r == 1)
-            r = em_layout_emit(attempt->patch, &layout, error);
-        if (r < 0)
-            return r;
-        if (r == 1 && can_be_written(attempt, &layout)) {
-            attempt->reason = (struct em_error)EM_ERROR_INIT;
-            checked++;
-            r = em_check(attempt->patch, &layout, &attempt->reason);
-            if (r == EM_OK)
-                return 1;
-            if (r == EM_IO || r == EM_NO_MEMORY || r == EM_CHANGED) {
-                if (error)
-                    *error = attempt->reason;
-                return r;
-            }
-        }
-        em_arena_rewind(attempt->goal->image->arena, mark);
+        for (size_t i = 0; r == 0 && i < choices.count && checked < MAX_CHECKED; i++)
+            r = try_choice(attempt, &placement, &choices.items[i], &checked, error);
     }
-    return 0;
+    return r;
 }
 
 static int refuse(struct attempt *attempt, struct em_error *error)

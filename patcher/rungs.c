@@ -17,6 +17,7 @@ struct search {
     struct em_error *error;
     uint64_t looks; /* that the layouts so far took */
     uint32_t allowed;
+    bool all;           /* even where the first one cannot be outdone */
     bool wants_strings; /* .dynstr gets longer */
     bool wants_target;  /* something goes elsewhere, whatever happens to .dynstr */
     bool moves_interpreter;
@@ -152,6 +153,15 @@ static int try_grown_headers(struct search *search, struct em_candidate candidat
     return r;
 }
 
+/* Nothing goes anywhere else, no header is added, the file gets no longer: no other candidate has as much merit. */
+static bool is_settled(const struct search *search)
+{
+    const struct em_choice *first = search->choices->items;
+
+    return !search->all && search->choices->count == 1 && first->growth == 0 && first->rung <= EM_RUNG_SLIDE &&
+           first->candidate.target == EM_TARGET_NONE;
+}
+
 static int try_strings(struct search *search, struct em_candidate candidate)
 {
     bool wanted = search->wants_target || candidate.move_dynamic, found;
@@ -166,6 +176,9 @@ static int try_strings(struct search *search, struct em_candidate candidate)
         if (candidate.slot == EM_SLOT_GROW)
             continue;
         r = try_targets(search, candidate, wanted);
+        search->choices->settled = r >= 0 && is_settled(search);
+        if (search->choices->settled)
+            return EM_OK;
         if (r >= 0 && search->wants_strings) {
             const struct em_piece *dynstr = &search->pieces->items[chain->items[0]];
 
@@ -199,7 +212,8 @@ static int by_merit(const void *a, const void *b)
 }
 
 int em_choices_find(struct em_choices *choices, struct em_goal *goal, const struct em_placement *placement,
-                    const struct em_pieces *pieces, const struct em_chains *chains, uint32_t allowed, struct em_error *error)
+                    const struct em_pieces *pieces, const struct em_chains *chains, uint32_t allowed, bool all,
+                    struct em_error *error)
 {
     struct search search = { .choices = choices,
                              .goal = goal,
@@ -208,6 +222,7 @@ int em_choices_find(struct em_choices *choices, struct em_goal *goal, const stru
                              .chains = chains,
                              .error = error,
                              .allowed = allowed,
+                             .all = all,
                              .wants_strings = placement->appended_size > 0 };
     const struct em_image *image = goal->image;
     struct em_candidate plain = { .target = EM_TARGET_NONE };

@@ -27,10 +27,13 @@ struct em_choice {
 
 struct em_choices {
     EM_VEC(struct em_choice);
+    bool settled; /* the first cannot be outdone, and the others were not looked for */
 };
 
-/* All candidates that fit, best first. allowed: bits of enum em_rung. */
+/* The candidates that fit, best first. allowed: bits of enum em_rung. all: also those behind one that cannot be outdone, for when the
+ * check finds fault with it. */
 int em_choices_find(struct em_choices *choices, struct em_goal *goal, const struct em_placement *placement,
-                    const struct em_pieces *pieces, const struct em_chains *chains, uint32_t allowed, struct em_error *error);
+                    const struct em_pieces *pieces, const struct em_chains *chains, uint32_t allowed, bool all,
+                    struct em_error *error);
 
 #endif
