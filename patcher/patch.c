@@ -1,6 +1,7 @@
 /* patch.c: from edits to a patch, and the object as it will be. */
 #include "patcher/check.h"
 #include "patcher/in_place.h"
+#include "patcher/pages.h"
 #include "patcher/rungs.h"
 
 #include <stdio.h>
@@ -121,12 +122,16 @@ int em_patch_make(struct em_patch *patch, struct em_arena *arena, struct em_read
                   size_t count, const struct em_patch_options *options, struct em_error *error)
 {
     struct attempt attempt = { .patch = patch, .reason = EM_ERROR_INIT };
+    struct em_pages pages;
     struct em_image image;
     struct em_goal goal;
-    int r = open_image(&image, arena, reader, error);
-    bool adopts = r == EM_OK && options && options->unannounced && !image.dynamic;
+    int r = em_pages_init(&pages, arena, reader);
+    bool adopts;
 
     *patch = (struct em_patch){ .old_size = reader->size, .new_size = reader->size, .rung = EM_RUNG_NONE };
+    if (r == EM_OK)
+        r = open_image(&image, arena, &pages.reader, error);
+    adopts = r == EM_OK && options && options->unannounced && !image.dynamic;
     if (adopts)
         r = em_image_adopt_dynamic(&image, error);
     if (r == EM_OK)
