@@ -130,28 +130,39 @@ static bool is_shared(const struct em_image *image)
     return false;
 }
 
-/* Splits the table into what references keep and what is free. */
+/* The first place from at on, and before end, where a reference begins; end if there is none. */
+static uint64_t next_start(const struct table *table, uint64_t at, uint64_t end)
+{
+    while (at < end && !((table->starts[at / 8] >> (at % 8)) & 1))
+        at += table->starts[at / 8] >> (at % 8) ? 1 : 8 - at % 8;
+    return at < end ? at : end;
+}
+
+/* Splits the table into what references keep, each up to its NUL, and what is free. */
 static int find_free(struct table *table, struct em_error *error)
 {
     em_cleanup_free uint8_t *buffer = malloc(PIECE);
     uint64_t size = table->image->strtab_size, start = 0;
     bool live = false;
-    int r = EM_OK;
 
     if (!buffer)
         return EM_NO_MEMORY;
-    for (uint64_t at = 0; at < size; at += PIECE) {
-        size_t piece = size - at < PIECE ? (size_t)(size - at) : PIECE;
+    for (uint64_t piece = 0; piece < size; piece += PIECE) {
+        uint64_t end = size - piece < PIECE ? size : piece + PIECE, at = piece;
+        int r = em_read_at(table->image->reader, buffer, (size_t)(end - piece), table->image->strtab_offset + piece, error);
 
-        r = em_read_at(table->image->reader, buffer, piece, table->image->strtab_offset + at, error);
-        for (size_t i = 0; r == EM_OK && i < piece; i++) {
-            bool was = live, begins = (table->starts[(at + i) / 8] >> ((at + i) % 8)) & 1;
+        while (r == EM_OK && at < end) {
+            if (!live) {
+                at = next_start(table, at, end);
+                live = at < end;
+                if (live && at > start)
+                    r = em_vec_push(table->goal->arena, &table->free, (struct run){ start, at - start });
+            } else {
+                const uint8_t *nul = memchr(buffer + (at - piece), '\0', (size_t)(end - at));
 
-            if (begins && !was && at + i > start)
-                r = em_vec_push(table->goal->arena, &table->free, (struct run){ start, at + i - start });
-            live = (was || begins) && buffer[i] != '\0';
-            if (was || begins)
-                start = at + i + 1;
+                live = !nul;
+                start = at = nul ? piece + (uint64_t)(nul - buffer) + 1 : end;
+            }
         }
         if (r < 0)
             return r;
