@@ -53,11 +53,11 @@ int em_sbom_write(struct em_bytes *text, struct em_arena *arena, const struct em
         json_array_append_new(components, describe(library));
         json_array_append_new(uses, json_string(library->path));
     }
-    document = json_pack("{s:s, s:s, s:i, s:{s:{s:[{s:s, s:s}]}, s:{s:s, s:s, s:s, s:s, s:s}}, s:o, s:[{s:s, s:o}]}",
-                         "bomFormat", "CycloneDX", "specVersion", "1.6", "version", 1, "metadata", "tools", "components",
-                         "type", "application", "name", "elfmend", "component", "type", "library", "bom-ref", purl, "name",
-                         sbom->name, "version", sbom->version, "purl", purl, "components", components, "dependencies", "ref",
-                         purl, "dependsOn", uses);
+    document = json_pack("{s:s, s:s, s:i, s:{s:s*, s:{s:[{s:s, s:s}]}, s:{s:s, s:s, s:s, s:s, s:s}}, s:o, s:[{s:s, s:o}]}",
+                         "bomFormat", "CycloneDX", "specVersion", "1.6", "version", 1, "metadata", "timestamp", sbom->timestamp,
+                         "tools", "components", "type", "application", "name", "elfmend", "component", "type", "library",
+                         "bom-ref", purl, "name", sbom->name, "version", sbom->version, "purl", purl, "components", components,
+                         "dependencies", "ref", purl, "dependsOn", uses);
     dumped = document ? json_dumps(document, JSON_INDENT(1)) : NULL;
     *text = (struct em_bytes){ 0 };
     if (dumped)

@@ -1,6 +1,6 @@
 /* sbom.h: what a distribution has been given, for those who ask later. CycloneDX 1.6, JSON, as PEP 770 has it below .dist-info/sboms/.
  *
- * No serial number and no time: the same libraries give the same bytes.
+ * No serial number, and no time of the clock: the same libraries give the same bytes.
  */
 #ifndef EM_BUNDLE_PLAN_SBOM_H
 #define EM_BUNDLE_PLAN_SBOM_H
@@ -16,6 +16,7 @@ struct em_sbom_library {
 
 struct em_sbom {
     const char *name, *version; /* of the distribution: normalized, and with its local label */
+    const char *timestamp;      /* "2024-05-06T07:08:10Z"; NULL: none */
     struct {
         EM_VEC(struct em_sbom_library);
     } libraries;

@@ -235,17 +235,27 @@ static int write_part(struct work *work, struct em_part *part)
 
 /* ---- SBOM ---- */
 
+/* That of all that is new in the wheel. */
+static const char *timestamp(struct work *work)
+{
+    const unsigned date = work->dos_date, time = work->dos_time;
+
+    return em_arena_printf(work->arena, "%04u-%02u-%02uT%02u:%02u:%02uZ", 1980 + (date >> 9), date >> 5 & 15, date & 31,
+                           time >> 11, time >> 5 & 63, 2 * (time & 31));
+}
+
 /* Behind the copies, whose hashes are known by then. */
 static int write_sbom(struct work *work, struct em_part *sbom)
 {
     const struct em_rewrite *rewrite = work->rewrite;
     const struct em_plan_wheel *change = rewrite->plan->wheel;
     struct em_sbom bill = { .name = em_normalize_name(work->arena, rewrite->wheel->name),
-                            .version = change->version ? change->version : rewrite->wheel->version };
+                            .version = change->version ? change->version : rewrite->wheel->version,
+                            .timestamp = timestamp(work) };
     struct em_reader plain;
     int r;
 
-    if (!bill.name)
+    if (!bill.name || !bill.timestamp)
         return EM_NO_MEMORY;
     em_vec_each (const struct em_part, part, &work->parts)
         if (part->step && part->step->kind == EM_STEP_COPY &&

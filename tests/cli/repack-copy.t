@@ -62,6 +62,7 @@ assert library["purl"] == "pkg:pypi/nvidia-cublas-cu12@12.1" and library["versio
 assert library["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(wheel.read(library["bom-ref"])).hexdigest()}]
 assert bill["dependencies"] == [{"ref": bill["metadata"]["component"]["bom-ref"], "dependsOn": [library["bom-ref"]]}]
 assert bill["metadata"]["tools"]["components"][0]["name"] == "elfmend"
+assert bill["metadata"]["timestamp"] == "2024-05-06T07:08:10Z", "that of METADATA"
 END
 exits 0 "a second repack" "$ELFMEND" repack $new -o again --strategy copy --source $provider
 check "... has nothing to do, and writes nothing" rmdir again
