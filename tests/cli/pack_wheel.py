@@ -19,7 +19,7 @@ with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as z:
         digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
         rows.writerow((name, f"sha256={digest}", len(data)))
         info = zipfile.ZipInfo(name, (2024, 5, 6, 7, 8, 10))
-        info.external_attr = (0o100755 if name.endswith(".so") else 0o100644) << 16
+        info.external_attr = (0o100755 if name.endswith(".so") or "/scripts/" in name else 0o100644) << 16
         info.compress_type = zipfile.ZIP_DEFLATED
         z.writestr(info, other.get(name, data))
     for name in set(other) - set(names):

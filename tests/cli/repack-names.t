@@ -1,0 +1,75 @@
+#!/bin/sh
+# What the names in a wheel say: members of .data are mended where they will be installed, and keep their place in the archive; a
+# file whose name is not that of the distribution in it is refused, as installers refuse it, and another spelling of it is not.
+. "$ELFMEND_TOP/tests/tap"
+pack() { "$python" -B "$ELFMEND_TOP/tests/cli/pack_wheel.py" "$@"; }
+echo 'int cublas(void) { return 12; }' | "${CC:-cc}" -shared -fPIC -x c -o libcublas.so.12 - -Wl,-soname,libcublas.so.12
+ext() { # OUTPUT
+    mkdir -p "$(dirname "$1")"
+    echo 'int cublas(void); int call(void) { return cublas(); }' |
+        "${CC:-cc}" -shared -fPIC -w -x c -o "$1" - -Wl,--no-as-needed -x none libcublas.so.12 || exit 1
+}
+info() { # DIRECTORY NAME VERSION DISTINFO
+    mkdir -p "$1/$4.dist-info"
+    printf 'Metadata-Version: 2.1\nName: %s\nVersion: %s\n' "$2" "$3" > "$1/$4.dist-info/METADATA"
+    printf 'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: py3-none-linux_x86_64\n' > "$1/$4.dist-info/WHEEL"
+}
+tags=py3-none-linux_x86_64
+
+data=w/pkg-1.0.data
+ext $data/purelib/pkg/pure/_ext.so
+ext $data/platlib/pkg/plat/_ext.so
+ext $data/data/lib/libaside.so
+ext $data/headers/header.so
+mkdir -p w/pkg $data/scripts
+printf '#!python\nprint("run")\n' > $data/scripts/pkg-script
+echo 'x = 1' > w/pkg/__init__.py
+info w pkg 1.0 pkg-1.0
+pack w pkg-1.0-$tags.whl
+exits 0 "a wheel with all that .data can hold: exit 0" "$ELFMEND" repack --world manylinux pkg-1.0-$tags.whl -o made
+new=made/pkg-1.0+mend.1-$tags.whl
+check "... as validators want it" "$python" -B "$ELFMEND_TOP/tests/cli/sound_wheel.py" $new
+mkdir unpacked && "$python" -m zipfile -e $new unpacked
+path() { "$ELFMEND" patch --print-rpath "unpacked/pkg-1.0+mend.1.data/$1" > got; printf '%s\n' "$2" > wanted; same "$1: ${2:-no path}" wanted got; }
+path purelib/pkg/pure/_ext.so '$ORIGIN/../../nvidia/cublas/lib'
+path platlib/pkg/plat/_ext.so '$ORIGIN/../../nvidia/cublas/lib'
+# From there the way to the site-packages is the installer's business.
+path data/lib/libaside.so ''
+path headers/header.so ''
+check "the script is as it was" cmp $data/scripts/pkg-script unpacked/pkg-1.0+mend.1.data/scripts/pkg-script
+"$python" -m venv v > log 2>&1
+check "pip installs it" v/bin/python -m pip --disable-pip-version-check -q install --no-index --no-deps $new
+site=$(v/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
+mkdir -p "$site/nvidia/cublas/lib" && cp libcublas.so.12 "$site/nvidia/cublas/lib/"
+for module in pure plat; do
+    check "... the real loader finds the library from $module" "$python" -c 'import ctypes, sys
+assert ctypes.CDLL(sys.argv[1]).call() == 12' "$site/pkg/$module/_ext.so"
+done
+check "... and the script runs" v/bin/pkg-script
+
+wheel() { # FILE NAME VERSION DISTINFO
+    rm -rf n
+    ext n/pkg/_ext.so
+    info n "$2" "$3" "$4"
+    pack n "$1-$tags.whl"
+}
+refused() { # WHAT FILE NAME VERSION DISTINFO
+    what=$1; shift
+    wheel "$@"
+    exits 2 "$what: exit 2" "$ELFMEND" repack "$1-$tags.whl" -o refused
+    check "... says so, and writes nothing" sh -c 'grep -q "another distribution" err && { test ! -e refused || rmdir refused; }'
+}
+refused "another name than the directory has" other-1.0 pkg 1.0 pkg-1.0
+refused "another version than the directory has" pkg-2.0 pkg 1.0 pkg-1.0
+refused "another name than METADATA has" pkg-1.0 other 1.0 pkg-1.0
+refused "another version than METADATA has" pkg-1.0 pkg 2.0 pkg-1.0
+spelled() { # WHAT NEW FILE NAME VERSION DISTINFO
+    what=$1 new=$2; shift 2
+    wheel "$@"
+    exits 0 "$what: exit 0" "$ELFMEND" repack "$1-$tags.whl" -o spelled
+    check "... the directory is spelled as the file is" "$python" -B "$ELFMEND_TOP/tests/cli/sound_wheel.py" "spelled/$new-$tags.whl"
+}
+spelled "a directory in capitals and dashes" my_pkg-1.0+mend.1 my_pkg-1.0 My-Pkg 1.0 My.Pkg-1.0
+spelled "a version with zeros" pkg-1.0+mend.1 pkg-1.0 pkg 1.0 pkg-1.0.0
+spelled "a version that has a local label" pkg-1.0+cu12.mend.1 pkg-1.0+cu12 pkg 1.0+cu12 pkg-1.0+cu12
+finish
