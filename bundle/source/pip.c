@@ -37,13 +37,14 @@ static int run(char *const arguments[], int *status, const char *label, struct e
     return EM_OK;
 }
 
-/* The environment's own interpreter by the name that it has there: behind the link it would be another environment's. */
+/* The environment's own interpreter by the name that it has there: behind the link it would be another environment's. Without one, that of
+ * the shell. */
 static const char *own_python(const struct em_env *target)
 {
     static const char *const names[] = { "bin/python3", "bin/python" };
     struct em_node node;
 
-    if (target->kind != EM_ENV_VENV && target->kind != EM_ENV_CONDA)
+    if (!target || (target->kind != EM_ENV_VENV && target->kind != EM_ENV_CONDA))
         return "python3";
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *path = em_path_join(target->arena, target->path, names[i]);

@@ -48,8 +48,7 @@ int em_source_open_for(struct em_source **source, struct em_arena *arena, struct
         return EM_NO_MEMORY;
     opened->env = (struct em_env){ .given = opened->place, .path = opened->place, .tree = tree, .arena = arena };
     if (strncmp(place, "pip:", 4) == 0)
-        r = target ? em_source_fetch(opened, arena, tree, place, target, error)
-                   : em_fail(error, EM_USAGE, place, "needs an environment whose package manager fetches it");
+        r = em_source_fetch(opened, arena, tree, place, target, error);
     else if (may_be_archive(place))
         r = em_container_open(opened, opened->place, opened->place, false, error);
     else

@@ -121,6 +121,17 @@ with_changed same libcublas.so.12
 exits 2 "a source whose library was changed: exit 2" "$ELFMEND" repack -q $whl -o bad --strategy copy --source same/$provider
 check "... names it, and writes nothing" sh -c 'grep -F libcublas.so.12 err && ! ls bad/*.whl'
 
+# Fetched by the package manager of the python3 in PATH, as its index settings say
+if "$python" -m pip --version > log 2>&1; then
+    mkdir bin cheese && cp $provider cheese/
+    printf '#!/bin/sh\nexec "%s" "$@"\n' "$(command -v "$python")" > bin/python3 && chmod +x bin/python3
+    exits 0 "a copy from pip:REQUIREMENT" env PATH="$PWD/bin:$PATH" PIP_NO_INDEX=1 PIP_FIND_LINKS="$PWD/cheese" ELFMEND_CACHE="$PWD/cache" \
+        "$ELFMEND" repack $whl -o fetched --strategy copy --source 'pip:nvidia-cublas-cu12<13'
+    check "... has the bytes that one from the wheel has" sh -c 'cmp fetched/*.whl '$new
+else
+    skip "a copy from pip:REQUIREMENT" "no pip here"
+fi
+
 # A licence that is not what its RECORD says
 mkdir flipped && "$python" -m zipfile -e $provider flipped
 echo 'under other terms' > flipped/nvidia_cublas_cu12-12.1.dist-info/License.txt
