@@ -64,21 +64,33 @@ static bool is_empty(const char *line, size_t size)
     return size == 0 || line[0] == '\n' || (size > 1 && line[0] == '\r' && line[1] == '\n');
 }
 
+/* What stands behind the colon of a header, without white space around it. */
+static void trim(const char *name, const char **line, size_t *size)
+{
+    const size_t length = strlen(name) + 1;
+
+    *line += length;
+    *size -= length;
+    while (*size > 0 && isspace((unsigned char)**line)) {
+        (*line)++;
+        (*size)--;
+    }
+    while (*size > 0 && isspace((unsigned char)(*line)[*size - 1]))
+        (*size)--;
+}
+
 int em_metadata_header(const char **value, struct em_arena *arena, struct em_bytes bytes, const char *name)
 {
     struct lines lines = { (const char *)bytes.data, (const char *)bytes.data + bytes.size };
-    size_t size, from = strlen(name) + 1;
     const char *line;
+    size_t size;
 
     *value = NULL;
     while (next_line(&lines, &line, &size) && !is_empty(line, size)) {
         if (!is_header(line, size, name))
             continue;
-        while (from < size && isspace((unsigned char)line[from]))
-            from++;
-        while (size > from && isspace((unsigned char)line[size - 1]))
-            size--;
-        *value = em_arena_strndup(arena, line + from, size - from);
+        trim(name, &line, &size);
+        *value = em_arena_strndup(arena, line, size);
         return *value ? EM_OK : EM_NO_MEMORY;
     }
     return EM_OK;
@@ -191,6 +203,23 @@ static bool knows_licenses(const char *version)
     return major > 2 || (major == 2 && *end == '.' && strtoul(end + 1, NULL, 10) >= 4);
 }
 
+static bool has_header(struct em_bytes metadata, const char *name, const char *value)
+{
+    struct lines lines = { (const char *)metadata.data, (const char *)metadata.data + metadata.size };
+    const size_t length = strlen(value);
+    const char *line;
+    size_t size;
+
+    while (next_line(&lines, &line, &size) && !is_empty(line, size)) {
+        if (!is_header(line, size, name))
+            continue;
+        trim(name, &line, &size);
+        if (size == length && memcmp(line, value, length) == 0)
+            return true;
+    }
+    return false;
+}
+
 int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata,
                      const struct em_plan_wheel *change, const char *label, struct em_error *error)
 {
@@ -208,7 +237,8 @@ int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_
     if (em_metadata_header(&known, arena, metadata, "Metadata-Version") < 0)
         return EM_NO_MEMORY;
     em_vec_each (const struct em_plan_licence, licence, &change->licences)
-        if (knows_licenses(known) && em_vec_push(arena, &license_files, licence->file) < 0)
+        if (knows_licenses(known) && !has_header(metadata, "License-File", licence->file) &&
+            em_vec_push(arena, &license_files, licence->file) < 0)
             return EM_NO_MEMORY;
     while (next_line(&lines, &line, &size)) {
         headers = headers && !is_empty(line, size);

@@ -97,6 +97,10 @@ static void metadata_keeps_what_is_not_meant(void **state)
     check_edit("Metadata-Version: 2.4\nVersion: 1\nLicense-File: L\nSummary: s\n", NULL, "c",
                "Metadata-Version: 2.4\nVersion: 1\nLicense-File: L\nLicense-File: p-1/L\nSummary: s\nRequires-Dist: c\n");
     check_edit("Metadata-Version: 2.10\nVersion: 1", NULL, NULL, "Metadata-Version: 2.10\nVersion: 1\nLicense-File: p-1/L\n");
+    check_edit("Metadata-Version: 2.4\nVersion: 1\nLicense-File:  p-1/L \n", "1+a", NULL,
+               "Metadata-Version: 2.4\nVersion: 1+a\nLicense-File:  p-1/L \n");
+    check_edit("Metadata-Version: 2.4\nVersion: 1\nLicense-File: p-1/LL\n", NULL, NULL,
+               "Metadata-Version: 2.4\nVersion: 1\nLicense-File: p-1/LL\nLicense-File: p-1/L\n");
     check_edit("Metadata-Version: 2.3\nVersion: 1\n", "1+a", NULL, "Metadata-Version: 2.3\nVersion: 1+a\n");
     check_edit("name: x\nversion: 1\n", "3", "c", "name: x\nVersion: 3\nRequires-Dist: c\n");
 }
