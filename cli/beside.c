@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 
 struct child {
-    pid_t pid;       /* 0: not begun, or told of */
+    pid_t pid;       /* 0: not begun */
     int output, err; /* what it has written */
     int status;
     bool ended;
@@ -15,7 +15,7 @@ struct child {
 
 struct run {
     struct child *children;
-    size_t count, begun, told;
+    size_t begun, told;
     unsigned running;
     int (*work)(void *context, size_t index);
     void (*done)(void *context, size_t index, int status, const struct em_text *output);
@@ -119,9 +119,7 @@ int em_beside(unsigned jobs, size_t count, int (*work)(void *context, size_t ind
               void (*done)(void *context, size_t index, int status, const struct em_text *output), void *context,
               struct em_error *error)
 {
-    struct run run = {
-        .children = calloc(count, sizeof *run.children), .count = count, .work = work, .done = done, .context = context
-    };
+    struct run run = { .children = calloc(count, sizeof *run.children), .work = work, .done = done, .context = context };
     int r = run.children ? EM_OK : EM_NO_MEMORY;
 
     while (run.told < run.begun || (r == EM_OK && run.begun < count)) {
