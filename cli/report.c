@@ -152,8 +152,9 @@ json_t *em_target_json(const struct em_env *env)
     json_t *distributions = json_array();
 
     em_vec_each (struct em_distribution *, distribution, &env->distributions)
-        json_array_append_new(distributions,
-                              json_pack("{s:s, s:s?}", "name", (*distribution)->name, "version", (*distribution)->version));
+        if (!em_env_is_beside(env, (*distribution)->site))
+            json_array_append_new(distributions,
+                                  json_pack("{s:s, s:s?}", "name", (*distribution)->name, "version", (*distribution)->version));
     return json_pack("{s:o, s:s, s:o, s:I}", "path", em_json_string(env->given), "kind", em_env_kind_name(env->kind),
-                     "distributions", distributions, "objects", (json_int_t)env->objects.count);
+                     "distributions", distributions, "objects", (json_int_t)em_env_count_objects(env));
 }

@@ -115,13 +115,23 @@ static int verify(struct verified *verified, const struct em_options *options, c
     return r < 0 ? r : em_filter_findings(&verified->findings, options, &verified->env, error);
 }
 
+/* Those whose files lie in the target. */
+static size_t count_distributions(const struct em_env *env)
+{
+    size_t count = env->conda.count;
+
+    em_vec_each (struct em_distribution *, distribution, &env->distributions)
+        count += !em_env_is_beside(env, (*distribution)->site);
+    return count;
+}
+
 static void add_totals(struct totals *totals, const struct verified *verified, const struct em_options *options)
 {
     totals->errors += em_count_findings(&verified->findings, EM_SEVERITY_ERROR);
     totals->warnings += em_count_findings(&verified->findings, EM_SEVERITY_WARNING);
     totals->notes += em_count_findings(&verified->findings, EM_SEVERITY_NOTE);
     totals->files += verified->files;
-    totals->distributions += verified->env.distributions.count + verified->env.conda.count;
+    totals->distributions += count_distributions(&verified->env);
     totals->bytes_read += verified->bytes_read;
     if (em_status_of(&verified->findings, options) > totals->status)
         totals->status = em_status_of(&verified->findings, options);

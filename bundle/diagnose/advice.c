@@ -69,7 +69,7 @@ static bool is_loadable(const struct em_advisor *advisor, const struct em_env_ob
 static int nearness(const struct em_advisor *advisor, const struct em_env_object *requester,
                     const struct em_env_object *provider)
 {
-    if (requester->owner == provider->owner)
+    if (requester->owner == provider->owner && (provider->owner || !em_env_is_beside(advisor->env, provider->path)))
         return 4;
     if (!provider->owner)
         return 0;
@@ -92,8 +92,10 @@ const struct em_env_object *em_advise_provider(const struct em_advisor *advisor,
         if (!named)
             continue;
         em_vec_each (const struct em_env_object *, object, named) {
-            int near = *object == requester ? 0 : nearness(advisor, requester, *object);
+            int near = *object == requester ? 0 : 2 * nearness(advisor, requester, *object);
 
+            /* Of two that are as near, the target's own. */
+            near -= near > 0 && em_env_is_beside(advisor->env, (*object)->path);
             if (near > best_nearness && is_loadable(advisor, *object)) {
                 best = *object;
                 best_nearness = near;

@@ -93,6 +93,19 @@ static void tell_for_gpu(struct em_diagnosis *diagnosis)
                 framework->for_gpu = finding->help;
 }
 
+/* What is beside the target was asked what it finds, since it may be what the target's objects find; what is wrong with it is another
+ * environment's business. */
+static void drop_beside(struct em_diagnosis *diagnosis)
+{
+    struct em_findings *findings = &diagnosis->findings;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < findings->count; i++)
+        if (!em_env_is_beside(diagnosis->env, findings->items[i].object))
+            findings->items[kept++] = findings->items[i];
+    findings->count = kept;
+}
+
 int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct em_env *env, const struct em_world *world,
                 const struct em_knowledge *knowledge, const struct em_diagnose_options *options, struct em_error *error)
 {
@@ -100,7 +113,9 @@ int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct e
     struct em_advisor advisor;
     int r;
 
-    *diagnosis = (struct em_diagnosis){ .env = env, .world = world, .knowledge = knowledge, .objects = env->objects.count };
+    *diagnosis = (struct em_diagnosis){
+        .env = env, .world = world, .knowledge = knowledge, .objects = em_env_count_objects(env)
+    };
     r = em_loading_run(&loading, arena, env, world, knowledge, options->cache, error);
     if (r == EM_OK)
         r = em_advisor_init(&advisor, arena, env, world, knowledge, &loading);
@@ -117,6 +132,7 @@ int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct e
     if (r < 0)
         return r;
     tell_for_gpu(diagnosis);
+    drop_beside(diagnosis);
     diagnosis->edges = loading.edges;
     diagnosis->bytes_read = loading.bytes_read;
     em_findings_sort(&diagnosis->findings);

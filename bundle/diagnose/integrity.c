@@ -125,7 +125,7 @@ static int judge_links(struct em_findings *findings, struct em_arena *arena, con
     char *line;
 
     em_vec_each (struct em_env_object, object, &env->objects) {
-        if (object->node.links < 2)
+        if (object->node.links < 2 || em_env_is_beside(env, object->path))
             continue;
         linked++;
         if (!finding.object)
@@ -134,7 +134,7 @@ static int judge_links(struct em_findings *findings, struct em_arena *arena, con
     if (linked == 0)
         return EM_OK;
     finding.message = "is a hard link: the same file has another name, as a rule in a package manager's cache";
-    line = em_arena_printf(arena, "%-10s %zu of %zu objects", "so are", linked, env->objects.count);
+    line = em_arena_printf(arena, "%-10s %zu of %zu objects", "so are", linked, em_env_count_objects(env));
     finding.help = "nothing, for elfmend never writes into a file that is there; a tool that does changes the cache with it";
     if (!line || em_vec_push(arena, &finding.evidence, line) < 0)
         return EM_NO_MEMORY;

@@ -270,18 +270,21 @@ int em_env_read_site(struct em_env *env, const char *site, struct em_error *erro
     return EM_OK;
 }
 
-static int by_name(const void *a, const void *b)
+/* Of two of one name that of the target is before the base interpreter's: Python finds it first. */
+static int by_name(const void *a, const void *b, void *context)
 {
     const struct em_distribution *left = *(struct em_distribution *const *)a, *right = *(struct em_distribution *const *)b;
     int order = strcmp(left->normalized, right->normalized);
 
+    if (order == 0)
+        order = em_env_is_beside(context, left->site) - em_env_is_beside(context, right->site);
     return order ? order : strcmp(left->dist_info, right->dist_info);
 }
 
 void em_env_sort_distributions(struct em_env *env)
 {
     if (env->distributions.count > 1)
-        qsort(env->distributions.items, env->distributions.count, sizeof *env->distributions.items, by_name);
+        qsort_r(env->distributions.items, env->distributions.count, sizeof *env->distributions.items, by_name, env);
 }
 
 const char *em_distribution_reinstall(struct em_arena *arena, const struct em_distribution *distribution)

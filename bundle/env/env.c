@@ -26,14 +26,35 @@ int em_env_fail(struct em_error *error, const struct em_env *env, const char *pa
     return em_fail_errno(error, path ? path : env->given, "%s", what);
 }
 
+bool em_env_is_beside(const struct em_env *env, const char *path)
+{
+    em_vec_each (const char *, site, &env->beside)
+        if (strcmp(path, *site) == 0 || em_path_is_below(path, *site))
+            return true;
+    return false;
+}
+
+size_t em_env_count_objects(const struct em_env *env)
+{
+    size_t count = 0;
+
+    em_vec_each (const struct em_env_object, object, &env->objects)
+        count += !em_env_is_beside(env, object->path);
+    return count;
+}
+
 static int read_sites(struct em_env *env, struct em_error *error)
 {
-    em_vec_each (const char *, site, &env->sites) {
-        int r = em_env_read_site(env, *site, error);
+    int r = EM_OK;
 
-        if (r < 0)
-            return r;
-    }
+    em_vec_each (const char *, site, &env->sites)
+        if (r == EM_OK)
+            r = em_env_read_site(env, *site, error);
+    em_vec_each (const char *, site, &env->beside)
+        if (r == EM_OK)
+            r = em_env_read_site(env, *site, error);
+    if (r < 0)
+        return r;
     em_env_sort_distributions(env);
     return EM_OK;
 }

@@ -13,6 +13,10 @@
  * as where uv links all of a distribution to its cache; what it leads to inside is an object under its own name.
  * Hidden directories at the target's root, .elfmend and version control are left out.
  *
+ * A virtual environment that was made with --system-site-packages has its base interpreter's packages beside it: processes of the
+ * environment see them, so their distributions and objects are listed too. They are no part of the target (em_env_is_beside): nothing
+ * of them is changed, verified or found fault with.
+ *
  * The distributions of a part of a site (nvidia/cudnn/lib) or of one object are looked for in the directories above it; they are
  * then those alone that list something in it.
  *
@@ -78,6 +82,7 @@ struct em_env {
     const char *python;         /* the interpreter's real path in the tree; NULL if there is none */
     const char *python_version; /* "3.11"; NULL if unknown */
     struct em_strings sites;    /* absolute site directories, platlib first */
+    struct em_strings beside;   /* those of the base interpreter that are seen from here too, in the order of its sys.path */
     struct {
         EM_VEC(struct em_distribution *);
     } distributions; /* by normalised name, then site; those with a .dist-info */
@@ -105,6 +110,12 @@ const char *em_env_row_spelling(const struct em_env *env, const struct em_distri
 
 /* The path as shown: relative to the target, or as it is if it lies elsewhere. */
 const char *em_env_show(const struct em_env *env, const char *path);
+
+/* How many objects the target has: without those beside it. */
+size_t em_env_count_objects(const struct em_env *env);
+
+/* The path is a site of the base interpreter's, or lies in one. */
+bool em_env_is_beside(const struct em_env *env, const char *path);
 
 /* requirer requires provider, directly or through others, extras not counted; or they are the same. */
 bool em_env_requires(const struct em_env *env, const struct em_distribution *requirer, const struct em_distribution *provider);

@@ -13,7 +13,7 @@ int em_env_fail(struct em_error *error, const struct em_env *env, const char *pa
 
 /* ---- roots.c ---- */
 
-/* given, path, real_path, kind; for a directory also sites, python, python_version. */
+/* given, path, real_path, kind; for a directory also sites, beside, python, python_version. */
 int em_env_find_roots(struct em_env *env, const char *target, struct em_error *error);
 
 /* ---- distribution.c ---- */
@@ -48,7 +48,7 @@ int em_walk_directory(struct em_walk *walk, const char *directory);
 /* What the walk looks at in no target: our own directory, version control. */
 bool em_is_never_entered(const char *name);
 
-/* The objects of the target into env->objects, and the sites of a plain directory into env->sites. */
+/* The objects of the target and of what is beside it into env->objects, and the sites of a plain directory into env->sites. */
 int em_env_find_objects(struct em_env *env, struct em_error *error);
 
 /* Whether a file is one that a loader could be asked to load: magic, class, byte order, a whole header, ET_EXEC or ET_DYN. false,

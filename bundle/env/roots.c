@@ -177,9 +177,65 @@ static int find_sites(struct em_env *env, struct em_error *error)
     return EM_OK;
 }
 
+/* ---- what is beside ---- */
+
+/* Two levels up from its bin directory, as a rule; where the standard library is, in any case. */
+static const char *find_base(struct em_env *env, const char *home)
+{
+    const char *landmark = em_arena_printf(env->arena, "lib/python%s/os.py", env->python_version);
+    char *directory;
+
+    if (!landmark || em_tree_real_path(env->tree, env->arena, home, &directory) < 0)
+        return NULL;
+    while (!exists(env, directory, landmark, EM_NODE_FILE)) {
+        if (strcmp(directory, "/") == 0)
+            return NULL;
+        directory = em_path_dirname(env->arena, directory);
+        if (!directory)
+            return NULL;
+    }
+    return directory;
+}
+
+static int add_beside(struct em_env *env, const char *site)
+{
+    const struct em_strings own = env->sites;
+    int r;
+
+    if (!site)
+        return EM_NO_MEMORY;
+    /* As for the target's own sites: each directory once. */
+    env->sites = env->beside;
+    r = add_site(env, site);
+    env->beside = env->sites;
+    env->sites = own;
+    return r;
+}
+
+/* site.getsitepackages() of CPython, and of Debian's, which has its own packages and those of pip apart. */
+static int find_beside(struct em_env *env, const char *home)
+{
+    static const char *const sites[] = { "local/lib/python%s/dist-packages", "lib/python3/dist-packages",
+                                         "lib/python%s/dist-packages",       "local/lib64/python%s/site-packages",
+                                         "local/lib/python%s/site-packages", "lib64/python%s/site-packages",
+                                         "lib/python%s/site-packages" };
+    const char *base = home && env->python_version ? find_base(env, home) : NULL;
+    int r = EM_OK;
+
+    for (size_t i = 0; base && r == EM_OK && i < sizeof sites / sizeof *sites; i++) {
+        const char *version = strchr(sites[i], '%');
+        const char *site = version ? em_arena_printf(env->arena, "%s/%.*s%s%s", base, (int)(version - sites[i]), sites[i],
+                                                     env->python_version, version + 2)
+                                   : em_path_join(env->arena, base, sites[i]);
+
+        r = add_beside(env, site);
+    }
+    return r;
+}
+
 static int read_venv(struct em_env *env, struct em_error *error)
 {
-    const char *path = em_path_join(env->arena, env->path, "pyvenv.cfg"), *version;
+    const char *path = em_path_join(env->arena, env->path, "pyvenv.cfg"), *version, *home, *sees;
     struct em_bytes config;
     int r;
 
@@ -196,7 +252,9 @@ static int read_venv(struct em_env *env, struct em_error *error)
     if (!version)
         version = config_value(env->arena, config, "version_info");
     env->python_version = minor_version(env->arena, version);
-    find_python(env, config_value(env->arena, config, "home"));
+    home = config_value(env->arena, config, "home");
+    sees = config_value(env->arena, config, "include-system-site-packages");
+    find_python(env, home);
     r = find_sites(env, error);
     if (r == EM_OK && env->sites.count == 0 && env->python_version) {
         /* The directory does not agree with pyvenv.cfg: what is there counts. */
@@ -205,7 +263,7 @@ static int read_venv(struct em_env *env, struct em_error *error)
     }
     if (r == EM_OK && env->sites.count == 0)
         return em_fail(error, EM_UNSUPPORTED, env->given, "has a pyvenv.cfg but no lib/pythonX.Y/site-packages");
-    return r;
+    return r == EM_OK && sees && strcasecmp(sees, "true") == 0 ? find_beside(env, home) : r;
 }
 
 static int read_conda(struct em_env *env, struct em_error *error)

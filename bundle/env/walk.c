@@ -269,6 +269,9 @@ int em_env_find_objects(struct em_env *env, struct em_error *error)
     if (!scratch)
         return EM_NO_MEMORY;
     r = em_walk_directory(&walk, env->path);
+    em_vec_each (const char *, site, &env->beside)
+        if (r == EM_OK)
+            r = em_walk_directory(&walk, *site);
     if (r == EM_OK)
         r = keep_sites(&search);
     if (r == EM_OK && env->objects.count > 1)

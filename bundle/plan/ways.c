@@ -88,10 +88,17 @@ int em_planner_entry_to(struct em_planner *planner, const struct em_finding *fin
 {
     const char *from = em_path_dirname(planner->arena, object->path);
 
-    *entry = from && directory ? em_pathlist_entry(planner->arena, from, directory) : NULL;
+    if (!from || !directory)
+        return EM_NO_MEMORY;
+    /* A colon would end the entry, a dollar might begin a token: such a directory cannot be named in a path list. What belongs to the
+     * base interpreter stays where it is when the environment moves. */
+    if (em_env_is_beside(planner->before->env, directory) && !strpbrk(directory, ":$")) {
+        *entry = directory;
+        return EM_OK;
+    }
+    *entry = em_pathlist_entry(planner->arena, from, directory);
     if (!*entry)
         return EM_NO_MEMORY;
-    /* A colon would end the entry, a dollar might begin a token: such a directory cannot be named in a path list. */
     if (!strpbrk(*entry + strlen("$ORIGIN"), ":$"))
         return EM_OK;
     *entry = NULL;
