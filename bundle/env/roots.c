@@ -124,8 +124,23 @@ static const char *interpreter_version(struct em_arena *arena, const char *name)
     return strncmp(name, "pypy", 4) == 0 ? minor_version(arena, name + 4) : NULL;
 }
 
+/* By its real place: links to directories are not followed by the walk, and what lies in the target is met there. A site that lies
+ * elsewhere is no part of what would be repaired, nor of what undo gives back. */
+static int add_own_site(struct em_env *env, const char *site, struct em_error *error)
+{
+    char *real;
+
+    if (em_tree_real_path(env->tree, env->arena, site, &real) < 0)
+        return EM_OK;
+    if (strcmp(env->real_path, "/") != 0 && !em_path_is_below(real, env->real_path))
+        return em_fail(error, EM_UNSUPPORTED, env->given,
+                       "has its packages outside of it, over a link: %s; give elfmend that directory instead", real);
+    site = em_path_join(env->arena, env->path, em_path_after(real, env->real_path));
+    return site ? add_site(env, site) : EM_NO_MEMORY;
+}
+
 /* LIB/pythonX.Y/site-packages. An environment that was upgraded keeps the old one's directory: only that of its version counts. */
-static int add_sites_of(struct em_env *env, const char *lib)
+static int add_sites_of(struct em_env *env, const char *lib, struct em_error *error)
 {
     const char *directory = em_path_join(env->arena, env->path, lib);
     struct em_entries entries;
@@ -137,7 +152,7 @@ static int add_sites_of(struct em_env *env, const char *lib)
     if (r == -ENOENT || r == -ENOTDIR)
         return EM_OK;
     if (r < 0)
-        return EM_IO;
+        return em_fail(error, EM_IO, env->given, "has no lib directory that can be listed");
     em_vec_each (const struct em_entry, entry, &entries) {
         const char *version = interpreter_version(env->arena, entry->name);
         const char *site = em_arena_printf(env->arena, "%s/%s/site-packages", directory, entry->name);
@@ -146,7 +161,7 @@ static int add_sites_of(struct em_env *env, const char *lib)
             continue;
         if (!site)
             return EM_NO_MEMORY;
-        r = add_site(env, site);
+        r = add_own_site(env, site, error);
         if (r < 0)
             return r;
         if (!env->python_version && env->sites.count)
@@ -167,14 +182,12 @@ static int find_sites(struct em_env *env, struct em_error *error)
         return EM_NO_MEMORY;
     apart = em_tree_stat_link(env->tree, lib64, &node) == 0 && node.kind == EM_NODE_DIRECTORY;
     if (apart)
-        r = add_sites_of(env, "lib64");
+        r = add_sites_of(env, "lib64", error);
     if (r == EM_OK)
-        r = add_sites_of(env, "lib");
+        r = add_sites_of(env, "lib", error);
     if (r == EM_OK && !apart)
-        r = add_sites_of(env, "lib64");
-    if (r < 0)
-        return em_fail(error, r, env->given, "has no lib directory that can be listed");
-    return EM_OK;
+        r = add_sites_of(env, "lib64", error);
+    return r;
 }
 
 /* ---- what is beside ---- */

@@ -108,11 +108,38 @@ static const char *privilege_of(int old, const struct stat *was)
     return fgetxattr(old, "security.capability", NULL, 0) > 0 ? "its file capabilities" : NULL;
 }
 
-/* A file that is made in a directory with the setgid bit gets its group; ours was made elsewhere. */
-static void take_group(int fd, const struct stat *parent)
+/* The nearest directory above path that is there: others may be in their slots yet. */
+static int nearest_directory(const struct em_store *store, const char *path, struct stat *st)
 {
-    if (parent->st_mode & S_ISGID)
-        (void)!fchown(fd, (uid_t)-1, parent->st_gid);
+    struct em_error gone = EM_ERROR_INIT;
+    char directory[PATH_MAX];
+    char *slash;
+
+    if (snprintf(directory, sizeof directory, "%s", path) >= (int)sizeof directory)
+        return -1;
+    while ((slash = strrchr(directory, '/'))) {
+        em_cleanup_fd int fd = -1;
+
+        *slash = '\0';
+        fd = em_beneath_directory(store->root, directory, &gone);
+        if (fd >= 0)
+            return fstat(fd, st);
+    }
+    return fstat(store->root, st);
+}
+
+/* What is made in a directory with the setgid bit gets its group; ours was made elsewhere. What root makes in a tree of somebody else's is
+ * theirs, for it is theirs to take away again. */
+static void take_owner(int fd, const struct em_store *store, const char *path)
+{
+    struct stat st;
+
+    if (nearest_directory(store, path, &st) < 0)
+        return;
+    if (geteuid() == 0 && st.st_uid != 0)
+        (void)!fchown(fd, st.st_uid, st.st_gid);
+    else if (st.st_mode & S_ISGID)
+        (void)!fchown(fd, (uid_t)-1, st.st_gid);
 }
 
 /* ---- one file ---- */
@@ -189,7 +216,6 @@ static int seal(int fd, struct em_entry *entry, struct em_change *change, const 
 struct parent {
     int dir;
     const char *name;
-    struct stat st;
 };
 
 static void close_parent(struct parent *parent)
@@ -207,8 +233,6 @@ static int open_parent(const struct em_store *store, const struct em_change *cha
         return em_fail(error, EM_CHANGED, label, GONE);
     if (parent->dir < 0)
         return parent->dir;
-    if (fstat(parent->dir, &parent->st) < 0)
-        return em_fail_errno(error, label, "has a directory that cannot be examined");
     return check_writable(parent->dir, label, error);
 }
 
@@ -222,7 +246,7 @@ static int make_slot(int slots, const char *slot, const char *label, struct em_e
     return fd < 0 ? em_fail_errno(error, label, "has no room for its new file") : fd;
 }
 
-static int fill_slot(int new, int old, const struct stat *was, const struct parent *parent, struct em_entry *entry,
+static int fill_slot(const struct em_store *store, int new, int old, const struct stat *was, struct em_entry *entry,
                      struct em_change *change, const char *label, struct em_error *error)
 {
     int r = change->fill(change, old, new, error);
@@ -234,7 +258,7 @@ static int fill_slot(int new, int old, const struct stat *was, const struct pare
         change->privilege = privilege_of(old, was);
         r = take_after(old, was, new, label, error);
     } else {
-        take_group(new, &parent->st);
+        take_owner(new, store, change->path);
         if (fchmod(new, change->mode & 0777) < 0)
             r = em_fail_errno(error, label, "cannot be given its mode");
     }
@@ -268,7 +292,7 @@ int em_slot_fill(const struct em_store *store, int slots, struct em_entry *entry
     new = make_slot(slots, slot, label, error);
     if (new < 0)
         return new;
-    r = fill_slot(new, old, &was, &parent, entry, change, label, error);
+    r = fill_slot(store, new, old, &was, entry, change, label, error);
     if (r < 0 || !change->unchanged)
         return r;
     if (unlinkat(slots, slot, 0) < 0)
@@ -276,26 +300,22 @@ int em_slot_fill(const struct em_store *store, int slots, struct em_entry *entry
     return EM_OK;
 }
 
-/* Mode and group as if it were made in place: by the umask, and by the nearest directory that is there. */
+/* Mode and owner as if it were made in place: by the umask, and by the nearest directory that is there. */
 int em_slot_make_directory(const struct em_store *store, int slots, struct em_entry *entry, struct em_error *error)
 {
     struct label space = { "" };
-    const char *name, *label = label_make(&space, store, entry->path);
-    em_cleanup_fd int parent = em_beneath_parent(store->root, entry->path, &name, error);
+    const char *label = label_make(&space, store, entry->path);
     em_cleanup_fd int fd = -1;
     char slot[16];
     struct stat st;
 
-    if (parent < 0 && parent != EM_NOT_FOUND)
-        return parent;
     em_slot_name(entry, slot);
     if (mkdirat(slots, slot, 0777) < 0)
         return em_fail_errno(error, label, "cannot be made");
     fd = em_open_at(slots, slot, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, error);
     if (fd < 0)
         return fd;
-    if (parent >= 0 && fstat(parent, &st) == 0)
-        take_group(fd, &st);
+    take_owner(fd, store, entry->path);
     if (fstat(fd, &st) < 0)
         return em_fail_errno(error, label, "cannot be examined");
     entry->file.inode = st.st_ino;
