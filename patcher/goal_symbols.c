@@ -33,6 +33,8 @@ static int load_symbols(struct renaming *renaming, bool *any, bool *any_hashed, 
 {
     struct em_goal *goal = renaming->goal;
     uint64_t size = renaming->count * em_sym_size(renaming->image);
+    /* A program that defines nothing for others has an empty one, which may begin at any symbol. */
+    bool has_hashed = renaming->gnu.there && renaming->gnu.symbols > renaming->gnu.first;
     int r;
 
     if (size > EM_MAX_TABLE)
@@ -61,7 +63,7 @@ static int load_symbols(struct renaming *renaming, bool *any, bool *any_hashed, 
         renaming->names[i] = new;
         r = em_goal_want(goal, new, &renaming->strings[i]);
         *any = true;
-        *any_hashed = *any_hashed || (renaming->gnu.there && i >= renaming->gnu.first);
+        *any_hashed = *any_hashed || (has_hashed && i >= renaming->gnu.first);
     }
     return r;
 }

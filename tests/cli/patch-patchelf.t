@@ -97,6 +97,14 @@ fi
 fails 2 "in place into another output" "$ELFMEND" patch --in-place --output x --set-rpath /a mine.so
 
 echo "dep other" > map; $patchelf --rename-dynamic-symbols map new.so; nm -D new.so | grep -q ' other$'; ok $? "rename a symbol" log
+# GNU ld for aarch64 lets the empty GNU hash table of a program that defines nothing begin at its first symbol.
+if command -v aarch64-linux-gnu-gcc > log 2>&1; then
+    echo 'int abs(int); int main(int argc, char **argv) { return abs(-argc); }' > far.c
+    aarch64-linux-gnu-gcc -fno-builtin -fuse-ld=bfd far.c -o far && echo "abs labs" > map; $patchelf --rename-dynamic-symbols map far 2> log
+    nm -D far | grep -q ' U labs'; ok $? "a symbol of a program whose GNU hash table is empty gets another name" log
+else
+    skip "a rename where the GNU hash table is empty" "no aarch64-linux-gnu-gcc"
+fi
 $patchelf --no-default-lib --add-debug-tag new.so; readelf -d new.so | grep -q NODEFLIB; ok $? "NODEFLIB" log
 
 fails 1 "no file" $patchelf --print-rpath nothing
