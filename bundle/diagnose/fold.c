@@ -62,11 +62,9 @@ static int add_line(struct em_arena *arena, struct em_finding *finding, const ch
 static int fold(struct em_findings *findings, struct em_arena *arena, const struct group *lacks)
 {
     const struct em_finding *first = lacks->first;
-    struct em_finding finding = { .id = first->id,
-                                  .severity = first->severity,
-                                  .object = first->object,
-                                  .owner = first->owner,
-                                  .request = first->request };
+    struct em_finding finding = {
+        .id = first->id, .severity = first->severity, .object = first->object, .owner = first->owner, .request = first->request
+    };
     int r = EM_OK;
 
     for (size_t i = 0; i < lacks->count && !finding.help; i++)

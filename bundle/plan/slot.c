@@ -7,8 +7,6 @@
 #include <string.h>
 #include <sys/xattr.h>
 
-/* Linux bounds a list of names and a value by 64 KiB each (XATTR_LIST_MAX, XATTR_SIZE_MAX). */
-
 #define GONE "is gone since the plan was made; make a new plan"
 
 /* The arena belongs to one thread at a time and staging has several, so the label is made in the caller's frame. */
