@@ -26,7 +26,6 @@
 #define EM_MAX_METADATA ((uint64_t)16 << 20)    /* bytes of METADATA, WHEEL, pyvenv.cfg [1 MB] */
 #define EM_MAX_CACHE ((uint64_t)64 << 20)       /* bytes of ld.so.cache [1 MB] */
 #define EM_MAX_INTERPRETER ((uint64_t)16 << 20) /* bytes of a dynamic loader [2 MB musl with debug information] */
-#define EM_MAX_PROC ((uint64_t)1 << 20)         /* bytes of a file of the kernel's, as /proc has them */
 #define EM_MAX_JSON ((uint64_t)32 << 20)        /* bytes of a plan, world, table, conda package's list [5 MB] */
 #define EM_MAX_JSON_VALUES 500000u              /* values in it [100,000] */
 #define EM_MAX_JOURNAL ((uint64_t)64 << 20)     /* bytes of a journal: some 300 an entry */

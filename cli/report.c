@@ -38,29 +38,28 @@ static void print_others(const struct em_findings *findings, const struct em_fin
         printf("  %-10s and %zu more of %s\n", "", others - shown, em_plain(told->owner->name));
 }
 
-/* among: where others may lack the same; NULL: nowhere. */
+static void print_head(const struct em_finding *finding, const struct em_env *env, bool on)
+{
+    printf("%s%s%s[%s]%s: %s: %s\n", em_paint(on, "bold"), em_paint(on, paint_of(finding->severity)),
+           em_severity_name(finding->severity), finding->id, em_paint(on, "reset"), em_plain(em_env_show(env, finding->object)),
+           em_plain(finding->message));
+}
+
+/* among: all findings, where others may lack the same. */
 static void print_finding(const struct em_finding *finding, const struct em_findings *among, const struct em_env *env,
                           const struct em_options *options)
 {
     bool on = em_color_on(options, stdout);
 
-    printf("%s%s%s[%s]%s: %s: %s\n", em_paint(on, "bold"), em_paint(on, paint_of(finding->severity)),
-           em_severity_name(finding->severity), finding->id, em_paint(on, "reset"), em_plain(em_env_show(env, finding->object)),
-           em_plain(finding->message));
+    print_head(finding, env, on);
     if (finding->owner)
         printf("  %-10s %s %s\n", "owner", em_plain(finding->owner->name),
                finding->owner->version ? em_plain(finding->owner->version) : "");
     em_vec_each (const char *, line, &finding->evidence)
         printf("  %s\n", em_plain(*line));
-    if (among)
-        print_others(among, finding, env);
+    print_others(among, finding, env);
     if (finding->help)
         printf("%shelp%s: %s\n", em_paint(on, "green"), em_paint(on, "reset"), em_plain(finding->help));
-}
-
-void em_print_finding(const struct em_finding *finding, const struct em_env *env, const struct em_options *options)
-{
-    print_finding(finding, NULL, env, options);
 }
 
 static bool same_strings(const struct em_strings *a, const struct em_strings *b)
@@ -93,9 +92,7 @@ void em_print_findings(const struct em_findings *findings, const struct em_env *
                 putchar('\n');
             print_finding(finding, findings, env, options);
         } else {
-            printf("%s%s%s[%s]%s: %s: %s\n", em_paint(on, "bold"), em_paint(on, paint_of(finding->severity)),
-                   em_severity_name(finding->severity), finding->id, em_paint(on, "reset"),
-                   em_plain(em_env_show(env, finding->object)), em_plain(finding->message));
+            print_head(finding, env, on);
             if (!same_strings(&finding->evidence, &before->evidence) && finding->evidence.count > 0)
                 printf("  %s\n", em_plain(finding->evidence.items[finding->evidence.count - 1]));
         }

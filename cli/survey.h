@@ -60,7 +60,6 @@ int em_status_of(const struct em_findings *findings, const struct em_options *op
 bool em_is_shown(const struct em_finding *finding, const struct em_options *options);
 
 /* ---- report.c ---- */
-void em_print_finding(const struct em_finding *finding, const struct em_env *env, const struct em_options *options);
 /* All that are shown; those that differ in nothing but the name asked for are one. */
 void em_print_findings(const struct em_findings *findings, const struct em_env *env, const struct em_options *options);
 json_t *em_finding_json(const struct em_finding *finding, const struct em_env *env);

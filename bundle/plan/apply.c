@@ -196,16 +196,17 @@ static int put_rows(const struct run *run, const struct em_step *step, struct em
     return EM_OK;
 }
 
-static int read_old(int old, const char *label, struct em_arena *arena, struct em_bytes *bytes, struct em_error *error)
+static int read_old(int old, const char *label, uint64_t most, struct em_arena *arena, struct em_bytes *bytes,
+                    struct em_error *error)
 {
     struct em_reader reader;
     struct stat st;
 
     if (fstat(old, &st) < 0)
         return em_fail_errno(error, label, "cannot be examined");
-    if ((uint64_t)st.st_size > EM_MAX_RECORD)
-        return em_fail(error, EM_LIMIT, label, "has %lld bytes, more than the %llu that a RECORD may have",
-                       (long long)st.st_size, (unsigned long long)EM_MAX_RECORD);
+    if ((uint64_t)st.st_size > most)
+        return em_fail(error, EM_LIMIT, label, "has %lld bytes, more than the %llu that it may have", (long long)st.st_size,
+                       (unsigned long long)most);
     reader = em_reader_fd(old, (uint64_t)st.st_size, label);
     return em_read_bytes(&reader, arena, 0, reader.size, bytes, error);
 }
@@ -224,7 +225,7 @@ static int fill_record(struct em_change *change, int old, int new, struct em_err
         return EM_NO_MEMORY;
     r = item->input ? em_input_check_fd(item->input, old, error) : EM_OK;
     if (r == EM_OK)
-        r = read_old(old, change->path, arena, &bytes, error);
+        r = read_old(old, change->path, EM_MAX_RECORD, arena, &bytes, error);
     if (r == EM_OK)
         r = em_record_read(&record, arena, bytes, change->path, error);
     if (r == EM_OK)
@@ -276,7 +277,7 @@ static int fill_conda(struct em_change *change, int old, int new, struct em_erro
         return EM_NO_MEMORY;
     r = item->input ? em_input_check_fd(item->input, old, error) : EM_OK;
     if (r == EM_OK)
-        r = read_old(old, change->path, arena, &bytes, error);
+        r = read_old(old, change->path, EM_MAX_JSON, arena, &bytes, error);
     if (r == EM_OK)
         r = em_conda_open(&conda, arena, bytes, change->path, error);
     if (r == EM_OK)
