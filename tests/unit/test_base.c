@@ -105,6 +105,13 @@ static void a_digest_is_spelled_as_record_does(void **state)
     assert_true(em_sha256_from_base64(text, &again));
     assert_true(em_sha256_equal(&digest, &again));
     assert_false(em_sha256_from_base64("ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0", &again));
+    for (unsigned first = 0; first < 256; first++) { /* every letter at every place */
+        for (unsigned i = 0; i < sizeof digest.bytes; i++)
+            digest.bytes[i] = (uint8_t)(first + i * 7);
+        em_sha256_base64(&digest, text);
+        assert_true(em_sha256_from_base64(text, &again));
+        assert_true(em_sha256_equal(&digest, &again));
+    }
     assert_true(em_sha256_from_hex(hex, &again));
     assert_false(em_sha256_from_hex("ba78", &again));
 }
