@@ -238,22 +238,34 @@ static const char *bare_requirement(struct em_arena *arena, const char *spelled)
     return bare;
 }
 
+/* How the distribution spells its requirement of a package, with the release that it wants; NULL: it has no word about one. What only an
+ * extra of another distribution wants nobody may have asked for. */
+static const char *pin_of(const struct em_advisor *advisor, const struct em_distribution *distribution, const char *name, size_t length,
+                          bool extras)
+{
+    em_vec_each (const struct em_requirement, requirement, &distribution->requirements)
+        if (strlen(requirement->name) == length && strncmp(requirement->name, name, length) == 0 &&
+            strpbrk(requirement->spelled, "=<>~") && (extras || !requirement->has_extra))
+            return bare_requirement(advisor->arena, requirement->spelled);
+    return NULL;
+}
+
 const char *em_advise_package(const struct em_advisor *advisor, const struct em_env_object *requester, const char *name)
 {
     char major[16];
     const struct em_package *package = em_knowledge_package(advisor->knowledge, name, major);
-    const char *known = package ? em_package_requirement(package, major, advisor->cuda) : NULL;
+    const char *known = package ? em_package_requirement(package, major, advisor->cuda) : NULL, *pin = NULL;
     size_t length = known ? strcspn(known, "<>=!~ ") : 0;
 
-    /* The release that a package was built and tested with, where it says which. */
-    for (size_t i = 0; known && requester->owner && i < requester->owner->requirements.count; i++) {
-        const struct em_requirement *requirement = &requester->owner->requirements.items[i];
-
-        if (strlen(requirement->name) == length && strncmp(requirement->name, known, length) == 0 &&
-            strpbrk(requirement->spelled, "=<>~"))
-            return bare_requirement(advisor->arena, requirement->spelled);
-    }
-    return known;
+    if (!known)
+        return NULL;
+    /* The release that the package was built and tested with, where it says which; else one that the others put up with. */
+    if (requester->owner)
+        pin = pin_of(advisor, requester->owner, known, length, true);
+    em_vec_each (struct em_distribution *, distribution, &advisor->env->distributions)
+        if (!pin)
+            pin = pin_of(advisor, *distribution, known, length, false);
+    return pin ? pin : known;
 }
 
 const char *em_advise_system(const struct em_advisor *advisor, const char *name)

@@ -77,6 +77,20 @@ object v/tool/libtool5.so ''
 exits 0 "one of them loads: exit 0" audit v
 rm -r v/tool*
 
+# Two packages lack the same library, one of them says which release it was built with: both advices are that one
+for name in pinned free; do
+    object v/$name/_core.abi3.so '' away/libcublas.so.12
+    distribution $name $name/_core.abi3.so
+done
+echo "Requires-Dist: nvidia-cublas-cu12 (==12.8.4.1); platform_system == 'Linux'" >> v/pinned-1.0.dist-info/METADATA
+exits 1 "a release is required by one of two: exit 1" audit v
+check "... both are told of it" sh -c "[ \"\$(grep -c \"^help: pip install 'nvidia-cublas-cu12==12.8.4.1'\" out)\" -eq 2 ]"
+sed -i 's/==.*/==12.8.4.1); extra == "gpu"/' v/pinned-1.0.dist-info/METADATA
+exits 1 "... by an extra of the other alone: exit 1" audit v
+finds "... the one is told the release" "^help: pip install 'nvidia-cublas-cu12==12.8.4.1'"
+finds "... the other the package" "^help: pip install 'nvidia-cublas-cu12',"
+rm -r v/pinned* v/free*
+
 # For a GPU, where nobody wants one
 object v/speech/_core.abi3.so '' -Wl,--disable-new-dtags,-rpath,'$ORIGIN'
 object v/speech/libctranslate2.so.4 'const char *name = "libcublas.so.12";' -Wl,-soname,libctranslate2.so.4
