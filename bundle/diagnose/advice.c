@@ -56,13 +56,31 @@ int em_advisor_init(struct em_advisor *advisor, struct em_arena *arena, const st
     return EM_OK;
 }
 
-/* A file of the right name that this loader cannot map is no answer: another machine's build, a stub, a torn download. */
-static bool is_loadable(const struct em_advisor *advisor, const struct em_env_object *object)
+static const struct em_object *read_object(const struct em_advisor *advisor, const struct em_env_object *object)
 {
     const struct em_loadable *file = em_loader_look(advisor->loading->loader, object->path);
 
-    return file && file->code == EM_OK && file->object.machine == advisor->world->machine &&
-           file->object.is64 == advisor->world->is64 && file->object.big_endian == advisor->world->big_endian;
+    return file && file->code == EM_OK ? &file->object : NULL;
+}
+
+const char *em_advise_foreign(const struct em_advisor *advisor, const struct em_env_object *object)
+{
+    const struct em_object *read = read_object(advisor, object);
+    const struct em_world *world = advisor->world;
+
+    if (!read)
+        return NULL;
+    if (read->machine != world->machine)
+        return em_machine_name(advisor->arena, read->machine);
+    if (read->is64 != world->is64)
+        return read->is64 ? "64 bits" : "32 bits";
+    return read->big_endian == world->big_endian ? NULL : read->big_endian ? "big-endian" : "little-endian";
+}
+
+/* A file of the right name that this loader cannot map is no answer: another machine's build, a stub, a torn download. */
+static bool is_loadable(const struct em_advisor *advisor, const struct em_env_object *object)
+{
+    return read_object(advisor, object) && !em_advise_foreign(advisor, object);
 }
 
 /* 0: not of the requester's world; else the nearer the higher. */
@@ -107,15 +125,24 @@ const struct em_env_object *em_advise_provider(const struct em_advisor *advisor,
     return NULL;
 }
 
-const struct em_env_object *em_advise_stranger(const struct em_advisor *advisor, const struct em_strings *names)
+const struct em_env_object *em_advise_stranger(const struct em_advisor *advisor, const struct em_env_object *requester,
+                                               const struct em_strings *names)
 {
+    const struct em_env_object *stranger = NULL;
+
     em_vec_each (const char *, name, names) {
         const struct em_named *named = em_map_get(&advisor->by_name, *name);
 
-        if (named)
-            return named->items[0];
+        if (!named)
+            continue;
+        em_vec_each (const struct em_env_object *, object, named) {
+            if (*object != requester && nearness(advisor, requester, *object) > 0 && em_advise_foreign(advisor, *object))
+                return *object;
+            if (!stranger)
+                stranger = *object;
+        }
     }
-    return NULL;
+    return stranger;
 }
 
 const struct em_env_object *em_advise_other_major(const struct em_advisor *advisor, const char *name)
@@ -240,8 +267,8 @@ static const char *bare_requirement(struct em_arena *arena, const char *spelled)
 
 /* How the distribution spells its requirement of a package, with the release that it wants; NULL: it has no word about one. What only an
  * extra of another distribution wants nobody may have asked for. */
-static const char *pin_of(const struct em_advisor *advisor, const struct em_distribution *distribution, const char *name, size_t length,
-                          bool extras)
+static const char *pin_of(const struct em_advisor *advisor, const struct em_distribution *distribution, const char *name,
+                          size_t length, bool extras)
 {
     em_vec_each (const struct em_requirement, requirement, &distribution->requirements)
         if (strlen(requirement->name) == length && strncmp(requirement->name, name, length) == 0 &&

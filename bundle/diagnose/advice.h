@@ -24,8 +24,14 @@ int em_advisor_init(struct em_advisor *advisor, struct em_arena *arena, const st
 const struct em_env_object *em_advise_provider(const struct em_advisor *advisor, const struct em_env_object *requester,
                                                const struct em_strings *names);
 
-/* A file of one of the names that does not belong to the requester's world: worth a word, and no answer. NULL: none. */
-const struct em_env_object *em_advise_stranger(const struct em_advisor *advisor, const struct em_strings *names);
+/* A file of one of the names that is no answer, and worth a word: the requester's own for another machine, else one that does not belong
+ * to the requester's world. NULL: none. */
+const struct em_env_object *em_advise_stranger(const struct em_advisor *advisor, const struct em_env_object *requester,
+                                               const struct em_strings *names);
+
+/* The machine, the class or the byte order for which an object of the environment is, where that is another than the world's: "aarch64",
+ * "32 bits", "big-endian"; NULL: the world's, or it cannot be read. */
+const char *em_advise_foreign(const struct em_advisor *advisor, const struct em_env_object *object);
 
 /* An object of the same component in another major; NULL: none. */
 const struct em_env_object *em_advise_other_major(const struct em_advisor *advisor, const char *name);

@@ -69,7 +69,7 @@ static int judge_files(struct em_diagnosis *diagnosis, const struct em_advisor *
     if (r == EM_OK)
         r = em_judge_paths(findings, arena, env, world, advisor->loading);
     if (r == EM_OK)
-        r = em_judge_python(findings, arena, env, world);
+        r = em_judge_python(findings, advisor);
     if (r == EM_OK)
         r = em_judge_numpy(findings, arena, env, bytes_read, error);
     if (r == EM_OK && options->gpus)
@@ -87,8 +87,9 @@ static void tell_for_gpu(struct em_diagnosis *diagnosis)
 {
     em_vec_each (struct em_framework, framework, &diagnosis->frameworks)
         em_vec_each (const struct em_finding, finding, &diagnosis->findings) {
-            const struct em_package *package =
-                finding->request ? em_knowledge_package(diagnosis->knowledge, finding->request, NULL) : NULL;
+            const struct em_package *package = finding->request
+                                                   ? em_knowledge_package(diagnosis->knowledge, finding->request, NULL)
+                                                   : NULL;
 
             if (finding->owner == framework->distribution && strcmp(finding->id, "EM103") == 0 &&
                 finding->severity == EM_SEVERITY_NOTE && package && !package->extra && !framework->for_gpu)

@@ -128,7 +128,7 @@ static int add_missing(struct results *results, const struct em_standing *standi
     const char *verb = item->opening ? "opens" : "needs";
     const struct em_env_object *other = NULL, *stranger = NULL;
     const struct em_distribution *preloader;
-    const char *link;
+    const char *link, *foreign = NULL;
     struct em_finding finding = { .object = item->object->path,
                                   .owner = item->object->owner,
                                   .request = name,
@@ -158,10 +158,15 @@ static int add_missing(struct results *results, const struct em_standing *standi
         finding.id = "EM104";
         finding.message = em_arena_printf(advisor->arena, "%s %s, and only another major is here, which cannot stand in for it",
                                           verb, name);
+    } else if ((stranger = em_advise_stranger(advisor, item->object, &finding.names)) != NULL &&
+               (foreign = em_advise_foreign(advisor, stranger)) != NULL) {
+        finding.id = "EM107";
+        finding.wants_copy = true;
+        finding.message = em_arena_printf(advisor->arena, "%s %s, and what is here of that name is for %s", verb, name,
+                                          foreign);
     } else {
         finding.id = "EM103";
         finding.wants_copy = true;
-        stranger = em_advise_stranger(advisor, &finding.names);
         finding.message = em_arena_printf(advisor->arena,
                                           stranger ? "%s %s, which nothing that it belongs with brings"
                                           : advisor->env->kind == EM_ENV_OBJECT ? "%s %s and will not find it"
@@ -173,7 +178,9 @@ static int add_missing(struct results *results, const struct em_standing *standi
     r = explain(advisor, item, &finding, other ? other : stranger);
     if (r < 0)
         return r;
-    if (!link)
+    if (foreign && stranger->owner)
+        finding.help = em_distribution_reinstall(advisor->arena, stranger->owner);
+    else if (!link)
         finding.help = help_for(advisor, item, &finding);
     finding.systems = finding.wants_copy && !em_knowledge_package(advisor->knowledge, name, NULL);
     /* Its package sees to the order: nothing that a path would have to mend. */
@@ -330,8 +337,7 @@ static int judge_unreadable(struct em_findings *findings, const struct em_adviso
 
     finding.message = em_arena_printf(advisor->arena, "is no object that can be loaded: it %s", unreadable->problem);
     if (finding.owner)
-        finding.help = em_arena_printf(advisor->arena, "pip install --force-reinstall --no-deps '%s==%s'", finding.owner->name,
-                                       finding.owner->version);
+        finding.help = em_distribution_reinstall(advisor->arena, finding.owner);
     return finding.message ? em_vec_push(advisor->arena, findings, finding) : EM_NO_MEMORY;
 }
 

@@ -458,21 +458,13 @@ static bool is_retired(struct run *run, const struct em_map *needed, const struc
     return true;
 }
 
-/* PEP 3149: "x.abi3.so", "x.cpython-311-x86_64-linux-gnu.so"; a bare "x.so" says nothing of an interpreter. */
-static bool is_tagged(const struct em_env_object *object)
-{
-    const char *dot = strchr(em_path_basename(object->path), '.');
-
-    return em_env_is_extension(object->path) && dot && strcmp(dot, ".so") != 0;
-}
-
 /* The distributions that tag their modules. What has a bare name there is a module if it has a module's entry, and otherwise a library
  * that something else opens: the operators that open3d has for torch. */
 static int tagging_owners(struct run *run, struct em_map *tagging)
 {
     tagging->arena = run->arena;
     em_vec_each (struct em_env_object, object, &run->env->objects)
-        if (object->owner && is_tagged(object) && em_map_put(tagging, object->owner->normalized, run) < 0)
+        if (object->owner && em_env_is_tagged(object->path) && em_map_put(tagging, object->owner->normalized, run) < 0)
             return EM_NO_MEMORY;
     return EM_OK;
 }
@@ -485,7 +477,7 @@ static bool is_module(struct run *run, const struct em_map *tagging, const struc
 
     if (!em_env_is_extension(object->path))
         return false;
-    if (is_tagged(object) || !object->owner || !em_map_get(tagging, object->owner->normalized))
+    if (em_env_is_tagged(object->path) || !object->owner || !em_map_get(tagging, object->owner->normalized))
         return true;
     entry = em_arena_printf(run->arena, "PyInit_%.*s", (int)strcspn(name, "."), name);
     if (!entry || em_tree_open(run->env->tree, object->path, &file) < 0)

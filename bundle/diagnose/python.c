@@ -3,13 +3,14 @@
 #include "patcher/patcher.h"
 
 #include <ctype.h>
+#include <elf.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Modules of one distribution that share a fault: one finding. */
 struct group {
     const struct em_distribution *owner;
-    char tag[64];
+    char tag[64]; /* what its modules are built for, or why they cannot be loaded */
     struct em_strings paths;
 };
 
@@ -298,47 +299,156 @@ static int add_python(struct em_findings *findings, struct em_arena *arena, cons
         r = add_line(arena, &finding, "it fails",
                      "ModuleNotFoundError, or ImportError for a name of a partly initialised package");
     if (group->owner)
-        finding.help = em_arena_printf(arena,
-                                       "pip install --force-reinstall --no-deps '%s==%s' with this environment's own pip",
-                                       group->owner->name, group->owner->version);
+        finding.help = em_arena_printf(arena, "%s with this environment's own pip",
+                                       em_distribution_reinstall(arena, group->owner));
     else
         finding.help = "build it again with this environment's Python";
     return r < 0 ? r : em_vec_push(arena, findings, finding);
 }
 
-int em_judge_python(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
-                    const struct em_world *world)
+static int add_unloadable(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
+                          const struct group *group)
 {
-    struct em_map fitting = { .arena = arena };
-    struct groups groups = { 0 };
+    struct em_finding finding = {
+        .id = "EM107", .severity = EM_SEVERITY_ERROR, .object = group->paths.items[0], .owner = group->owner
+    };
+    int r;
+
+    finding.message = em_arena_printf(arena, "cannot be loaded: %s", group->tag);
+    if (!finding.message)
+        return EM_NO_MEMORY;
+    r = add_siblings(arena, &finding, env, group);
+    if (group->owner)
+        finding.help = em_arena_printf(arena, "%s with this environment's own pip",
+                                       em_distribution_reinstall(arena, group->owner));
+    else
+        finding.help = "build it again on this machine";
+    return r < 0 ? r : em_vec_push(arena, findings, finding);
+}
+
+/* Whether the import system takes the file for a module: by its tag, or by the entry that it defines where the name has none. A package
+ * may carry libraries of several machines for its own use. */
+static bool is_entered(struct em_arena *arena, struct em_tree *tree, const char *path)
+{
+    em_cleanup_file struct em_file *file = NULL;
+    const char *name = em_path_basename(path), *entry;
+    bool defines = false;
+
+    if (em_env_is_tagged(path))
+        return true;
+    entry = em_arena_printf(arena, "PyInit_%.*s", (int)strcspn(name, "."), name);
+    return entry && em_tree_open(tree, path, &file) == 0 &&
+           em_object_defines(&defines, arena, &file->reader, entry, NULL) == EM_OK && defines;
+}
+
+/* What a file is that is no ELF file: another system's, as far as its first bytes tell. Magic numbers: Apple's mach-o/loader.h and
+ * fat.h, Microsoft's PE format. */
+static const char *impostor_of(const struct em_world *world, struct em_tree *tree, const char *path)
+{
+    static const struct {
+        uint8_t bytes[4];
+        size_t size;
+        const char *what;
+    } magics[] = { { { 0xcf, 0xfa, 0xed, 0xfe }, 4, "it is for macOS" },
+                   { { 0xce, 0xfa, 0xed, 0xfe }, 4, "it is for macOS" },
+                   { { 0xca, 0xfe, 0xba, 0xbe }, 4, "it is for macOS" },
+                   { { 'M', 'Z' }, 2, "it is for Windows" },
+                   { { 'v', 'e', 'r', 's' }, 4, "it is a pointer of Git LFS, or text" } };
+    em_cleanup_file struct em_file *file = NULL;
+    uint8_t head[4];
+
+    if (em_tree_open(tree, path, &file) < 0)
+        return "it cannot be opened";
+    if (em_read_at(&file->reader, head, sizeof head, 0, NULL) == EM_OK)
+        for (size_t i = 0; i < sizeof magics / sizeof *magics; i++)
+            if (memcmp(head, magics[i].bytes, magics[i].size) == 0)
+                return magics[i].what;
+    if (file->reader.size < (world->is64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr)))
+        return "file too short";
+    return "invalid ELF header";
+}
+
+/* Modules of the environment, "DIR/foo" for each, of which one build can be loaded. */
+static int find_fitting(struct em_map *fitting, const struct em_advisor *advisor)
+{
+    const struct em_env *env = advisor->env;
     char tag[64];
+
+    em_vec_each (struct em_env_object, object, &env->objects) {
+        const char *module;
+
+        if (!em_env_is_extension(object->path) || em_advise_foreign(advisor, object) ||
+            !em_python_fits(em_path_basename(object->path), env->python_version, advisor->world, tag))
+            continue;
+        module = module_of(advisor->arena, object->path);
+        if (!module || em_map_put(fitting, module, object) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+struct unfit {
+    struct groups of_other_pythons, unloadable;
+};
+
+static int judge_module(struct unfit *unfit, const struct em_advisor *advisor, const struct em_map *fitting,
+                        const struct em_env_object *object)
+{
+    const struct em_env *env = advisor->env;
+    const char *module, *foreign;
+    char tag[64], why[64];
+
+    if (!em_env_is_extension(object->path))
+        return EM_OK;
+    module = module_of(advisor->arena, object->path);
+    if (!module)
+        return EM_NO_MEMORY;
+    if (em_map_get(fitting, module))
+        return EM_OK;
+    if (!em_python_fits(em_path_basename(object->path), env->python_version, advisor->world, tag))
+        return add_to_group(&unfit->of_other_pythons, advisor->arena, object, tag);
+    foreign = em_advise_foreign(advisor, object);
+    if (!foreign || !is_entered(advisor->arena, env->tree, object->path))
+        return EM_OK;
+    snprintf(why, sizeof why, "it is for %s, and this environment's Python is not", foreign);
+    return add_to_group(&unfit->unloadable, advisor->arena, object, why);
+}
+
+static int judge_impostor(struct unfit *unfit, const struct em_advisor *advisor, const struct em_map *fitting, const char *path)
+{
+    const struct em_env *env = advisor->env;
+    const struct em_env_object object = { .path = path, .owner = em_env_owner(env, path) };
+    const char *module = module_of(advisor->arena, path);
+    char tag[64];
+
+    if (!module)
+        return EM_NO_MEMORY;
+    if (em_map_get(fitting, module) || !em_python_fits(em_path_basename(path), env->python_version, advisor->world, tag))
+        return EM_OK;
+    return add_to_group(&unfit->unloadable, advisor->arena, &object, impostor_of(advisor->world, env->tree, path));
+}
+
+int em_judge_python(struct em_findings *findings, const struct em_advisor *advisor)
+{
+    const struct em_env *env = advisor->env;
+    struct em_map fitting = { .arena = advisor->arena };
+    struct unfit unfit = { 0 };
+    int r;
 
     if (!env->python_version || is_other_python(env))
         return EM_OK;
-    em_vec_each (struct em_env_object, object, &env->objects) {
-        const char *module;
-
-        if (!em_env_is_extension(object->path) ||
-            !em_python_fits(em_path_basename(object->path), env->python_version, world, tag))
-            continue;
-        module = module_of(arena, object->path);
-        if (!module || em_map_put(&fitting, module, object) < 0)
-            return EM_NO_MEMORY;
-    }
-    em_vec_each (struct em_env_object, object, &env->objects) {
-        const char *module;
-
-        if (em_python_fits(em_path_basename(object->path), env->python_version, world, tag))
-            continue;
-        module = module_of(arena, object->path);
-        if (!module || (!em_map_get(&fitting, module) && add_to_group(&groups, arena, object, tag) < 0))
-            return EM_NO_MEMORY;
-    }
-    em_vec_each (struct group, group, &groups) {
-        int r = add_python(findings, arena, env, group);
-
-        if (r < 0)
-            return r;
-    }
-    return EM_OK;
+    r = find_fitting(&fitting, advisor);
+    em_vec_each (const struct em_env_object, object, &env->objects)
+        if (r == EM_OK)
+            r = judge_module(&unfit, advisor, &fitting, object);
+    em_vec_each (const char *, path, &env->impostors)
+        if (r == EM_OK)
+            r = judge_impostor(&unfit, advisor, &fitting, *path);
+    em_vec_each (const struct group, group, &unfit.of_other_pythons)
+        if (r == EM_OK)
+            r = add_python(findings, advisor->arena, env, group);
+    em_vec_each (const struct group, group, &unfit.unloadable)
+        if (r == EM_OK)
+            r = add_unloadable(findings, advisor->arena, env, group);
+    return r;
 }

@@ -1,20 +1,21 @@
 /* python.h: what an extension module was built for, read off the file; nothing is imported. Private to diagnose.
  *
- * Neither case is the loader's: a module built against NumPy 1 is mapped and fails in its own initialisation, one for another Python
- * is passed over by the import system as if it were not there.
+ * A module built against NumPy 1 is mapped and fails in its own initialisation; one for another Python is passed over by the import
+ * system as if it were not there; one for another machine under a name that fits is tried, and refused by the loader.
  */
 #ifndef EM_BUNDLE_DIAGNOSE_PYTHON_H
 #define EM_BUNDLE_DIAGNOSE_PYTHON_H
 
+#include "bundle/diagnose/advice.h"
 #include "bundle/diagnose/diagnose.h"
 
 /* EM501, where NumPy 2 is installed: objects that use NumPy's C API as NumPy 1 had it. One finding a distribution. */
 int em_judge_numpy(struct em_findings *findings, struct em_arena *arena, const struct em_env *env, uint64_t *bytes_read,
                    struct em_error *error);
 
-/* EM502: modules whose file name says another Python, machine or libc, and that have no sibling that fits. One a distribution. */
-int em_judge_python(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
-                    const struct em_world *world);
+/* Modules that have no sibling that fits: EM502 where the file name says another Python, machine or libc; EM107 where the name fits and
+ * the file is for another machine, or no ELF file. One a distribution. */
+int em_judge_python(struct em_findings *findings, const struct em_advisor *advisor);
 
 /* How an object uses NumPy's C API. */
 enum em_numpy_abi {

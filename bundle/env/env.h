@@ -91,7 +91,8 @@ struct em_env {
     } conda; /* packages of a conda prefix, by file name. One of Python's has its .dist-info above as well */
     struct {
         EM_VEC(struct em_env_object);
-    } objects; /* by path */
+    } objects;                   /* by path */
+    struct em_strings impostors; /* absolute paths that are named as modules are, with a tag, and are no ELF files */
     struct em_map
         odd_rows; /* absolute normal path -> the distribution, for rows that em_env_row_spelling would spell otherwise */
 };
@@ -123,6 +124,8 @@ bool em_env_requires(const struct em_env *env, const struct em_distribution *req
 /* An extension module by its file name: foo.cpython-311-x86_64-linux-gnu.so, foo.abi3.so, or foo.so outside of *.libs. The import
  * system opens these by absolute path. */
 bool em_env_is_extension(const char *path);
+/* One whose name says for whom it is: "x.abi3.so", "x.cpython-311-x86_64-linux-gnu.so" (PEP 3149); a bare "x.so" does not. */
+bool em_env_is_tagged(const char *path);
 
 /* A name that a library may have: ".so" at its end or before a dot. */
 bool em_is_library_name(const char *name);

@@ -103,6 +103,13 @@ bool em_env_is_extension(const char *path)
     return strcmp(dot, ".so") == 0 && strncmp(name, "lib", 3) != 0;
 }
 
+bool em_env_is_tagged(const char *path)
+{
+    const char *dot = strchr(em_path_basename(path), '.');
+
+    return em_env_is_extension(path) && dot && strcmp(dot, ".so") != 0;
+}
+
 /* ---- the walk ---- */
 
 static int walk_below(struct em_walk *walk, const char *directory, unsigned depth)
@@ -196,7 +203,9 @@ static int look_at_file(struct search *search, const char *directory, const stru
             return EM_OK;
     }
     r = em_env_is_object(env, object.path, &is_object, &object.node, error);
-    return r < 0 || !is_object ? r : em_vec_push(env->arena, &env->objects, object);
+    if (r < 0 || is_object)
+        return r < 0 ? r : em_vec_push(env->arena, &env->objects, object);
+    return em_env_is_tagged(object.path) ? em_vec_push(env->arena, &env->impostors, object.path) : EM_OK;
 }
 
 /* A site is a directory with a .dist-info, if it does not lie in another one: setuptools and pip carry others' in themselves. */

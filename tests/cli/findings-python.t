@@ -72,4 +72,46 @@ finds "EM502, with the tag and this Python" '^error\[EM502\]: .*foreign/x.cpytho
 finds "... what to do" "^help: pip install --force-reinstall --no-deps 'foreign==0.1'"
 finds "another machine" '^error\[EM502\]: .*foreign/y'
 silent "one of several builds fits: no finding" 'EM502.*both/'
+rm -r "$site"/foreign* "$site"/both*
+
+# Files under a module's name that no loader of this machine takes: what the import says is what audit says
+for name in _other _short _apple _text; do
+    module "odd$name/m.abi3.so"
+    distribution "odd$name" 2.0 '' "odd$name/m.abi3.so"
+done
+machine=$(od -An -tx1 -j18 -N1 "$site/odd_other/m.abi3.so" | tr -d ' ')
+if [ "$machine" = b7 ]; then other='\076' named=x86-64; else other='\267' named=aarch64; fi # EM_AARCH64 is 0xb7, EM_X86_64 0x3e
+printf "$other" | dd of="$site/odd_other/m.abi3.so" bs=1 seek=18 conv=notrunc 2> dd.log
+echo short > "$site/odd_short/m.abi3.so"
+printf '\317\372\355\376 and so on, for sixteen bytes' > "$site/odd_apple/m.abi3.so"
+echo "int this_is_no_object, and_it_is_longer, than_the_header_of_any_object, of_32_or_64_bits;" > "$site/odd_text/m.abi3.so"
+for name in _other _short _apple _text; do
+    if "v/bin/python" -I -c "import odd$name.m" > log 2>&1; then ok 1 "odd$name: the import fails" log; else ok 0 "odd$name: the import fails"; fi
+    cp log "said$name"
+done
+exits 1 "audit: exit 1" "$ELFMEND" audit v
+finds "EM107 for another machine's" "^error\[EM107\]: .*odd_other/m.abi3.so: cannot be loaded: it is for $named, and"
+finds "... macOS's" '^error\[EM107\]: .*odd_apple/m.abi3.so: cannot be loaded: it is for macOS'
+for name in _short _text; do
+    why=$(sed -n "s/^ImportError: .*abi3.so: //p" "said$name")
+    finds "... and, as the loader says, ${why:-nothing}" "^error\[EM107\]: .*odd$name/m.abi3.so: cannot be loaded: ${why:-no word}"
+done
+finds "... with what to do" "^help: pip install --force-reinstall --no-deps 'odd_other==2.0' with this environment's own pip"
+check "... these four and no other" sh -c '[ "$(grep -c "^error" out)" -eq 4 ]'
+for name in _other _short _apple _text; do module "odd$name/m$suffix"; done
+: > "$site/odd_text/bare.so"
+exits 0 "a build that fits lies beside each: exit 0" "$ELFMEND" audit v
+rm -r "$site"/odd*
+
+# A library that is there for another machine alone
+module "own/m.abi3.so"
+"${CC:-cc}" -shared -fPIC -o "$site/own/libown.so.1" -x c /dev/null -Wl,-soname,libown.so.1
+"${CC:-cc}" -shared -fPIC -o "$site/own/m.abi3.so" -x c /dev/null -x none -Wl,--no-as-needed "$site/own/libown.so.1" '-Wl,-rpath,$ORIGIN'
+distribution own 1.0 '' own/m.abi3.so own/libown.so.1
+exits 0 "a module and its library: exit 0" "$ELFMEND" audit v
+printf "$other" | dd of="$site/own/libown.so.1" bs=1 seek=18 conv=notrunc 2> dd.log
+exits 1 "the library is another machine's: exit 1" "$ELFMEND" audit v
+finds "... EM107" "^error\[EM107\]: .*own/m.abi3.so: needs libown.so.1, and what is here of that name is for $named"
+finds "... where it is" '^  there is +libown.so.1 in .*/own +\(own 1.0\)'
+finds "... what to do" "^help: pip install --force-reinstall --no-deps 'own==1.0'"
 finish
