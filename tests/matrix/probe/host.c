@@ -45,7 +45,7 @@ int main(void)
         fflush(stdout);
         child = fork();
         if (child == 0) {
-            alarm(20);
+            alarm(10);
             puts(try(path, &expected, name));
             fflush(stdout);
             _exit(0);
