@@ -218,13 +218,6 @@ static const char *try_line(const struct em_advisor *advisor, const struct em_re
     return directory;
 }
 
-static int add_line(const struct em_advisor *advisor, struct em_strings *lines, const char *head, const char *text)
-{
-    char *line = text ? em_arena_printf(advisor->arena, "%-10s %s", head, text) : NULL;
-
-    return line ? em_vec_push(advisor->arena, lines, line) : EM_NO_MEMORY;
-}
-
 int em_advise_search(const struct em_advisor *advisor, const struct em_request *request, struct em_strings *lines)
 {
     const char *system = NULL;
@@ -242,12 +235,12 @@ int em_advise_search(const struct em_advisor *advisor, const struct em_request *
             continue;
         }
         line = try_line(advisor, request, try);
-        if (add_line(advisor, lines, lines->count == first ? "looked in" : "", line) < 0)
+        if (em_evidence_add(lines, advisor->arena, lines->count == first ? "looked in" : "", line) < 0)
             return EM_NO_MEMORY;
     }
     if (system) {
         system = em_arena_printf(advisor->arena, "%s   (default directories)", system);
-        return add_line(advisor, lines, lines->count == first ? "looked in" : "", system);
+        return em_evidence_add(lines, advisor->arena, lines->count == first ? "looked in" : "", system);
     }
     return EM_OK;
 }

@@ -8,42 +8,12 @@
 #include "bundle/diagnose/matrix.h"
 #include "bundle/diagnose/paths.h"
 #include "bundle/diagnose/pins.h"
+#include "bundle/diagnose/numpy.h"
 #include "bundle/diagnose/python.h"
 #include "bundle/diagnose/stacks.h"
 #include "bundle/diagnose/variable.h"
 
 #include <string.h>
-
-const char *em_severity_name(enum em_severity severity)
-{
-    switch (severity) {
-    case EM_SEVERITY_NOTE: return "note";
-    case EM_SEVERITY_WARNING: return "warning";
-    case EM_SEVERITY_ERROR: return "error";
-    }
-    return NULL;
-}
-
-static int by_weight(const void *left, const void *right)
-{
-    const struct em_finding *a = left, *b = right;
-    int order;
-
-    if (a->severity != b->severity)
-        return a->severity > b->severity ? -1 : 1;
-    order = strcmp(a->object, b->object);
-    if (order == 0)
-        order = strcmp(a->id, b->id);
-    if (order == 0 && a->request && b->request)
-        order = strcmp(a->request, b->request);
-    return order;
-}
-
-void em_findings_sort(struct em_findings *findings)
-{
-    if (findings->count > 1)
-        qsort(findings->items, findings->count, sizeof *findings->items, by_weight);
-}
 
 /* This machine's driver says nothing about another world. NULL: none. */
 static const char *module_of(struct em_arena *arena, const struct em_world *world)

@@ -116,13 +116,6 @@ static int gather(struct judging *judging)
 
 /* ---- evidence ---- */
 
-static int add_line(const struct judging *judging, struct em_finding *finding, const char *head, const char *text)
-{
-    char *line = text ? em_arena_printf(judging->arena, "%-10s %s", head, text) : NULL;
-
-    return line ? em_vec_push(judging->arena, &finding->evidence, line) : EM_NO_MEMORY;
-}
-
 /* Who has it from there. NULL: an import does, by itself. */
 static const struct em_env_object *asker_of(const struct judging *judging, const struct member *member)
 {
@@ -141,9 +134,9 @@ static int add_member(const struct judging *judging, struct em_finding *finding,
 
     if (!place)
         return EM_NO_MEMORY;
-    return add_line(judging, finding, head,
-                    em_arena_printf(judging->arena, "%s in %s%s%s", file, place, asker ? ", for " : "",
-                                    asker ? em_path_basename(asker->path) : ""));
+    return em_evidence_add(&finding->evidence, judging->arena, head,
+                           em_arena_printf(judging->arena, "%s in %s%s%s", file, place, asker ? ", for " : "",
+                                           asker ? em_path_basename(asker->path) : ""));
 }
 
 static bool is_family(const struct member *a, const struct member *b)
@@ -205,9 +198,10 @@ static int add_mixed(struct judging *judging, const struct member *odd, const st
         if (r == EM_OK && member->reached && is_family(member, odd) && (!member->grafted || member == odd))
             r = add_member(judging, &finding, member, member->version ? member->version : "unknown");
     if (r == EM_OK)
-        r = add_line(judging, &finding, "it works",
-                     odd->grafted ? "within a major: a shim passes on what it is asked"
-                                  : "by the order of imports: under each name the one that is loaded first serves all who ask");
+        r = em_evidence_add(&finding.evidence, judging->arena, "it works",
+                            odd->grafted
+                                ? "within a major: a shim passes on what it is asked"
+                                : "by the order of imports: under each name the one that is loaded first serves all who ask");
     if (!odd->grafted && !odd->object->owner)
         finding.help = em_arena_printf(judging->arena, "rm %s, which nobody installed; then elfmend fix %s", odd->object->path,
                                        judging->advisor->env->given);
@@ -302,8 +296,8 @@ static int add_copies(struct judging *judging, const struct members *copies)
     for (size_t i = 1; r == EM_OK && i < copies->count; i++)
         r = add_member(judging, &finding, &copies->items[i], i == 1 ? "also" : "");
     if (r == EM_OK)
-        r = add_line(judging, &finding, "it costs",
-                     copied ? copied->costs : "each has a state of its own: a handle of one is nothing to the other");
+        r = em_evidence_add(&finding.evidence, judging->arena, "it costs",
+                            copied ? copied->costs : "each has a state of its own: a handle of one is nothing to the other");
     finding.message = em_arena_printf(judging->arena, "is one of %zu copies of %s that a process may have", copies->count,
                                       copied ? copied->what : first->library);
     if (!finding.message)
@@ -398,13 +392,13 @@ static int add_stray(struct judging *judging, const struct member *stray, const 
                                          em_advise_package(advisor, opened->object, finding.request), advisor->env->given);
     if (!missing || !finding.message || !finding.help)
         return EM_NO_MEMORY;
-    r = add_line(judging, &finding, "opened as", opened->request->name);
+    r = em_evidence_add(&finding.evidence, judging->arena, "opened as", opened->request->name);
     if (r == EM_OK)
-        r = add_line(judging, &finding, "version", tell_build(judging, stray));
+        r = em_evidence_add(&finding.evidence, judging->arena, "version", tell_build(judging, stray));
     if (r == EM_OK && shim)
-        r = add_line(judging, &finding, "shim", shim);
+        r = em_evidence_add(&finding.evidence, judging->arena, "shim", shim);
     if (r == EM_OK && *missing)
-        r = add_line(judging, &finding, "without", missing);
+        r = em_evidence_add(&finding.evidence, judging->arena, "without", missing);
     return r < 0 ? r : em_vec_push(judging->arena, judging->findings, finding);
 }
 
@@ -442,7 +436,8 @@ static int judge_strays(struct judging *judging)
         else if (!note.object)
             note.object = object->path;
         else
-            r = add_line(judging, &note, note.evidence.count == 0 ? "also" : "", em_env_show(env, object->path));
+            r = em_evidence_add(&note.evidence, judging->arena, note.evidence.count == 0 ? "also" : "",
+                                em_env_show(env, object->path));
         if (r < 0)
             return r;
     }

@@ -52,6 +52,10 @@ struct em_findings {
     EM_VEC(struct em_finding);
 };
 
+/* A line of evidence: a word or two, in a column of their own, and what there is to say. NULL: no memory, or text is NULL. */
+const char *em_evidence_line(struct em_arena *arena, const char *head, const char *text);
+int em_evidence_add(struct em_strings *evidence, struct em_arena *arena, const char *head, const char *text);
+
 /* Errors first, then by object and request. */
 void em_findings_sort(struct em_findings *findings);
 

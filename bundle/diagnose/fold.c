@@ -52,13 +52,6 @@ static int gather(struct groups *groups, struct em_arena *arena, const struct em
     return em_map_put(&group->known, note->request, (void *)(uintptr_t)group->count);
 }
 
-static int add_line(struct em_arena *arena, struct em_finding *finding, const char *head, const char *text)
-{
-    char *line = text ? em_arena_printf(arena, "%-10s %s", head, text) : NULL;
-
-    return line ? em_vec_push(arena, &finding->evidence, line) : EM_NO_MEMORY;
-}
-
 static int fold(struct em_findings *findings, struct em_arena *arena, const struct group *lacks)
 {
     const struct em_finding *first = lacks->first;
@@ -72,13 +65,13 @@ static int fold(struct em_findings *findings, struct em_arena *arena, const stru
     for (size_t i = 0; r == EM_OK && i < lacks->count && i < SHOWN_NAMES; i++) {
         const struct lack *lack = &lacks->items[i];
 
-        r = add_line(arena, &finding, i == 0 ? "missing" : "",
-                     lack->objects == 1
-                         ? em_arena_printf(arena, "%s, for %s", lack->name, lack->object)
-                         : em_arena_printf(arena, "%s, for %s and %zu more", lack->name, lack->object, lack->objects - 1));
+        r = em_evidence_add(&finding.evidence, arena, i == 0 ? "missing" : "",
+                            lack->objects == 1 ? em_arena_printf(arena, "%s, for %s", lack->name, lack->object)
+                                               : em_arena_printf(arena, "%s, for %s and %zu more", lack->name, lack->object,
+                                                                 lack->objects - 1));
     }
     if (r == EM_OK && lacks->count > SHOWN_NAMES)
-        r = add_line(arena, &finding, "", em_arena_printf(arena, "and %zu more", lacks->count - SHOWN_NAMES));
+        r = em_evidence_add(&finding.evidence, arena, "", em_arena_printf(arena, "and %zu more", lacks->count - SHOWN_NAMES));
     if (lacks->count == 1)
         finding.message = em_arena_printf(
             arena, "needs %s, which is nowhere in this environment; so do others of its distribution", first->request);

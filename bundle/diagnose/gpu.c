@@ -252,13 +252,6 @@ static int group_up(struct groups *groups, struct em_arena *arena, const struct 
     return EM_OK;
 }
 
-static int add_line(struct em_arena *arena, struct em_finding *finding, const char *head, const char *text)
-{
-    char *line = text ? em_arena_printf(arena, "%-10s %s", head, text) : NULL;
-
-    return line ? em_vec_push(arena, &finding->evidence, line) : EM_NO_MEMORY;
-}
-
 static const char *help_for(struct em_arena *arena, const struct em_knowledge *knowledge, const struct group *group)
 {
     const struct em_gpu_build *build = group->owner
@@ -293,19 +286,19 @@ static int add_finding(struct em_findings *findings, struct em_arena *arena, con
                              : em_arena_printf(arena, "has no code for sm_%u%s", (unsigned)group->gpu->arch, whose);
     if (!finding.request || !finding.message)
         return EM_NO_MEMORY;
-    r = add_line(arena, &finding, "it has", group->summary);
+    r = em_evidence_add(&finding.evidence, arena, "it has", group->summary);
     if (r == EM_OK && !by_ptx && group->cover.native + group->cover.ptx > 0)
-        r = add_line(arena, &finding, "of it",
-                     em_arena_printf(arena, "%zu in %zu containers have something for this GPU",
-                                     group->cover.native + group->cover.ptx, all));
+        r = em_evidence_add(&finding.evidence, arena, "of it",
+                            em_arena_printf(arena, "%zu in %zu containers have something for this GPU",
+                                            group->cover.native + group->cover.ptx, all));
     for (size_t i = 1; r == EM_OK && i < group->paths.count; i++)
-        r = add_line(arena, &finding, i == 1 ? "also" : "", em_env_show(env, group->paths.items[i]));
+        r = em_evidence_add(&finding.evidence, arena, i == 1 ? "also" : "", em_env_show(env, group->paths.items[i]));
     if (r == EM_OK && by_ptx)
-        r = add_line(arena, &finding, "costs",
-                     "minutes at the first run, once for each driver (~/.nv/ComputeCache keeps the result)");
+        r = em_evidence_add(&finding.evidence, arena, "costs",
+                            "minutes at the first run, once for each driver (~/.nv/ComputeCache keeps the result)");
     if (r == EM_OK && !by_ptx) {
-        r = add_line(arena, &finding, "without it",
-                     "the first kernel fails: no kernel image is available for execution on the device");
+        r = em_evidence_add(&finding.evidence, arena, "without it",
+                            "the first kernel fails: no kernel image is available for execution on the device");
         finding.help = help_for(arena, knowledge, group);
     }
     return r < 0 ? r : em_vec_push(arena, findings, finding);

@@ -21,15 +21,12 @@ static void line(struct check *check, struct em_finding *finding, const char *he
 static void line(struct check *check, struct em_finding *finding, const char *head, const char *format, ...)
 {
     char text[2048];
-    char *made;
     va_list args;
 
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    made = em_arena_printf(check->arena, "%-10s %s", head, text);
-    if (!made || em_vec_push(check->arena, &finding->evidence, made) < 0)
-        check->failed = true;
+    check->failed |= em_evidence_add(&finding->evidence, check->arena, head, text) < 0;
 }
 
 static const char *say(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -44,13 +44,7 @@ int em_finding_of_deviation(struct em_finding *finding, struct em_arena *arena, 
     }
     if (owner && deviation->kind != EM_DEVIATION_UNLISTED && deviation->kind != EM_DEVIATION_SHARED)
         finding->help = em_distribution_reinstall(arena, owner);
-    if (deviation->detail) {
-        const char *line = em_arena_printf(arena, "%-10s %s", "found", deviation->detail);
-
-        if (!line || em_vec_push(arena, &finding->evidence, line) < 0)
-            return EM_NO_MEMORY;
-    }
-    return EM_OK;
+    return deviation->detail ? em_evidence_add(&finding->evidence, arena, "found", deviation->detail) : EM_OK;
 }
 
 /* Two packages that own the same libraries, with bytes of their own: cuDNN for CUDA 12 and for 13. One finding for all that one of
@@ -68,10 +62,11 @@ struct shareds {
 static int add_also(struct em_finding *finding, struct em_arena *arena, const struct em_env *env,
                     const struct em_deviation *deviation, bool same_owners)
 {
-    char *line = em_arena_printf(arena, "%-10s %s%s%s", "also", em_env_show(env, deviation->path), same_owners ? "" : ", ",
-                                 same_owners ? "" : deviation->detail);
+    const char *path = em_env_show(env, deviation->path);
 
-    return line ? em_vec_push(arena, &finding->evidence, line) : EM_NO_MEMORY;
+    if (!same_owners)
+        path = em_arena_printf(arena, "%s, %s", path, deviation->detail);
+    return em_evidence_add(&finding->evidence, arena, "also", path);
 }
 
 static int add_shared(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
@@ -104,11 +99,9 @@ static int add_missing(struct em_findings *findings, struct em_arena *arena, con
     struct em_finding finding;
     int r;
 
-    if (known > 0 && distribution) {
-        char *line = em_arena_printf(arena, "%-10s %s %s", "also", distribution->name, distribution->version);
-
-        return line ? em_vec_push(arena, &findings->items[known - 1].evidence, line) : EM_NO_MEMORY;
-    }
+    if (known > 0 && distribution)
+        return em_evidence_add(&findings->items[known - 1].evidence, arena, "also",
+                               em_arena_printf(arena, "%s %s", distribution->name, distribution->version));
     r = em_finding_of_deviation(&finding, arena, deviation);
     if (deviation->row && deviation->row->has_size && deviation->row->size == 0)
         finding.severity = EM_SEVERITY_NOTE;
@@ -122,7 +115,6 @@ static int judge_links(struct em_findings *findings, struct em_arena *arena, con
 {
     struct em_finding finding = { .id = "EM604", .severity = EM_SEVERITY_NOTE };
     size_t linked = 0;
-    char *line;
 
     em_vec_each (struct em_env_object, object, &env->objects) {
         if (object->node.links < 2 || em_env_is_beside(env, object->path))
@@ -134,9 +126,9 @@ static int judge_links(struct em_findings *findings, struct em_arena *arena, con
     if (linked == 0)
         return EM_OK;
     finding.message = "is a hard link: the same file has another name, as a rule in a package manager's cache";
-    line = em_arena_printf(arena, "%-10s %zu of %zu objects", "so are", linked, em_env_count_objects(env));
     finding.help = "nothing, for elfmend never writes into a file that is there; a tool that does changes the cache with it";
-    if (!line || em_vec_push(arena, &finding.evidence, line) < 0)
+    if (em_evidence_add(&finding.evidence, arena, "so are",
+                        em_arena_printf(arena, "%zu of %zu objects", linked, em_env_count_objects(env))) < 0)
         return EM_NO_MEMORY;
     return em_vec_push(arena, findings, finding);
 }

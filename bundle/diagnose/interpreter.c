@@ -141,13 +141,6 @@ int em_interpreter_read(struct em_interpreter *interpreter, struct em_arena *are
 
 /* ---- what is wrong with it ---- */
 
-static int add_line(struct em_arena *arena, struct em_finding *finding, const char *head, const char *text)
-{
-    char *line = text ? em_arena_printf(arena, "%-10s %s", head, text) : NULL;
-
-    return line ? em_vec_push(arena, &finding->evidence, line) : EM_NO_MEMORY;
-}
-
 static int add_missing(struct em_findings *findings, struct em_arena *arena, const struct em_interpreter *interpreter,
                        const struct em_interpreter_library *library)
 {
@@ -175,12 +168,14 @@ static int judge_stdcxx(struct em_findings *findings, struct em_arena *arena, co
         return EM_OK;
     finding.message = em_arena_printf(arena, "brings a libstdc++ that ends at %s, and this machine's goes to %s", own->version,
                                       systems->version);
-    r = add_line(arena, &finding, "it takes", em_arena_printf(arena, "%s   (%s)", own->path, own->how));
+    r = em_evidence_add(&finding.evidence, arena, "it takes", em_arena_printf(arena, "%s   (%s)", own->path, own->how));
     if (r == EM_OK)
-        r = add_line(arena, &finding, "there is", em_arena_printf(arena, "%s   (%s)", systems->path, systems->how));
+        r = em_evidence_add(&finding.evidence, arena, "there is",
+                            em_arena_printf(arena, "%s   (%s)", systems->path, systems->how));
     if (r == EM_OK)
-        r = add_line(arena, &finding, "it fails",
-                     em_arena_printf(arena, "version `%s' not found, for a library that was built here", systems->version));
+        r = em_evidence_add(
+            &finding.evidence, arena, "it fails",
+            em_arena_printf(arena, "version `%s' not found, for a library that was built here", systems->version));
     finding.help = strcmp(own->how, "LD_LIBRARY_PATH") == 0 ? "take that directory out of LD_LIBRARY_PATH"
                                                             : "conda install -c conda-forge libstdcxx";
     if (!finding.message)

@@ -6,13 +6,6 @@
 
 #include <string.h>
 
-static int add_evidence(const struct em_advisor *advisor, struct em_finding *finding, const char *head, const char *text)
-{
-    char *line = text ? em_arena_printf(advisor->arena, "%-10s %s", head, text) : NULL;
-
-    return line ? em_vec_push(advisor->arena, &finding->evidence, line) : EM_NO_MEMORY;
-}
-
 static const char *where_from(const struct em_advisor *advisor, const struct em_case *item)
 {
     const struct em_request *request = item->request;
@@ -38,18 +31,18 @@ static int explain(const struct em_advisor *advisor, const struct em_case *item,
     int r = em_advise_search(advisor, item->request, &finding->evidence);
 
     if (r == EM_OK && item->unreachable)
-        r = add_evidence(advisor, finding, "opened by",
-                         em_arena_printf(advisor->arena, "%s, which is not found either", item->opening->entry->through));
+        r = em_evidence_add(&finding->evidence, advisor->arena, "opened by",
+                            em_arena_printf(advisor->arena, "%s, which is not found either", item->opening->entry->through));
     if (r == EM_OK && finding->provider)
-        r = add_evidence(advisor, finding, "it is in", em_advise_place(advisor, finding->provider));
+        r = em_evidence_add(&finding->evidence, advisor->arena, "it is in", em_advise_place(advisor, finding->provider));
     if (r == EM_OK && other)
-        r = add_evidence(
-            advisor, finding, "there is",
+        r = em_evidence_add(
+            &finding->evidence, advisor->arena, "there is",
             em_arena_printf(advisor->arena, "%s in %s", em_path_basename(other->path), em_advise_place(advisor, other)));
     if (r == EM_OK && em_case_is_by_luck(item, advisor->loading, advisor->knowledge))
-        r = add_evidence(advisor, finding, "here only", where_from(advisor, item));
+        r = em_evidence_add(&finding->evidence, advisor->arena, "here only", where_from(advisor, item));
     if (r == EM_OK && item->opening)
-        r = add_evidence(advisor, finding, "without it", item->opening->entry->loses);
+        r = em_evidence_add(&finding->evidence, advisor->arena, "without it", item->opening->entry->loses);
     return r;
 }
 
@@ -216,7 +209,7 @@ static int add_by_luck(struct em_findings *findings, const struct em_standing *s
     /* Luck is worth a warning where its end would be worth an error. */
     finding.severity = em_standing_severity(standing, item, finding.provider) == EM_SEVERITY_NOTE ? EM_SEVERITY_NOTE
                                                                                                   : EM_SEVERITY_WARNING;
-    r = add_evidence(advisor, &finding, "it takes", where_from(advisor, item));
+    r = em_evidence_add(&finding.evidence, advisor->arena, "it takes", where_from(advisor, item));
     if (r < 0)
         return r;
     finding.help = help_for(advisor, item, &finding);
@@ -246,7 +239,7 @@ static int add_refused(struct em_findings *findings, const struct em_standing *s
     if (item->request->path) {
         const char *path = em_path_normal(advisor->arena, item->request->path);
 
-        if (!path || add_evidence(advisor, &finding, "it is", em_env_show(advisor->env, path)) < 0)
+        if (!path || em_evidence_add(&finding.evidence, advisor->arena, "it is", em_env_show(advisor->env, path)) < 0)
             return EM_NO_MEMORY;
     }
     return em_vec_push(advisor->arena, findings, finding);

@@ -1,6 +1,6 @@
 #include "bundle/diagnose/matrix.h"
 
-#include "bundle/diagnose/python.h"
+#include "bundle/diagnose/numpy.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -181,14 +181,14 @@ static int add_runtime(struct em_findings *findings, const struct em_advisor *ad
     struct em_finding finding = {
         .id = "EM403", .severity = EM_SEVERITY_ERROR, .object = framework->object, .owner = framework->distribution
     };
-    const char *line;
 
     finding.message = em_arena_printf(advisor->arena, "is built for CUDA %s, and the driver %s is too old for it",
                                       framework->cuda, module);
-    line = em_arena_printf(advisor->arena, "%-10s driver %s or newer", "it needs", framework->driver);
     finding.help = em_arena_printf(advisor->arena, "a driver of %s or newer on the host, or a build of %s for an older CUDA",
                                    framework->driver, framework->distribution->name);
-    if (!finding.message || !line || !finding.help || em_vec_push(advisor->arena, &finding.evidence, line) < 0)
+    if (!finding.message || !finding.help ||
+        em_evidence_add(&finding.evidence, advisor->arena, "it needs",
+                        em_arena_printf(advisor->arena, "driver %s or newer", framework->driver)) < 0)
         return EM_NO_MEMORY;
     return em_vec_push(advisor->arena, findings, finding);
 }

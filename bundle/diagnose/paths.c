@@ -237,7 +237,8 @@ static int judge_working(struct judging *judging, const struct em_env_object *ob
     if (!trouble.message || !trouble.help)
         return EM_NO_MEMORY;
     if (name) {
-        detail = em_arena_printf(judging->arena, "%-10s %s: whoever may write there decides what is loaded", "sought", name);
+        detail = em_evidence_line(judging->arena, "sought",
+                                  em_arena_printf(judging->arena, "%s: whoever may write there decides what is loaded", name));
         if (!detail)
             return EM_NO_MEMORY;
     }
@@ -270,13 +271,13 @@ static int judge_places(struct judging *judging, const struct em_env_object *obj
             if (!trouble.message)
                 return EM_NO_MEMORY;
             r = add_trouble(judging, &trouble, object,
-                            name ? em_arena_printf(judging->arena, "%-10s %s", "sought", name)
-                                 : em_arena_printf(judging->arena, "%-10s %s", "writable", place->writable));
+                            name ? em_evidence_line(judging->arena, "sought", name)
+                                 : em_evidence_line(judging->arena, "writable", place->writable));
         } else if (!place->exists) {
             trouble.id = "EM302";
             trouble.key = "";
             trouble.message = "searches directories that are not there";
-            r = add_trouble(judging, &trouble, object, em_arena_printf(judging->arena, "%-10s %s", "entry", entry->written));
+            r = add_trouble(judging, &trouble, object, em_evidence_line(judging->arena, "entry", entry->written));
         }
     }
     return r;
@@ -322,8 +323,9 @@ static int judge_stand_ins(struct judging *judging, const struct em_env_object *
                                           entry->directory);
         if (!trouble.message)
             return EM_NO_MEMORY;
-        r = add_trouble(judging, &trouble, object,
-                        em_arena_printf(judging->arena, "%-10s %s   (%s)", "by", entry->written, tag_of(elf)));
+        r = add_trouble(
+            judging, &trouble, object,
+            em_evidence_line(judging->arena, "by", em_arena_printf(judging->arena, "%s   (%s)", entry->written, tag_of(elf))));
         if (r < 0)
             return r;
     }
@@ -368,7 +370,7 @@ static int judge_object(struct judging *judging, const struct em_env_object *obj
         struct trouble trouble = { .id = "EM305", .owner = object->owner, .key = "" };
 
         trouble.message = "has DT_RPATH and DT_RUNPATH: the loader does not look at the first";
-        r = add_trouble(judging, &trouble, object, em_arena_printf(judging->arena, "%-10s %s", "dead", elf->rpath));
+        r = add_trouble(judging, &trouble, object, em_evidence_line(judging->arena, "dead", elf->rpath));
     }
     return r;
 }
@@ -379,19 +381,15 @@ static int judge_object(struct judging *judging, const struct em_env_object *obj
 
 static int add_objects(struct judging *judging, struct em_finding *finding, const struct trouble *trouble)
 {
-    for (size_t i = 1; i < trouble->objects.count && i <= SHOWN_LINES; i++) {
-        char *line = em_arena_printf(judging->arena, "%-10s %s", i == 1 ? "also" : "",
-                                     em_env_show(judging->env, trouble->objects.items[i]));
+    int r = EM_OK;
 
-        if (!line || em_vec_push(judging->arena, &finding->evidence, line) < 0)
-            return EM_NO_MEMORY;
-    }
-    if (trouble->objects.count > SHOWN_LINES + 1) {
-        char *line = em_arena_printf(judging->arena, "%-10s and %zu more", "", trouble->objects.count - SHOWN_LINES - 1);
-
-        return line ? em_vec_push(judging->arena, &finding->evidence, line) : EM_NO_MEMORY;
-    }
-    return EM_OK;
+    for (size_t i = 1; r == EM_OK && i < trouble->objects.count && i <= SHOWN_LINES; i++)
+        r = em_evidence_add(&finding->evidence, judging->arena, i == 1 ? "also" : "",
+                            em_env_show(judging->env, trouble->objects.items[i]));
+    if (r == EM_OK && trouble->objects.count > SHOWN_LINES + 1)
+        r = em_evidence_add(&finding->evidence, judging->arena, "",
+                            em_arena_printf(judging->arena, "and %zu more", trouble->objects.count - SHOWN_LINES - 1));
+    return r;
 }
 
 static int add_finding(struct judging *judging, const struct trouble *trouble)
@@ -406,12 +404,10 @@ static int add_finding(struct judging *judging, const struct trouble *trouble)
     for (size_t i = 0; i < trouble->details.count && i < SHOWN_LINES; i++)
         if (em_vec_push(judging->arena, &finding.evidence, trouble->details.items[i]) < 0)
             return EM_NO_MEMORY;
-    if (trouble->details.count > SHOWN_LINES) {
-        char *line = em_arena_printf(judging->arena, "%-10s and %zu more", "", trouble->details.count - SHOWN_LINES);
-
-        if (!line || em_vec_push(judging->arena, &finding.evidence, line) < 0)
-            return EM_NO_MEMORY;
-    }
+    if (trouble->details.count > SHOWN_LINES &&
+        em_evidence_add(&finding.evidence, judging->arena, "",
+                        em_arena_printf(judging->arena, "and %zu more", trouble->details.count - SHOWN_LINES)) < 0)
+        return EM_NO_MEMORY;
     if (add_objects(judging, &finding, trouble) < 0)
         return EM_NO_MEMORY;
     return em_vec_push(judging->arena, judging->findings, finding);

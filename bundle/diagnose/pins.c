@@ -23,13 +23,6 @@ static const struct em_env_object *library_of(const struct em_env *env, const st
     return NULL;
 }
 
-static int add_line(struct em_arena *arena, struct em_finding *finding, const char *head, const char *text)
-{
-    char *line = text ? em_arena_printf(arena, "%-10s %s", head, text) : NULL;
-
-    return line ? em_vec_push(arena, &finding->evidence, line) : EM_NO_MEMORY;
-}
-
 static int add_older(struct em_findings *findings, const struct em_advisor *advisor, const struct em_distribution *who,
                      const struct em_distribution *package, const char *wanted)
 {
@@ -43,12 +36,13 @@ static int add_older(struct em_findings *findings, const struct em_advisor *advi
     finding.object = library->path;
     finding.message = em_arena_printf(advisor->arena, "is %s %s, older than the %s that %s %s is built with", package->name,
                                       package->version, wanted, who->name, who->version);
-    r = add_line(advisor->arena, &finding, "requires", em_arena_printf(advisor->arena, "%s==%s", package->name, wanted));
+    r = em_evidence_add(&finding.evidence, advisor->arena, "requires",
+                        em_arena_printf(advisor->arena, "%s==%s", package->name, wanted));
     if (r == EM_OK && strncmp(package->normalized, "nvidia-cudnn-", 13) == 0)
-        r = add_line(advisor->arena, &finding, "it fails",
-                     "cuDNN version incompatibility: PyTorch was compiled against a newer one than it found");
+        r = em_evidence_add(&finding.evidence, advisor->arena, "it fails",
+                            "cuDNN version incompatibility: PyTorch was compiled against a newer one than it found");
     else if (r == EM_OK)
-        r = add_line(advisor->arena, &finding, "it fails", "undefined symbol, where something was added since");
+        r = em_evidence_add(&finding.evidence, advisor->arena, "it fails", "undefined symbol, where something was added since");
     finding.help = em_arena_printf(advisor->arena, "pip install '%s==%s'", package->name, wanted);
     if (!finding.message || !finding.help)
         return EM_NO_MEMORY;

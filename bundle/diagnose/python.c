@@ -1,214 +1,12 @@
 #include "bundle/diagnose/python.h"
 
+#include "bundle/diagnose/modules.h"
 #include "patcher/patcher.h"
 
 #include <ctype.h>
 #include <elf.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Modules of one distribution that share a fault: one finding. */
-struct group {
-    const struct em_distribution *owner;
-    char tag[64]; /* what its modules are built for, or why they cannot be loaded */
-    struct em_strings paths;
-};
-
-struct groups {
-    EM_VEC(struct group);
-};
-
-static int add_to_group(struct groups *groups, struct em_arena *arena, const struct em_env_object *object, const char *tag)
-{
-    struct group *found = NULL;
-
-    em_vec_each (struct group, group, groups)
-        if (group->owner == object->owner && strcmp(group->tag, tag) == 0)
-            found = group;
-    if (!found) {
-        struct group group = { .owner = object->owner };
-
-        snprintf(group.tag, sizeof group.tag, "%s", tag);
-        if (em_vec_push(arena, groups, group) < 0)
-            return EM_NO_MEMORY;
-        found = &groups->items[groups->count - 1];
-    }
-    return em_vec_push(arena, &found->paths, object->path);
-}
-
-static int add_line(struct em_arena *arena, struct em_finding *finding, const char *head, const char *text)
-{
-    char *line = text ? em_arena_printf(arena, "%-10s %s", head, text) : NULL;
-
-    return line ? em_vec_push(arena, &finding->evidence, line) : EM_NO_MEMORY;
-}
-
-#define SHOWN_SIBLINGS 3u
-
-static int add_siblings(struct em_arena *arena, struct em_finding *finding, const struct em_env *env, const struct group *group)
-{
-    int r = EM_OK;
-
-    for (size_t i = 1; r == EM_OK && i < group->paths.count && i <= SHOWN_SIBLINGS; i++)
-        r = add_line(arena, finding, i == 1 ? "also" : "", em_env_show(env, group->paths.items[i]));
-    if (r == EM_OK && group->paths.count > SHOWN_SIBLINGS + 1)
-        r = add_line(arena, finding, "",
-                     em_arena_printf(arena, "and %zu more of %s", group->paths.count - SHOWN_SIBLINGS - 1,
-                                     group->owner ? group->owner->name : "nobody's"));
-    return r;
-}
-
-/* ---- NumPy ---- */
-
-struct uses {
-    bool old, new;
-};
-
-static bool starts(const uint8_t *at, const uint8_t *end, const char *text)
-{
-    size_t length = strlen(text);
-
-    return (size_t)(end - at) >= length && memcmp(at, text, length) == 0;
-}
-
-/* NumPy's import_array() is compiled into the module: headers of NumPy 1 name numpy.core._multiarray_umath, those of NumPy 2 name
- * numpy._core first and the old module as a fallback. Rule and words: real objects on both sides, all told apart by it; numpy 1.26
- * and 2.0, numpy/core/code_generators/generate_numpy_api.py. */
-static int look_for_names(void *context, const uint8_t *bytes, size_t size, bool is_last)
-{
-    const uint8_t *end = bytes + size;
-    struct uses *uses = context;
-
-    (void)is_last;
-    for (const uint8_t *hit = bytes; (hit = em_find_pairs(hit, end, "y.", "y.")) != NULL;) {
-        hit += 2;
-        if (hit - bytes < 6 || memcmp(hit - 6, "numpy.", 6) != 0)
-            continue;
-        uses->new = uses->new || starts(hit, end, "_core");
-        uses->old = uses->old || starts(hit, end, "core._multiarray_umath") || starts(hit, end, "core.multiarray failed");
-    }
-    return uses->new ? 1 : EM_OK;
-}
-
-int em_numpy_abi_of(enum em_numpy_abi *abi, struct em_arena *arena, struct em_tree *tree, const char *path,
-                    uint64_t *bytes_read, struct em_error *error)
-{
-    em_cleanup_file struct em_file *file = NULL;
-    struct uses uses = { 0 };
-    bool imports = false;
-    int r;
-
-    *abi = EM_NUMPY_NONE;
-    if (em_tree_open(tree, path, &file) < 0)
-        return EM_OK;
-    /* import_array() takes the table of functions out of a capsule: who never opens one has no use for it. */
-    r = em_object_imports(&imports, arena, &file->reader, "PyCapsule_GetPointer", error);
-    if (r == EM_OK && imports)
-        r = em_constants_each(arena, &file->reader, look_for_names, &uses, error);
-    *bytes_read += file->reader.bytes_read;
-    if (r == EM_OK && (uses.new || uses.old))
-        *abi = uses.new ? EM_NUMPY_2 : EM_NUMPY_1;
-    return r == EM_NO_MEMORY || r == EM_IO ? r : EM_OK;
-}
-
-/* The line by which a distribution requires NumPy, the one without a marker first; NULL: none. */
-static const char *numpy_requirement(const struct em_distribution *distribution)
-{
-    const char *marked = NULL;
-
-    em_vec_each (struct em_requirement, requirement, &distribution->requirements) {
-        if (strcmp(requirement->name, "numpy") != 0 || requirement->has_extra)
-            continue;
-        if (!strchr(requirement->spelled, ';'))
-            return requirement->spelled;
-        marked = requirement->spelled;
-    }
-    return marked;
-}
-
-/* Somebody else wants NumPy 2: going back to 1 would break that one. */
-static const struct em_distribution *wants_numpy_2(const struct em_env *env)
-{
-    em_vec_each (struct em_distribution *, distribution, &env->distributions) {
-        const char *spelled = numpy_requirement(*distribution);
-
-        if (spelled && (strstr(spelled, ">=2") || strstr(spelled, ">= 2") || strstr(spelled, "==2") || strstr(spelled, "~=2")))
-            return *distribution;
-    }
-    return NULL;
-}
-
-static int add_numpy(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
-                     const struct em_distribution *numpy, const struct group *group)
-{
-    const struct em_distribution *other = wants_numpy_2(env);
-    const char *requirement = group->owner ? numpy_requirement(group->owner) : NULL;
-    struct em_finding finding = {
-        .id = "EM501", .severity = EM_SEVERITY_ERROR, .object = group->paths.items[0], .owner = group->owner
-    };
-    int r;
-
-    finding.message = em_arena_printf(arena, "is built against NumPy 1, and NumPy %s is installed", numpy->version);
-    if (!finding.message)
-        return EM_NO_MEMORY;
-    r = add_line(arena, &finding, "seen by", "numpy.core._multiarray_umath in it, and no numpy._core");
-    if (r == EM_OK)
-        r = add_siblings(arena, &finding, env, group);
-    if (r == EM_OK && requirement)
-        r = add_line(arena, &finding, "requires", requirement);
-    if (r == EM_OK && other)
-        r = add_line(arena, &finding, "against it",
-                     em_arena_printf(arena, "%s %s requires %s", other->name, other->version, numpy_requirement(other)));
-    if (r == EM_OK)
-        r = add_line(arena, &finding, "it fails", "A module that was compiled using NumPy 1.x cannot be run in NumPy 2");
-    if (r == EM_OK)
-        r = add_line(arena, &finding, "or with", "numpy.core.multiarray failed to import");
-    if (r == EM_OK)
-        r = add_line(arena, &finding, "or with",
-                     "numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C header, got 88 from "
-                     "PyObject");
-    if (group->owner && other)
-        finding.help = em_arena_printf(arena, "pip install --upgrade %s: a release built against NumPy 2 works with both",
-                                       group->owner->name);
-    else if (group->owner)
-        finding.help = em_arena_printf(
-            arena, "pip install 'numpy<2'     or: pip install --upgrade %s, where a release is built against NumPy 2",
-            group->owner->name);
-    else
-        finding.help = "pip install 'numpy<2', or build it again with NumPy 2: the result works with both";
-    return r < 0 ? r : em_vec_push(arena, findings, finding);
-}
-
-int em_judge_numpy(struct em_findings *findings, struct em_arena *arena, const struct em_env *env, uint64_t *bytes_read,
-                   struct em_error *error)
-{
-    const struct em_distribution *numpy = em_env_find(env, "numpy");
-    struct groups groups = { 0 };
-
-    if (!numpy || !numpy->version || em_version_compare(numpy->version, "2") < 0)
-        return EM_OK;
-    em_vec_each (struct em_env_object, object, &env->objects) {
-        enum em_numpy_abi abi;
-        int r;
-
-        if (object->owner == numpy)
-            continue;
-        r = em_numpy_abi_of(&abi, arena, env->tree, object->path, bytes_read, error);
-        if (r == EM_OK && abi == EM_NUMPY_1)
-            r = add_to_group(&groups, arena, object, "");
-        if (r < 0)
-            return r;
-    }
-    em_vec_each (struct group, group, &groups) {
-        int r = add_numpy(findings, arena, env, numpy, group);
-
-        if (r < 0)
-            return r;
-    }
-    return EM_OK;
-}
-
-/* ---- Python ---- */
 
 /* The digits of a version without dots: "3.11" is 311. */
 static void compact(char digits[16], const char *version)
@@ -283,7 +81,8 @@ static bool is_other_python(const struct em_env *env)
     return strncmp(name, "pypy", 4) == 0 || strncmp(name, "graalpy", 7) == 0;
 }
 
-static int add_python(struct em_findings *findings, struct em_arena *arena, const struct em_env *env, const struct group *group)
+static int add_python(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
+                      const struct em_module_group *group)
 {
     struct em_finding finding = {
         .id = "EM502", .severity = EM_SEVERITY_ERROR, .object = group->paths.items[0], .owner = group->owner
@@ -291,13 +90,13 @@ static int add_python(struct em_findings *findings, struct em_arena *arena, cons
     int r;
 
     finding.message = em_arena_printf(arena, "is built for %s, and this is CPython %s: the import system passes it over",
-                                      group->tag, env->python_version);
+                                      group->fault, env->python_version);
     if (!finding.message)
         return EM_NO_MEMORY;
-    r = add_siblings(arena, &finding, env, group);
+    r = em_module_group_show(arena, &finding, env, group);
     if (r == EM_OK)
-        r = add_line(arena, &finding, "it fails",
-                     "ModuleNotFoundError, or ImportError for a name of a partly initialised package");
+        r = em_evidence_add(&finding.evidence, arena, "it fails",
+                            "ModuleNotFoundError, or ImportError for a name of a partly initialised package");
     if (group->owner)
         finding.help = em_arena_printf(arena, "%s with this environment's own pip",
                                        em_distribution_reinstall(arena, group->owner));
@@ -307,17 +106,17 @@ static int add_python(struct em_findings *findings, struct em_arena *arena, cons
 }
 
 static int add_unloadable(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
-                          const struct group *group)
+                          const struct em_module_group *group)
 {
     struct em_finding finding = {
         .id = "EM107", .severity = EM_SEVERITY_ERROR, .object = group->paths.items[0], .owner = group->owner
     };
     int r;
 
-    finding.message = em_arena_printf(arena, "cannot be loaded: %s", group->tag);
+    finding.message = em_arena_printf(arena, "cannot be loaded: %s", group->fault);
     if (!finding.message)
         return EM_NO_MEMORY;
-    r = add_siblings(arena, &finding, env, group);
+    r = em_module_group_show(arena, &finding, env, group);
     if (group->owner)
         finding.help = em_arena_printf(arena, "%s with this environment's own pip",
                                        em_distribution_reinstall(arena, group->owner));
@@ -388,7 +187,7 @@ static int find_fitting(struct em_map *fitting, const struct em_advisor *advisor
 }
 
 struct unfit {
-    struct groups of_other_pythons, unloadable;
+    struct em_module_groups of_other_pythons, unloadable;
 };
 
 static int judge_module(struct unfit *unfit, const struct em_advisor *advisor, const struct em_map *fitting,
@@ -406,12 +205,12 @@ static int judge_module(struct unfit *unfit, const struct em_advisor *advisor, c
     if (em_map_get(fitting, module))
         return EM_OK;
     if (!em_python_fits(em_path_basename(object->path), env->python_version, advisor->world, tag))
-        return add_to_group(&unfit->of_other_pythons, advisor->arena, object, tag);
+        return em_module_groups_add(&unfit->of_other_pythons, advisor->arena, object, tag);
     foreign = em_advise_foreign(advisor, object);
     if (!foreign || !is_entered(advisor->arena, env->tree, object->path))
         return EM_OK;
     snprintf(why, sizeof why, "it is for %s, and this environment's Python is not", foreign);
-    return add_to_group(&unfit->unloadable, advisor->arena, object, why);
+    return em_module_groups_add(&unfit->unloadable, advisor->arena, object, why);
 }
 
 static int judge_impostor(struct unfit *unfit, const struct em_advisor *advisor, const struct em_map *fitting, const char *path)
@@ -425,7 +224,7 @@ static int judge_impostor(struct unfit *unfit, const struct em_advisor *advisor,
         return EM_NO_MEMORY;
     if (em_map_get(fitting, module) || !em_python_fits(em_path_basename(path), env->python_version, advisor->world, tag))
         return EM_OK;
-    return add_to_group(&unfit->unloadable, advisor->arena, &object, impostor_of(advisor->world, env->tree, path));
+    return em_module_groups_add(&unfit->unloadable, advisor->arena, &object, impostor_of(advisor->world, env->tree, path));
 }
 
 int em_judge_python(struct em_findings *findings, const struct em_advisor *advisor)
@@ -444,10 +243,10 @@ int em_judge_python(struct em_findings *findings, const struct em_advisor *advis
     em_vec_each (const char *, path, &env->impostors)
         if (r == EM_OK)
             r = judge_impostor(&unfit, advisor, &fitting, *path);
-    em_vec_each (const struct group, group, &unfit.of_other_pythons)
+    em_vec_each (const struct em_module_group, group, &unfit.of_other_pythons)
         if (r == EM_OK)
             r = add_python(findings, advisor->arena, env, group);
-    em_vec_each (const struct group, group, &unfit.unloadable)
+    em_vec_each (const struct em_module_group, group, &unfit.unloadable)
         if (r == EM_OK)
             r = add_unloadable(findings, advisor->arena, env, group);
     return r;

@@ -64,13 +64,6 @@ static int use_of(const struct em_advisor *advisor, const struct em_env_object *
     return path ? em_map_put(&cache->stacks, path, (void *)(uintptr_t)(*use + 1)) : EM_NO_MEMORY;
 }
 
-static int add_line(const struct em_advisor *advisor, struct em_finding *finding, const char *head, const char *text)
-{
-    char *line = em_arena_printf(advisor->arena, "%-10s %s", head, text);
-
-    return line ? em_vec_push(advisor->arena, &finding->evidence, line) : EM_NO_MEMORY;
-}
-
 static const char *help_for(const struct em_advisor *advisor, const struct em_finding *finding, enum em_stack_use use)
 {
     const struct em_env *env = advisor->env;
@@ -107,12 +100,12 @@ static int add_finding(struct em_findings *findings, const struct em_advisor *ad
     finding.help = help_for(advisor, &finding, use);
     if (!finding.message || !finding.help)
         return EM_NO_MEMORY;
-    r = refusal->request ? add_line(advisor, &finding, "the loader", refusal->request->why) : EM_OK;
+    r = refusal->request ? em_evidence_add(&finding.evidence, advisor->arena, "the loader", refusal->request->why) : EM_OK;
     if (r == EM_OK && refusal->by)
-        r = add_line(advisor, &finding, "asked for",
-                     em_arena_printf(advisor->arena, "by %s", em_env_show(advisor->env, refusal->by->path)));
+        r = em_evidence_add(&finding.evidence, advisor->arena, "asked for",
+                            em_arena_printf(advisor->arena, "by %s", em_env_show(advisor->env, refusal->by->path)));
     if (r == EM_OK)
-        r = add_line(advisor, &finding, "its code", uses[use]);
+        r = em_evidence_add(&finding.evidence, advisor->arena, "its code", uses[use]);
     if (use == EM_STACK_USE_NONE) {
         finding.mend = EM_MEND_STACK;
         finding.requester = object;

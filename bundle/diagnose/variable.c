@@ -27,13 +27,6 @@ static int index_plain(struct telling *telling)
     return EM_OK;
 }
 
-static int add_line(const struct telling *telling, struct em_finding *finding, const char *head, const char *text)
-{
-    char *line = text ? em_arena_printf(telling->advisor->arena, "%-10s %s", head, text) : NULL;
-
-    return line ? em_vec_push(telling->advisor->arena, &finding->evidence, line) : EM_NO_MEMORY;
-}
-
 static const char *where(const struct telling *telling, const struct em_request *request, const char *how)
 {
     const char *normal = em_path_normal(telling->advisor->arena, request->path);
@@ -70,7 +63,8 @@ static int add_only(struct telling *telling, const struct em_case *item)
         finding.help = em_arena_printf(advisor->arena, "pip install '%s', then elfmend fix %s", package, advisor->env->given);
     if (!finding.provider)
         finding.requester = NULL;
-    if (!finding.message || add_line(telling, &finding, "it takes", where(telling, item->request, "LD_LIBRARY_PATH")) < 0)
+    if (!finding.message || em_evidence_add(&finding.evidence, telling->advisor->arena, "it takes",
+                                            where(telling, item->request, "LD_LIBRARY_PATH")) < 0)
         return EM_NO_MEMORY;
     return em_vec_push(advisor->arena, telling->findings, finding);
 }
@@ -107,8 +101,9 @@ static int add_instead(struct telling *telling, const struct em_case *item, cons
                                       other_way(plain));
     finding.help = "unset LD_LIBRARY_PATH, or take that directory out of it";
     if (!finding.message || em_map_put(&telling->told, finding.request, telling) < 0 ||
-        add_line(telling, &finding, "it takes", where(telling, item->request, "LD_LIBRARY_PATH")) < 0 ||
-        add_line(telling, &finding, "without it", where(telling, plain, other_way(plain))) < 0)
+        em_evidence_add(&finding.evidence, telling->advisor->arena, "it takes",
+                        where(telling, item->request, "LD_LIBRARY_PATH")) < 0 ||
+        em_evidence_add(&finding.evidence, telling->advisor->arena, "without it", where(telling, plain, other_way(plain))) < 0)
         return EM_NO_MEMORY;
     return em_vec_push(advisor->arena, telling->findings, finding);
 }
