@@ -21,6 +21,11 @@ static char *shape_of(struct em_arena *arena, const char *path)
     return shape;
 }
 
+static bool is_library(const struct em_advisor *advisor, const struct em_env_object *object)
+{
+    return em_loading_is_library(advisor->world, advisor->loading->files[object - advisor->env->objects.items]);
+}
+
 static const char *owner_name(const struct em_env_object *object)
 {
     return object->owner ? object->owner->normalized : "";
@@ -98,13 +103,13 @@ static bool is_missing_here(const struct em_standing *standing, const struct em_
 }
 
 /* Roots that lack something which nothing brings by then. */
-static int note_lame(struct em_standing *standing, struct em_map *lame, struct em_map *excused)
+static int note_lame(struct em_standing *standing, struct em_map *excused)
 {
-    lame->arena = excused->arena = standing->advisor->arena;
+    excused->arena = standing->advisor->arena;
     em_vec_each (struct em_case, item, &standing->advisor->loading->cases) {
         struct em_strings name = { .items = (const char **)(uintptr_t)&item->request->name, .count = 1 };
         const struct em_env_object *provider;
-        struct em_map *where = lame;
+        struct em_map *where = &standing->lame;
 
         if (item->opening || !is_missing_here(standing, item))
             continue;
@@ -120,15 +125,15 @@ static int note_lame(struct em_standing *standing, struct em_map *lame, struct e
 static int note_roots(struct em_standing *standing)
 {
     struct em_arena *arena = standing->advisor->arena;
-    struct em_map lame = { 0 }, excused = { 0 };
+    struct em_map excused = { 0 };
 
-    if (note_lame(standing, &lame, &excused) < 0)
+    if (note_lame(standing, &excused) < 0)
         return EM_NO_MEMORY;
     em_vec_each (struct em_root, root, &standing->advisor->loading->roots) {
         const char *path = root->object->path;
         char *shape;
 
-        if (em_map_get(&lame, path) || (!root->ok && !em_map_get(&excused, path)))
+        if (em_map_get(&standing->lame, path) || (!root->ok && !em_map_get(&excused, path)))
             continue;
         if (em_map_put(&standing->alive, owner_name(root->object), root->object) < 0)
             return EM_NO_MEMORY;
@@ -296,6 +301,7 @@ int em_standing_init(struct em_standing *standing, const struct em_advisor *advi
                                       .named = em_new(advisor->arena, struct em_named_libraries),
                                       .loads = empty,
                                       .variants = empty,
+                                      .lame = empty,
                                       .hopeless = empty,
                                       .foreign = empty,
                                       .opened = empty,
@@ -351,6 +357,39 @@ static bool is_given_up(const struct em_standing *standing, const struct em_env_
            (em_map_get(&standing->hopeless, object->path) && is_one_of_many(standing, object));
 }
 
+/* The package's own METADATA says that the library comes along, extras not counted. */
+static bool is_promised(const struct em_standing *standing, const struct em_case *item, const struct em_env_object *provider)
+{
+    const struct em_advisor *advisor = standing->advisor;
+    const struct em_distribution *owner = item->object->owner;
+    const char *brought = provider ? NULL : em_advise_package(advisor, item->object, em_case_name(item));
+    size_t length = brought ? strcspn(brought, "<>=!~[ ") : 0;
+
+    if (provider)
+        return em_env_requires(advisor->env, owner, provider->owner);
+    em_vec_each (const struct em_requirement, requirement, &owner->requirements)
+        if (brought && !requirement->has_extra && strlen(requirement->name) == length &&
+            strncmp(requirement->name, brought, length) == 0)
+            return true;
+    return false;
+}
+
+/* A part of a vendor's package for who has more installed: libcutensorMp for several machines, libcufile_rdma for a network of its own.
+ * Nothing here loads it, others of the package can be loaded, and what it lacks the package does not promise. */
+static bool is_spare_part(const struct em_standing *standing, const struct em_case *item, const struct em_env_object *provider)
+{
+    const struct em_advisor *advisor = standing->advisor;
+    const struct em_env_object *object = item->object;
+
+    if (!object->owner || !em_knowledge_is_vendor(advisor->knowledge, object->owner->normalized) || is_opened(standing, item) ||
+        advisor->loading->reached[object - advisor->env->objects.items] || is_promised(standing, item, provider))
+        return false;
+    em_vec_each (struct em_env_object, other, &advisor->env->objects)
+        if (other->owner == object->owner && !em_map_get(&standing->lame, other->path) && is_library(advisor, other))
+            return true;
+    return false;
+}
+
 /* Others of its package load, and importing the package does not ask for this one. */
 static bool is_extra(const struct em_standing *standing, const struct em_env_object *module)
 {
@@ -382,6 +421,8 @@ enum em_severity em_standing_severity(const struct em_standing *standing, const 
         return known && !provider && !standing->cuda ? EM_SEVERITY_NOTE : without(item->opening);
     if (item->by_import)
         return !provider && !known && is_extra(standing, item->root) ? EM_SEVERITY_NOTE : EM_SEVERITY_ERROR;
+    if (is_spare_part(standing, item, provider))
+        return EM_SEVERITY_NOTE;
     if (provider) {
         if (is_hosted(standing, item, provider) || is_there_by_then(standing, item->object, provider))
             return EM_SEVERITY_NOTE;

@@ -10,6 +10,7 @@
  *     So it is where the Python code of its own package names the library that it misses and that the package has (torchaudio);
  *   - a *variant*: another file in its directory, of the same name but for digits, does load: the package picks the one that fits;
  *   - *hopeless*: besides, it needs something that is nowhere; nobody can have opened it here;
+ *   - a *spare part* of a vendor's package: nothing here loads it, and what it lacks the package requires for an extra at most;
  *   - an *extra*: one extension module of many, and others of its package load: what it lacks is the system's, and asked for only by
  *     those who use that module, and the package's own start does not import it.
  * Where nothing of a distribution loads, none of this excuses it: it does not work here.
@@ -31,6 +32,7 @@ struct em_standing {
     const struct em_advisor *advisor;
     struct em_map loads;    /* distribution's name -> itself: one of its extension modules loads */
     struct em_map variants; /* path without its digits -> an object of that shape that loads */
+    struct em_map lame;     /* object's path -> itself: it, or what it was opened for, lacks something that no import brings */
     struct em_map hopeless; /* object's path -> itself: it needs something that is nowhere */
     struct em_map foreign;  /* the same for something that no package of the tables brings: TensorRT, a desktop */
     struct em_map hosts;    /* object's path -> the library that it needs, and that opens it by name */

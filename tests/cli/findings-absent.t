@@ -77,6 +77,33 @@ object v/tool/libtool5.so ''
 exits 0 "one of them loads: exit 0" audit v
 rm -r v/tool*
 
+# A spare part of a vendor's package: nothing loads it, and what it lacks comes with an extra
+mkdir -p v/nvidia/parts/lib
+object v/nvidia/parts/lib/libparts.so.1 ''
+object v/nvidia/parts/lib/libparts_rdma.so.1 '' v/nvidia/parts/lib/libparts.so.1 away/libmine.so.7 -Wl,-rpath,'$ORIGIN'
+object v/nvidia/parts/lib/libparts_wide.so.1 '' away/libcublas.so.12
+distribution nvidia-parts-cu12 nvidia/parts/lib/libparts.so.1 nvidia/parts/lib/libparts_rdma.so.1 nvidia/parts/lib/libparts_wide.so.1
+metadata=v/nvidia-parts-cu12-1.0.dist-info/METADATA
+echo 'Requires-Dist: nvidia-cublas-cu12; extra == "wide"' >> $metadata
+exits 0 "parts that nobody loads: exit 0" audit -v v
+silent "... no warning" '^(error|warning)'
+finds "... a note" '^note\[EM103\]: nvidia/parts/lib/libparts_(rdma|wide).so.1'
+sed -i 's/;.*//' $metadata
+exits 1 "the package requires what a part of it lacks: exit 1" audit v
+finds "... that part" '^error\[EM103\]: nvidia/parts/lib/libparts_wide.so.1: needs libcublas.so.12'
+check "... alone" sh -c '[ "$(grep -c "^error" out)" -eq 1 ]'
+sed -i '/Requires/d' $metadata
+object v/user/_core.abi3.so '' v/nvidia/parts/lib/libparts_wide.so.1 -Wl,-rpath,'$ORIGIN/../nvidia/parts/lib'
+distribution user user/_core.abi3.so
+exits 1 "an import loads the part: exit 1" audit v
+finds "... it is missed" '^error\[EM103\]: nvidia/parts/lib/libparts_wide.so.1: needs libcublas.so.12'
+rm -r v/user*
+object v/nvidia/parts/lib/libparts.so.1 '' away/libmine.so.7
+rm v/nvidia/parts/lib/libparts_wide.so.1
+exits 1 "nothing of the package can be loaded: exit 1" audit v
+finds "... what its library lacks" '^error\[EM103\]: nvidia/parts/lib/libparts.so.1: needs libmine.so.7'
+rm -r v/nvidia*
+
 # Two packages lack the same library, one of them says which release it was built with: both advices are that one
 for name in pinned free; do
     object v/$name/_core.abi3.so '' away/libcublas.so.12
