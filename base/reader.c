@@ -1,6 +1,7 @@
 #include "base/reader.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int64_t read_fd(void *context, void *buffer, size_t length, uint64_t offset, struct em_error *error)
@@ -19,6 +20,17 @@ static int64_t read_fd(void *context, void *buffer, size_t length, uint64_t offs
 struct em_reader em_reader_fd(int fd, uint64_t size, const char *name)
 {
     return (struct em_reader){ .read = read_fd, .context = (void *)(intptr_t)fd, .size = size, .name = name };
+}
+
+int em_reader_whole(struct em_reader *reader, int fd, const char *name, struct em_error *error)
+{
+    struct stat st;
+
+    *reader = (struct em_reader){ 0 };
+    if (fstat(fd, &st) < 0)
+        return em_fail_errno(error, name, "cannot be examined");
+    *reader = em_reader_fd(fd, (uint64_t)st.st_size, name);
+    return EM_OK;
 }
 
 static int64_t read_memory(void *context, void *buffer, size_t length, uint64_t offset, struct em_error *error)

@@ -26,6 +26,8 @@ struct em_reader {
 };
 
 struct em_reader em_reader_fd(int fd, uint64_t size, const char *name);
+/* Of as many bytes as the file has now. EM_IO. */
+int em_reader_whole(struct em_reader *reader, int fd, const char *name, struct em_error *error);
 /* bytes must outlive the reader; the pointer to them is taken. */
 struct em_reader em_reader_memory(const struct em_bytes *bytes, const char *name);
 

@@ -76,20 +76,12 @@ static int fill_edited(struct em_change *change, int old, int new, struct em_err
     em_cleanup_arena struct em_arena *arena = em_arena_new();
     struct em_reader reader;
     struct em_patch patch;
-    struct stat st;
-    int r;
+    int r = arena ? em_reader_whole(&reader, old, step->path, error) : EM_NO_MEMORY;
 
-    if (!arena)
-        return EM_NO_MEMORY;
-    if (fstat(old, &st) < 0)
-        return em_fail_errno(error, step->path, "cannot be examined");
-    if (item->input) {
+    if (r == EM_OK && item->input)
         r = em_input_check_fd(item->input, old, error);
-        if (r < 0)
-            return r;
-    }
-    reader = em_reader_fd(old, (uint64_t)st.st_size, step->path);
-    r = em_patch_make(&patch, arena, &reader, item->edits.items, item->edits.count, NULL, error);
+    if (r == EM_OK)
+        r = em_patch_make(&patch, arena, &reader, item->edits.items, item->edits.count, NULL, error);
     if (r < 0)
         return r;
     if (em_patch_is_empty(&patch)) {
@@ -196,18 +188,21 @@ static int put_rows(const struct run *run, const struct em_step *step, struct em
     return EM_OK;
 }
 
-static int read_old(int old, const char *label, uint64_t most, struct em_arena *arena, struct em_bytes *bytes,
-                    struct em_error *error)
+/* A list of files as it is, which is what the plan rests on. */
+static int read_list(const struct item *item, int old, uint64_t most, struct em_arena *arena, struct em_bytes *bytes,
+                     struct em_error *error)
 {
+    const char *path = item->step->path;
     struct em_reader reader;
-    struct stat st;
+    int r = arena ? em_reader_whole(&reader, old, path, error) : EM_NO_MEMORY;
 
-    if (fstat(old, &st) < 0)
-        return em_fail_errno(error, label, "cannot be examined");
-    if ((uint64_t)st.st_size > most)
-        return em_fail(error, EM_LIMIT, label, "has %lld bytes, more than the %llu that it may have", (long long)st.st_size,
-                       (unsigned long long)most);
-    reader = em_reader_fd(old, (uint64_t)st.st_size, label);
+    if (r == EM_OK && item->input)
+        r = em_input_check_fd(item->input, old, error);
+    if (r < 0)
+        return r;
+    if (reader.size > most)
+        return em_fail(error, EM_LIMIT, path, "has %llu bytes, more than the %llu that it may have",
+                       (unsigned long long)reader.size, (unsigned long long)most);
     return em_read_bytes(&reader, arena, 0, reader.size, bytes, error);
 }
 
@@ -219,13 +214,8 @@ static int fill_record(struct em_change *change, int old, int new, struct em_err
     struct em_record record;
     struct em_bytes bytes;
     bool changed = false;
-    int r;
+    int r = read_list(item, old, EM_MAX_RECORD, arena, &bytes, error);
 
-    if (!arena)
-        return EM_NO_MEMORY;
-    r = item->input ? em_input_check_fd(item->input, old, error) : EM_OK;
-    if (r == EM_OK)
-        r = read_old(old, change->path, EM_MAX_RECORD, arena, &bytes, error);
     if (r == EM_OK)
         r = em_record_read(&record, arena, bytes, change->path, error);
     if (r == EM_OK)
@@ -271,13 +261,8 @@ static int fill_conda(struct em_change *change, int old, int new, struct em_erro
     em_cleanup_conda struct em_conda *conda = NULL;
     struct em_bytes bytes;
     bool changed = false;
-    int r;
+    int r = read_list(item, old, EM_MAX_JSON, arena, &bytes, error);
 
-    if (!arena)
-        return EM_NO_MEMORY;
-    r = item->input ? em_input_check_fd(item->input, old, error) : EM_OK;
-    if (r == EM_OK)
-        r = read_old(old, change->path, EM_MAX_JSON, arena, &bytes, error);
     if (r == EM_OK)
         r = em_conda_open(&conda, arena, bytes, change->path, error);
     if (r == EM_OK)

@@ -74,7 +74,6 @@ int em_md5sums_check(const struct em_unpack *unpack, int fd, const char *path)
     struct em_reader reader;
     struct em_bytes bytes;
     const char *sums, *sum;
-    struct stat st;
     int r = em_read_file_at(unpack->root, "DEBIAN/md5sums", EM_MAX_RECORD, unpack->arena, &bytes, &missing);
 
     if (r < 0)
@@ -87,10 +86,9 @@ int em_md5sums_check(const struct em_unpack *unpack, int fd, const char *path)
         return EM_OK;
     memcpy(wanted, sum, 32);
     wanted[32] = '\0';
-    if (fstat(fd, &st) < 0)
-        return em_fail_errno(unpack->error, unpack->label, "cannot be examined: %s", path);
-    reader = em_reader_fd(fd, (uint64_t)st.st_size, path);
-    r = em_digest_reader(&reader, "md5", found, unpack->error);
+    r = em_reader_whole(&reader, fd, path, unpack->error);
+    if (r == EM_OK)
+        r = em_digest_reader(&reader, "md5", found, unpack->error);
     /* A libcrypto that is not allowed to do MD5: it proves little anyway. */
     if (r == EM_UNSUPPORTED || !em_digest_from_hex(wanted, spelled))
         return EM_OK;

@@ -147,12 +147,11 @@ int em_lists_of_rpm(const struct em_unpack *unpack, int fd)
     uint64_t offset = LEAD_SIZE;
     struct em_reader reader;
     struct em_bytes lead;
-    struct stat st;
     int r;
 
-    if (fstat(fd, &st) < 0)
-        return em_fail_errno(unpack->error, unpack->label, "cannot be examined");
-    reader = em_reader_fd(fd, (uint64_t)st.st_size, unpack->label);
+    r = em_reader_whole(&reader, fd, unpack->label, unpack->error);
+    if (r < 0)
+        return r;
     if (unpack->records > 0 || em_read_bytes(&reader, unpack->arena, 0, sizeof magic, &lead, &unread) < 0 ||
         memcmp(lead.data, magic, sizeof magic) != 0 || !read_header(unpack, &reader, &offset, &signature))
         return EM_OK;

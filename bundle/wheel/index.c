@@ -74,18 +74,15 @@ static int hash_file(struct project *project, const char *name, char hex[EM_SHA2
     em_cleanup_fd int fd = em_open_at(project->dir, name, O_RDONLY, 0, project->error);
     struct em_reader reader;
     struct em_sha256 sha256;
-    struct stat st;
-    int r;
+    int r = fd < 0 ? fd : em_reader_whole(&reader, fd, name, project->error);
 
-    if (fd < 0)
-        return fd;
-    if (fstat(fd, &st) < 0)
-        return em_fail_errno(project->error, name, "cannot be examined");
-    reader = em_reader_fd(fd, (uint64_t)st.st_size, name);
-    r = em_hash_reader(&reader, &sha256, NULL, project->error);
+    if (r == EM_OK)
+        r = em_hash_reader(&reader, &sha256, NULL, project->error);
+    if (r < 0)
+        return r;
     em_sha256_hex(&sha256, hex);
-    *size = (uint64_t)st.st_size;
-    return r;
+    *size = reader.size;
+    return EM_OK;
 }
 
 /* Requires-Python of METADATA's headers; NULL: it has none. */
