@@ -27,7 +27,7 @@ static const struct option_spec {
     { "yes", NULL, "do not ask", FLAG, offsetof(struct em_options, yes), EM_TAKES_YES },
     { "source", "PLACE", "where missing libraries may be copied from; repeatable, searched in order", LIST,
       offsetof(struct em_options, sources), EM_TAKES_SOURCE },
-    { "require-hashes", "FILE", "sha256sum format; what is copied must be in it", VALUE,
+    { "require-hashes", "FILE", "as sha256sum prints, or pip's lock; what is copied must be in it", VALUE,
       offsetof(struct em_options, require_hashes), EM_TAKES_SOURCE },
     { "allow-unverified", NULL, "copy also what neither a RECORD nor a pin vouches for", FLAG,
       offsetof(struct em_options, allow_unverified), EM_TAKES_SOURCE },

@@ -2,12 +2,13 @@
  * for libraries, and the libraries that somebody asked for. */
 #include "bundle/source/inside.h"
 #include "bundle/source/lists.h"
+#include "bundle/tree/zip.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* Of what the directory holds: counted up when that changes, so that what an older version unpacked is not taken for it. */
-#define UNPACKED "-3"
+#define UNPACKED "-4"
 #define FILES "files"
 
 /* Libraries compress to a third, static data of theirs to a fiftieth; who promises this much more is a bomb. */
@@ -33,6 +34,18 @@ static bool is_wheel_name(const char *place)
     return length > 4 && strcmp(place + length - 4, ".whl") == 0;
 }
 
+/* A wheel is held to the rules that audit and repack hold one to, whatever libarchive would overlook. */
+static int check_wheel(const struct em_container *container, struct em_error *error)
+{
+    em_cleanup_zip struct em_zip *zip = NULL;
+    struct em_error unsound = EM_ERROR_INIT;
+    int r = em_zip_open(&zip, container->file, &unsound);
+
+    if (r < 0 && r != EM_NO_MEMORY)
+        em_error_fill(error, (enum em_err)r, container->shown, unsound.offset, "%s", unsound.sentence);
+    return r;
+}
+
 int em_container_open(struct em_source *source, const char *file, const char *shown, bool is_fleeting, struct em_error *error)
 {
     em_cleanup_fd int fd = em_open_at(AT_FDCWD, file, O_RDONLY, 0, error);
@@ -46,7 +59,7 @@ int em_container_open(struct em_source *source, const char *file, const char *sh
     container->shown = shown;
     container->is_fleeting = is_fleeting;
     source->container = container;
-    return em_archive_probe(fd, shown, error);
+    return is_wheel_name(file) ? check_wheel(container, error) : em_archive_probe(fd, shown, error);
 }
 
 /* ---- passes ---- */
@@ -63,7 +76,6 @@ static int pass(struct em_container *container, struct em_unpack *unpack, int fd
     unpack->root = root;
     unpack->label = container->shown;
     unpack->listing = &container->listing;
-    unpack->is_wheel = is_wheel_name(container->file);
     unpack->limit = container->size < (UINT64_MAX - FREE_GROWTH) / EM_MAX_ARCHIVE_RATIO
                         ? container->size * EM_MAX_ARCHIVE_RATIO + FREE_GROWTH
                         : UINT64_MAX;
@@ -118,8 +130,7 @@ static int list(struct em_container *container, struct em_arena *arena, int fd, 
     return r;
 }
 
-/* The key is of the content, so that a file that changed is another one. A wheel is held to stricter rules than the same bytes under
- * another name. */
+/* The key is of the content, so that a file that changed is another one. */
 static int find_kept(struct em_container *container, struct em_arena *arena, const struct em_strings *names,
                      struct em_error *error)
 {
@@ -145,7 +156,7 @@ static int find_kept(struct em_container *container, struct em_arena *arena, con
         return r;
     container->xxh3 = digest;
     em_xxh3_hex(&digest, key);
-    directory = em_arena_printf(arena, "%s/%s%s" UNPACKED, cache, key, is_wheel_name(container->file) ? "-wheel" : "");
+    directory = em_arena_printf(arena, "%s/%s" UNPACKED, cache, key);
     if (!directory)
         return EM_NO_MEMORY;
     if (access(directory, F_OK) == 0) {
@@ -308,11 +319,14 @@ int em_container_look(struct em_source *source, const struct em_strings *names, 
 
 /* ---- pins ---- */
 
-int em_container_pin(const struct em_container *container, const struct em_pins *pins, const struct em_sha256 **pin,
-                     struct em_error *error)
+int em_container_pin(const struct em_container *container, const struct em_pins *pins, struct em_arena *arena,
+                     const struct em_pin **pin, struct em_error *error)
 {
     *pin = NULL;
-    return container ? em_pins_find(pins, container->file, pin, error) : EM_OK;
+    if (!container)
+        return EM_OK;
+    return is_wheel_name(container->file) ? em_pins_find_wheel(pins, arena, container->file, pin, error)
+                                          : em_pins_find(pins, container->file, pin, error);
 }
 
 /* Read once more, by the digest that the pin has and by the one that it was unpacked under. */
@@ -332,7 +346,7 @@ static int hash_again(struct em_container *container, struct em_error *error)
                : r;
 }
 
-int em_container_check(struct em_container *container, const struct em_pins *pins, const struct em_sha256 *pin,
+int em_container_check(struct em_container *container, const struct em_pins *pins, const struct em_pin *pin,
                        struct em_error *error)
 {
     char hex[EM_SHA256_HEX_SIZE];
@@ -344,7 +358,9 @@ int em_container_check(struct em_container *container, const struct em_pins *pin
     if (r < 0)
         return r;
     em_sha256_hex(&container->sha256, hex);
-    if (!em_sha256_equal(&container->sha256, pin))
+    while (pin && !em_sha256_equal(&container->sha256, &pin->sha256))
+        pin = pin->next;
+    if (!pin)
         return em_fail(error, EM_REFUSED, container->shown, "is not what %s asks for: its SHA-256 is %s", pins->path, hex);
     container->is_pinned = true;
     return EM_OK;

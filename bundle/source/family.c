@@ -5,12 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The less, the better; what is not sound is taken only where nothing better is, to be refused by name. */
+enum standing { SOUND, DOUBTFUL, FOREIGN };
+
 /* One candidate for one of the wants. */
 struct pick {
     size_t want;
     struct em_candidate *candidate;
     const char *version; /* NULL: of no version that could be told; then its place stands for one */
-    const char *doubt;   /* why it would be taken only where nothing better is; NULL: none */
+    enum standing standing;
+    const char *doubt; /* why it is not sound; NULL: it is */
 };
 
 struct choosing {
@@ -21,7 +25,6 @@ struct choosing {
     const struct em_pins *pins;
     struct em_selection *selection;
     struct em_error *error;
-    const struct em_candidate *foreign; /* the first that another machine's loader would take */
     struct {
         EM_VEC(struct pick);
     } picks; /* in order of sources, the better answer first */
@@ -105,19 +108,21 @@ static bool is_other_libc(const struct em_object *object, const struct em_world 
     return false;
 }
 
-/* Why the target's loader could not use it for this want; NULL: it could. */
+static bool is_foreign(const struct em_candidate *candidate, const struct em_world *world)
+{
+    const struct em_object *object = &candidate->object;
+
+    return !candidate->problem &&
+           (object->machine != world->machine || object->is64 != world->is64 || object->big_endian != world->big_endian);
+}
+
+/* Why the target's loader could not use it for this want, though it is for its machine; NULL: it could. */
 static const char *unfit(struct choosing *choosing, const struct em_want *want, const struct em_candidate *candidate)
 {
     const struct em_object *object = &candidate->object;
     const struct em_world *world = choosing->world;
     const char *version;
 
-    if (object->machine != world->machine || object->is64 != world->is64 || object->big_endian != world->big_endian) {
-        choosing->foreign = choosing->foreign ? choosing->foreign : candidate;
-        return em_arena_printf(choosing->arena, "it is for %s, %d bits, and what asks for it is for %s, %d bits",
-                               em_machine_name(choosing->arena, object->machine), object->is64 ? 64 : 32,
-                               em_machine_name(choosing->arena, world->machine), world->is64 ? 64 : 32);
-    }
     if (object->type != ET_DYN)
         return "it is no shared library";
     if (object->soname && strcmp(object->soname, want->name) != 0)
@@ -136,30 +141,48 @@ static const char *unfit(struct choosing *choosing, const struct em_want *want, 
     return NULL;
 }
 
-/* What makes it a last resort: to be refused by name where there is nothing else. */
-static int doubt_of(struct choosing *choosing, const struct em_candidate *candidate, const char **doubt)
+/* A last resort: what is for another machine, cannot be read, or has nothing that vouches for it. */
+static int doubt(struct choosing *choosing, struct pick *pick)
 {
-    const struct em_sha256 *pin = NULL;
+    const struct em_candidate *candidate = pick->candidate;
+    const struct em_object *object = &candidate->object;
+    const struct em_world *world = choosing->world;
+    const struct em_pin *pin = NULL;
     struct em_error ambiguous = EM_ERROR_INIT;
 
-    *doubt = NULL;
-    if (candidate->problem)
-        *doubt = em_arena_printf(choosing->arena, "it %s", candidate->problem);
-    else if (!choosing->pins || !choosing->pins->given)
-        *doubt = candidate->has_expected ? NULL : "nothing vouches for it";
-    else if (em_candidate_pin(candidate, choosing->pins, &pin, &ambiguous) < 0 || !pin)
-        *doubt = em_arena_printf(choosing->arena, "it is not in %s", choosing->pins->path);
-    return candidate->problem && !*doubt ? EM_NO_MEMORY : EM_OK;
+    pick->standing = DOUBTFUL;
+    if (is_foreign(candidate, world)) {
+        pick->standing = FOREIGN;
+        pick->doubt = em_arena_printf(choosing->arena, "it is for %s, %d bits, and what asks for it is for %s, %d bits",
+                                      em_machine_name(choosing->arena, object->machine), object->is64 ? 64 : 32,
+                                      em_machine_name(choosing->arena, world->machine), world->is64 ? 64 : 32);
+    } else if (candidate->problem) {
+        pick->doubt = em_arena_printf(choosing->arena, "it %s", candidate->problem);
+    } else if (choosing->pins && choosing->pins->given) {
+        if (em_candidate_pin(candidate, choosing->pins, &pin, &ambiguous) == EM_OK && pin)
+            pick->standing = SOUND;
+        else
+            pick->doubt = em_arena_printf(choosing->arena, "it is not in %s", choosing->pins->path);
+    } else if (candidate->has_expected) {
+        pick->standing = SOUND;
+    } else {
+        pick->doubt = "nothing vouches for it";
+    }
+    return pick->standing != SOUND && !pick->doubt ? EM_NO_MEMORY : EM_OK;
 }
 
 static int add_pick(struct choosing *choosing, size_t index, struct em_candidate *candidate)
 {
     const struct em_want *want = &choosing->family->wants.items[index];
     struct pick pick = { .want = index, .candidate = candidate, .version = version_of(candidate) };
-    const char *why = candidate->problem ? NULL : unfit(choosing, want, candidate);
-    int r = why ? pass_over(choosing, want->name, candidate, why) : doubt_of(choosing, candidate, &pick.doubt);
+    const char *why = NULL;
+    int r = doubt(choosing, &pick);
 
-    return r < 0 || why ? r : em_vec_push(choosing->arena, &choosing->picks, pick);
+    if (r < 0)
+        return r;
+    if (!candidate->problem && pick.standing != FOREIGN)
+        why = unfit(choosing, want, candidate);
+    return why ? pass_over(choosing, want->name, candidate, why) : em_vec_push(choosing->arena, &choosing->picks, pick);
 }
 
 /* By SONAME, as a loader that looks among what it has loaded, before by file name alone, as one that looks in a directory. */
@@ -192,26 +215,29 @@ static bool same_version(const struct pick *a, const struct pick *b)
     return strcmp(a->version, b->version) == 0;
 }
 
-/* The pick of a version for a want: the first, one without doubt before one with. NULL: it has none. */
-static const struct pick *pick_of(const struct choosing *choosing, const struct pick *version, size_t want, bool doubtful)
+/* What nothing vouches for has no version that could be told either: it may lie beside those that a RECORD lists. */
+static bool is_unlisted_beside(const struct pick *pick, const struct pick *version)
 {
-    const struct pick *first = NULL;
+    return !pick->version && pick->doubt && strcmp(pick->candidate->place, version->candidate->place) == 0;
+}
 
-    em_vec_each (struct pick, pick, &choosing->picks) {
-        if (pick->want != want || !same_version(pick, version))
-            continue;
-        if (!pick->doubt)
-            return pick;
-        first = first ? first : pick;
-    }
-    return doubtful ? first : NULL;
+/* The pick of a version for a want: the first of the best. NULL: it has none of a standing up to most. */
+static const struct pick *pick_of(const struct choosing *choosing, const struct pick *version, size_t want, enum standing most)
+{
+    const struct pick *best = NULL;
+
+    em_vec_each (struct pick, pick, &choosing->picks)
+        if (pick->want == want && pick->standing <= most && (!best || pick->standing < best->standing) &&
+            (same_version(pick, version) || is_unlisted_beside(pick, version)))
+            best = pick;
+    return best;
 }
 
 /* The first want that a version cannot answer; NULL: it is whole. */
-static const char *gap_of(const struct choosing *choosing, const struct pick *version, bool doubtful)
+static const char *gap_of(const struct choosing *choosing, const struct pick *version, enum standing most)
 {
     for (size_t i = 0; i < choosing->family->wants.count; i++)
-        if (!pick_of(choosing, version, i, doubtful))
+        if (!pick_of(choosing, version, i, most))
             return choosing->family->wants.items[i].name;
     return NULL;
 }
@@ -244,19 +270,29 @@ static bool is_nearer(const struct em_family *family, const struct pick *a, cons
     return old_a ? em_version_compare(a->version, b->version) > 0 : em_version_compare(a->version, b->version) < 0;
 }
 
-/* The nearest version that is whole. doubtful: with candidates that will be refused, so that they are refused by name. */
-static const struct pick *choose(struct choosing *choosing, bool doubtful)
+/* The nearest version that is whole. */
+static const struct pick *choose(struct choosing *choosing, enum standing most)
 {
     const struct pick *best = NULL;
 
     em_vec_each (struct pick, pick, &choosing->picks)
-        if (!unsuited(choosing, pick) && !gap_of(choosing, pick, doubtful) &&
+        if (!unsuited(choosing, pick) && !gap_of(choosing, pick, most) &&
             (!best || (!same_version(best, pick) && is_nearer(choosing->family, pick, best))))
             best = pick;
     return best;
 }
 
-static const char *why_not(struct choosing *choosing, const struct pick *pick, const struct pick *taken, bool doubtful)
+/* For another machine, where the version that would be taken has nothing else, or no version is whole. NULL: there is none. */
+static const struct pick *foreigner(struct choosing *choosing, const struct pick *taken)
+{
+    em_vec_each (struct pick, pick, &choosing->picks)
+        if (pick->standing == FOREIGN &&
+            (taken ? pick_of(choosing, taken, pick->want, FOREIGN) == pick : !unsuited(choosing, pick)))
+            return pick;
+    return NULL;
+}
+
+static const char *why_not(struct choosing *choosing, const struct pick *pick, const struct pick *taken, enum standing most)
 {
     const char *why = unsuited(choosing, pick), *gap;
 
@@ -264,7 +300,7 @@ static const char *why_not(struct choosing *choosing, const struct pick *pick, c
         return why ? why : pick->doubt;
     if (taken && same_version(pick, taken))
         return em_arena_printf(choosing->arena, "the same is in %s, which comes first", taken->candidate->place);
-    gap = gap_of(choosing, pick, doubtful);
+    gap = gap_of(choosing, pick, most);
     if (gap)
         return em_arena_printf(choosing->arena,
                                "a family is taken whole and of one version, and there is no %s of %s beside it", gap,
@@ -275,12 +311,12 @@ static const char *why_not(struct choosing *choosing, const struct pick *pick, c
     return taken ? em_arena_printf(choosing->arena, "%s comes first", taken->candidate->place) : "nothing is taken";
 }
 
-static int take(struct choosing *choosing, const struct pick *taken, bool doubtful)
+static int take(struct choosing *choosing, const struct pick *taken, enum standing most)
 {
     struct em_selection *selection = choosing->selection;
 
     for (size_t i = 0; i < choosing->family->wants.count; i++) {
-        const struct pick *pick = taken ? pick_of(choosing, taken, i, doubtful) : NULL;
+        const struct pick *pick = taken ? pick_of(choosing, taken, i, most) : NULL;
 
         if (em_vec_push(choosing->arena, &selection->taken, pick ? pick->candidate : NULL) < 0)
             return EM_NO_MEMORY;
@@ -291,7 +327,7 @@ static int take(struct choosing *choosing, const struct pick *taken, bool doubtf
 
         if (selection->taken.items[pick->want] != pick->candidate)
             r = pass_over(choosing, choosing->family->wants.items[pick->want].name, pick->candidate,
-                          why_not(choosing, pick, taken, doubtful));
+                          why_not(choosing, pick, taken, most));
         if (r < 0)
             return r;
     }
@@ -309,8 +345,8 @@ int em_source_select(struct em_selection *selection, struct em_arena *arena, con
                                  .pins = pins,
                                  .selection = selection,
                                  .error = error };
-    const struct pick *taken;
-    bool doubtful = false;
+    const struct pick *taken = NULL, *foreign;
+    enum standing most = SOUND;
 
     *selection = (struct em_selection){ 0 };
     for (size_t i = 0; i < family->wants.count; i++) {
@@ -319,12 +355,10 @@ int em_source_select(struct em_selection *selection, struct em_arena *arena, con
         if (r < 0)
             return r;
     }
-    if (choosing.picks.count == 0 && choosing.foreign)
-        return em_fail(error, EM_REFUSED, choosing.foreign->shown, "cannot be used: %s", selection->passed_over.items[0].why);
-    taken = choose(&choosing, false);
-    if (!taken) {
-        doubtful = true;
-        taken = choose(&choosing, true);
-    }
-    return take(&choosing, taken, doubtful);
+    while (!(taken = choose(&choosing, most)) && most < FOREIGN)
+        most++;
+    foreign = !taken || most == FOREIGN ? foreigner(&choosing, taken) : NULL;
+    if (foreign)
+        return em_fail(error, EM_REFUSED, foreign->candidate->shown, "cannot be used: %s", foreign->doubt);
+    return take(&choosing, taken, most);
 }

@@ -32,19 +32,28 @@ void em_cache_remove(const char *directory);
 void em_cache_note_use(const char *directory);
 void em_cache_remove_old(struct em_arena *arena, const char *cache);
 
+/* What something has to be; of a release there may be several wheels. */
+struct em_pin {
+    struct em_sha256 sha256;
+    const struct em_pin *next;
+};
+
 /* What is pinned for a file: by its absolute path, by a tail of it, by its base name. NULL: nothing. EM_REFUSED if only the base name
  * fits and the pin file has two digests for it. */
-int em_pins_find(const struct em_pins *pins, const char *path, const struct em_sha256 **pin, struct em_error *error);
+int em_pins_find(const struct em_pins *pins, const char *path, const struct em_pin **pin, struct em_error *error);
+/* The same for a wheel, by its path or by the release that it says it is of. */
+int em_pins_find_wheel(const struct em_pins *pins, struct em_arena *arena, const char *path, const struct em_pin **pin,
+                       struct em_error *error);
 
 /* What is pinned for a candidate, or for the archive that it is a member of. */
-int em_candidate_pin(const struct em_candidate *candidate, const struct em_pins *pins, const struct em_sha256 **pin,
+int em_candidate_pin(const struct em_candidate *candidate, const struct em_pins *pins, const struct em_pin **pin,
                      struct em_error *error);
 
 /* What is pinned for the archive that a candidate is a member of; NULL: nothing, or it is in none. */
-int em_container_pin(const struct em_container *container, const struct em_pins *pins, const struct em_sha256 **pin,
-                     struct em_error *error);
+int em_container_pin(const struct em_container *container, const struct em_pins *pins, struct em_arena *arena,
+                     const struct em_pin **pin, struct em_error *error);
 /* EM_REFUSED if the archive, as it was unpacked, is not what is pinned. */
-int em_container_check(struct em_container *container, const struct em_pins *pins, const struct em_sha256 *pin,
+int em_container_check(struct em_container *container, const struct em_pins *pins, const struct em_pin *pin,
                        struct em_error *error);
 
 #endif

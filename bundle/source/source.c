@@ -84,16 +84,22 @@ bool em_source_has(struct em_source *source, const char *name, const struct em_w
 
 /* ---- what vouches for a candidate ---- */
 
-int em_candidate_pin(const struct em_candidate *candidate, const struct em_pins *pins, const struct em_sha256 **pin,
+/* Where what is made for a pin may live: as long as the pins. */
+static struct em_arena *arena_of(const struct em_pins *pins)
+{
+    return pins->by_name.arena;
+}
+
+int em_candidate_pin(const struct em_candidate *candidate, const struct em_pins *pins, const struct em_pin **pin,
                      struct em_error *error)
 {
     int r = em_pins_find(pins, candidate->path, pin, error);
 
-    return r < 0 || *pin ? r : em_container_pin(candidate->container, pins, pin, error);
+    return r < 0 || *pin ? r : em_container_pin(candidate->container, pins, arena_of(pins), pin, error);
 }
 
 /* The archive is what was pinned: then a member is what its RECORD says, or what came out of the archive. */
-static int find_in_pinned(struct em_candidate *candidate, const struct em_pins *pins, const struct em_sha256 *pin,
+static int find_in_pinned(struct em_candidate *candidate, const struct em_pins *pins, const struct em_pin *pin,
                           struct em_error *error)
 {
     em_cleanup_file struct em_file *file = NULL;
@@ -111,11 +117,11 @@ static int find_in_pinned(struct em_candidate *candidate, const struct em_pins *
 
 static int find_pin(struct em_candidate *candidate, const struct em_pins *pins, struct em_error *error)
 {
-    const struct em_sha256 *pin;
+    const struct em_pin *pin;
     int r = em_pins_find(pins, candidate->path, &pin, error);
 
     if (r == EM_OK && !pin) {
-        r = em_container_pin(candidate->container, pins, &pin, error);
+        r = em_container_pin(candidate->container, pins, arena_of(pins), &pin, error);
         if (r == EM_OK && pin)
             return find_in_pinned(candidate, pins, pin, error);
     }
@@ -123,7 +129,7 @@ static int find_pin(struct em_candidate *candidate, const struct em_pins *pins, 
         return r;
     if (!pin)
         return em_fail(error, EM_REFUSED, candidate->shown, "is not in %s, and only what is may be copied", pins->path);
-    candidate->sha256 = *pin;
+    candidate->sha256 = pin->sha256;
     candidate->voucher = EM_VOUCHER_PIN;
     return EM_OK;
 }

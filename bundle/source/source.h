@@ -4,8 +4,8 @@
  * told by its content: wheel, tar (gz, bz2, xz, zstd), .deb, .rpm, .conda. An archive is read when somebody looks for a library: what it
  * holds is listed, and the members that may answer are unpacked in the same pass into a cache ($ELFMEND_CACHE, else
  * $XDG_CACHE_HOME/elfmend, under sources/; for thirty days after its last use), with the lists that vouch for them; candidate->path is
- * a file that stays. One that has a name leading out, a link leading out, a wheel with a link, a name twice, an end too early or a size
- * beyond all measure is refused as a whole, and nothing of it is kept.
+ * a file that stays. One that has a name leading out, a link leading out, a name twice, an end too early or a size
+ * beyond all measure, and a wheel that breaks one of em_zip_open's rules, is refused as a whole, and nothing of it is kept.
  *
  *     r = em_source_open(&source, arena, tree, "/downloads/nvidia-cudnn", error)
  *     r = em_source_look(source, &names, false, error)
@@ -77,11 +77,14 @@ int em_source_open(struct em_source **source, struct em_arena *arena, struct em_
 int em_source_open_for(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,
                        const struct em_env *target, struct em_error *error);
 
-/* File name (last component) or whole path -> digest, as sha256sum prints: "HEX  path" or "HEX *path". Empty lines and lines with "#"
- * in front are passed over. A candidate is looked up by the longest tail of its path that is pinned. */
+/* File name (last component) or whole path -> digest, as sha256sum prints: "HEX  path" or "HEX *path". A candidate is looked up by the
+ * longest tail of its path that is pinned. Or name and version of a distribution -> digests of its wheels, as pip reads them from a
+ * requirements file: "nvidia-cudnn-cu12==9.10.2.21 --hash=sha256:HEX --hash=sha256:HEX", over several lines with "\" at their ends;
+ * lines of further options are passed over, and so are empty lines and lines with "#" in front. */
 struct em_pins {
     const char *path;
-    struct em_map by_name; /* base name -> struct em_sha256 * */
+    struct em_map by_name;    /* base name -> struct em_pin * */
+    struct em_map by_release; /* "nvidia-cudnn-cu12 9.10.2.21" -> struct em_pin * */
     bool given;
 };
 int em_pins_read(struct em_pins *pins, struct em_arena *arena, const char *path, struct em_error *error);
@@ -126,8 +129,8 @@ struct em_selection {
 /* Taken is, of the versions that are whole over all sources and of the right major, the one nearest to the requester: the lowest that
  * is not older, else the highest; among equals the first source. A candidate for another machine or libc, one that needs a newer
  * glibc than the target has, and one that does not define a version that the requester asks for, is not taken. What nothing vouches
- * for, or what cannot be read, is taken only where there is nothing else, to be refused by name. EM_REFUSED if all there is is for
- * another machine. */
+ * for, or what cannot be read, is taken only where there is nothing else, to be refused by name. EM_REFUSED if one of them could only be
+ * answered by what is for another machine. */
 int em_source_select(struct em_selection *selection, struct em_arena *arena, const struct em_sources *sources,
                      const struct em_family *family, const struct em_world *world, const struct em_pins *pins,
                      struct em_error *error);

@@ -125,15 +125,12 @@ static int look_into(struct em_unpack *unpack, int fd, struct em_member *member,
     struct em_error unread = EM_ERROR_INIT;
     struct em_object object;
     struct em_reader reader;
-    struct stat st;
+    int r = arena ? em_reader_whole(&reader, fd, member->path, unpack->error) : EM_NO_MEMORY;
 
-    if (fstat(fd, &st) < 0)
-        return em_fail_errno(unpack->error, unpack->label, "cannot be examined: %s", member->path);
-    reader = em_reader_fd(fd, (uint64_t)st.st_size, member->path);
     *keep = false;
     member->soname = "";
-    if (!arena)
-        return EM_NO_MEMORY;
+    if (r < 0)
+        return r;
     if (em_object_read(&object, arena, &reader, &unread) < 0 || !object.soname || strpbrk(object.soname, "\t\n"))
         return EM_OK;
     member->soname = em_arena_strdup(unpack->arena, object.soname);
@@ -221,27 +218,43 @@ static int add(struct em_unpack *unpack, const struct em_member *member)
     return r == EM_REFUSED ? em_fail(unpack->error, r, unpack->label, TWICE, member->path) : r;
 }
 
-static int add_link(struct em_unpack *unpack, const char *path, const char *target, bool is_hard)
+/* An environment's own interpreter is by nature a link to one outside of it (PEP 405). */
+static bool is_interpreter(const char *path)
 {
-    const char *directory = em_path_dirname(unpack->arena, path), *joined, *normal;
+    const char *name = em_path_basename(path);
 
-    if (unpack->is_wheel)
-        return em_fail(unpack->error, EM_REFUSED, unpack->label, "is a wheel and has a link in it: %s", path);
-    if (!em_is_library_name(em_path_basename(path)) && !is_list(path))
-        return EM_OK;
-    if (!directory || !target)
-        return EM_NO_MEMORY;
+    return strncmp(name, "python", 6) == 0 && name - path >= 4 && strncmp(name - 4, "bin/", 4) == 0;
+}
+
+/* Where a link leads, as a path within the container: "." is its root, and what begins with ".." or "/" lies outside. */
+static const char *link_target(const struct em_unpack *unpack, const char *path, const char *target, bool is_hard)
+{
+    const char *directory = em_path_dirname(unpack->arena, path), *joined;
+
     while (is_hard && target[0] == '.' && target[1] == '/')
         target += 2;
     if (target[0] == '/' && unpack->is_image)
         joined = target + strspn(target, "/");
+    else if (is_hard || target[0] == '/')
+        joined = target;
     else
-        joined = is_hard || target[0] == '/' ? target : em_path_join(unpack->arena, directory, target);
-    normal = joined ? em_path_normal(unpack->arena, joined) : NULL;
+        joined = directory ? em_path_join(unpack->arena, directory, target) : NULL;
+    return joined ? em_path_normal(unpack->arena, joined) : NULL;
+}
+
+static int add_link(struct em_unpack *unpack, const char *path, const char *target, bool is_hard)
+{
+    const char *normal = target ? link_target(unpack, path, target, is_hard) : NULL;
+    const bool is_root = normal && strcmp(normal, ".") == 0;
+
     if (!normal)
         return EM_NO_MEMORY;
-    if (!em_path_is_contained(normal) || has_control(normal))
+    if (is_interpreter(path))
+        return EM_OK;
+    if (!is_root && !em_path_is_contained(normal))
         return em_fail(unpack->error, EM_REFUSED, unpack->label, "has a link that leads out of it: %s -> %s", path, target);
+    if (is_root || has_control(normal) || (!em_is_library_name(em_path_basename(path)) && !is_list(path)))
+        return EM_OK;
     return add(unpack,
                &(struct em_member){ .kind = is_hard ? EM_MEMBER_HARD : EM_MEMBER_LINK, .path = path, .target = normal });
 }

@@ -28,7 +28,6 @@ struct em_unpack {
     int kept, root;                 /* its directory in the cache, and "files" in that */
     bool is_first;                  /* the pass that makes the listing */
     bool is_image;                  /* .deb, .rpm: an absolute link counts from the container's root */
-    bool is_wheel;                  /* which has no links at all */
     bool deep;                      /* libraries of any file name, if they call themselves by one of the names */
     const struct em_strings *names; /* NULL: all libraries are wanted */
     uint64_t limit, total;          /* bytes of all members */

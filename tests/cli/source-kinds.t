@@ -44,24 +44,25 @@ if command -v zstd > /dev/null; then archives="$archives tar.zst conda"; else sk
 for kind in directory environment $archives conda.tar.bz2; do
     whole "$kind" none
     refused "$kind" flipped 'libcudnn_cnn.so.9.*(sha256|SHA-256)'
-    refused "$kind" truncated 'cannot|truncated|damaged|is no archive|is not what the RECORD'
-    refused "$kind" machine 'cannot be used: it is for'
+    refused "$kind" truncated 'cannot|truncated|damaged|is no (zip )?archive|is not what the RECORD'
+    for fault in machine foreign class; do refused "$kind" $fault 'cannot be used: it is for'; done
+    refused "$kind" unlisted 'libcudnn_cnn.so.9: has nothing that vouches for it'
     case $kind in directory|environment) continue ;; esac
-    refused "$kind" climbs "would lie outside of it: '../libescaped.so'"
-    refused "$kind" link 'leads out of it|is a wheel and has a link'
+    refused "$kind" climbs "would lie outside of it: '../libescaped.so'|does not stay where it is unpacked: ../libescaped.so"
+    for fault in link aside upwards; do refused "$kind" $fault 'leads out of it|is a symbolic link'; done
     # Uncompressed there is no bomb: it is as large as it says.
-    [ "$kind" = tar ] || refused "$kind" bomb 'beyond all measure'
+    [ "$kind" = tar ] || refused "$kind" bomb 'beyond all measure|is a bomb'
 done
 
 # What is odd and honest, and what only looks like it
-for form in gnu pax hard case; do whole tar $form; done
+for form in gnu pax hard case python; do whole tar $form; done
 whole wheel case
 whole deb control
 if tar --version 2> log | grep -q GNU; then whole tar.gz sparse; else skip "tar.gz, sparse" "there is no GNU tar"; fi
-for kind in wheel tar deb rpm; do refused $kind twice "has two members of the name .*libcudnn_cnn.so.9"; done
+for kind in wheel tar deb rpm; do refused $kind twice "has (two members of the name|a member twice:) .*libcudnn_cnn.so.9"; done
 for kind in tar deb; do refused $kind hardout "leads out of it"; done
 for kind in wheel tar.gz rpm; do refused $kind nested "holds no library that could be copied"; done
-refused wheel encrypted "is encrypted"
+refused wheel encrypted "has an encrypted member"
 
 # Nobody who could fetch it
 exits 2 "pip:, and neither pip nor uv: exit 2" env PATH=/nowhere "$ELFMEND" fix --yes --source pip:nvidia-cudnn-cu12 v

@@ -60,6 +60,29 @@ else
     skip "a .deb" "there is no dpkg-deb"
 fi
 
+# A wheel, by what a lock says of its release: one of its digests, over several lines
+"$ELFMEND_TOP/fixtures/container" wheel none "$(echo p/lib/python3*/site-packages)" nvidia_cudnn_cu12-9.10.2.21-py3-none-any.whl
+other=$(echo other | sha256sum | cut -c1-64)
+this=$(sha256sum nvidia_cudnn_cu12-*.whl | cut -c1-64)
+lock() { # VERSION DIGEST
+    printf -- '--index-url https://x\n# by hand\nnumpy==2.0 --hash=sha256:%s\n\nNVIDIA_cudnn.cu12[x]==%s ; python_version > "3" \\\n' "$other" "$1"
+    printf '    --hash=sha256:%s \\\r\n    --hash=sha256:%s\n    # via torch\n' "$other" "$2"
+}
+files v > shipped
+lock 9.10.2.21 "$this" > requirements.txt
+fix() { "$ELFMEND" fix --yes --require-hashes "$1" --source nvidia_cudnn_cu12-9.10.2.21-py3-none-any.whl v; }
+exits 0 "a wheel as the lock has it: exit 0" fix requirements.txt
+check "... as the plan says" grep -F 'vouched for by requirements.txt' out
+check "... it works" use
+exits 0 "... undo: exit 0" "$ELFMEND" undo v
+files v > shipped
+lock 9.10.2.21 "$other" > others
+exits 2 "... of other digests: exit 2" fix others
+refused "is not what others asks for"
+lock 9.9 "$this" > others
+exits 2 "... of another release: exit 2" fix others
+refused "is not in others, and only what is may be copied"
+
 if command -v rpmbuild > log; then
     cat > cudnn.spec <<END
 Name: libcudnn9

@@ -298,6 +298,9 @@ static void names_that_no_archive_has(void **state)
         { { .name = "libevil.so", .link = "/etc/passwd" }, "leads out of it: libevil.so -> /etc/passwd" },
         { { .name = "a/libevil.so", .link = "../../x" }, "leads out of it" },
         { { .name = "a/libevil.so", .hard = "../../x" }, "leads out of it" },
+        { { .name = "a/notes", .link = "../../x" }, "leads out of it: a/notes -> ../../x" },
+        { { .name = "up", .link = ".." }, "leads out of it" },
+        { { .name = "bin/other3", .link = "/usr/bin/python3" }, "leads out of it" },
         { { .name = LIB }, "two members of the name " LIB },
     };
     struct fixture *f = *state;
@@ -311,9 +314,13 @@ static void names_that_no_archive_has(void **state)
     /* A wheel has no links at all, wherever they lead. */
     struct member members[] = { wheel(f, "")[1], { .name = "a/x.txt", .link = "y.txt" }, { 0 } };
     make(f, "a.whl", archive_write_set_format_zip, NULL, members);
-    refused(f, "a.whl", EM_REFUSED, "is a wheel and has a link in it: a/x.txt");
+    refused(f, "a.whl", EM_BAD_ZIP, "has a member that is a symbolic link: a/x.txt");
     make(f, "a.zip", archive_write_set_format_zip, NULL, members);
     open_and_find(f, "a.zip");
+    /* An environment has one that leads out: its interpreter. */
+    members[1] = (struct member){ .name = "v/bin/python3.11", .link = "/usr/bin/python3.11" };
+    make(f, "a.tar", archive_write_set_format_pax, NULL, members);
+    open_and_find(f, "a.tar");
 }
 
 /* What was made through a link would lie where the link leads. */
