@@ -1,5 +1,6 @@
 #include "cli/repack_report.h"
 
+#include "bundle/plan/licences.h"
 #include "cli/steps.h"
 
 #include <stdio.h>
@@ -61,8 +62,6 @@ static void print_result(const struct em_repack *result, const struct em_finding
         em_print_step(step, true);
     em_vec_each (const char *, requirement, &change->requires)
         printf("  require   %s\n", em_plain(*requirement));
-    em_vec_each (const struct em_plan_licence, licence, &change->licences)
-        printf("  licence   %s\n", em_plain(licence->file));
     if (change->tags)
         printf("  tags      %s\n            was %s: %s\n", change->tags, result->wheel->tags,
                change->tags_reason ? change->tags_reason : "as the plan says");
@@ -94,8 +93,9 @@ static json_t *result_json(const struct em_repack *result, const struct em_findi
         plan = json_loadb(text.data, text.size, 0, NULL);
     em_vec_each (const char *, requirement, &change->requires)
         json_array_append_new(requires, json_string(*requirement));
-    em_vec_each (const struct em_plan_licence, licence, &change->licences)
-        json_array_append_new(licences, json_string(licence->file));
+    em_vec_each (const struct em_step, step, &result->plan.steps)
+        if (em_step_licence(step))
+            json_array_append_new(licences, json_string(em_step_licence(step)));
     em_vec_each (const char *, name, &result->dropped)
         json_array_append_new(dropped, json_string(*name));
     em_vec_each (struct em_finding, finding, left)

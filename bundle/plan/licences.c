@@ -4,14 +4,16 @@
 
 #include <string.h>
 
+#define LICENCES ".dist-info/licenses/"
+
 static int add(struct em_licence_files *files, struct em_arena *arena, const struct em_distribution *distribution,
                const struct em_record_row *row)
 {
-    const char *below = strstr(row->path, ".dist-info/licenses/");
+    const char *below = strstr(row->path, LICENCES);
     struct em_licence_file file = {
         .path = em_path_join(arena, distribution->site, row->path),
         .place = em_arena_printf(arena, "%s-%s/%s", distribution->normalized, distribution->version,
-                                 below ? below + strlen(".dist-info/licenses/") : em_path_basename(row->path)),
+                                 below ? below + strlen(LICENCES) : em_path_basename(row->path)),
         .row = row,
     };
 
@@ -29,4 +31,11 @@ int em_licence_files(struct em_licence_files *files, struct em_arena *arena, con
             em_path_is_contained(row->path) && add(files, arena, distribution, row) < 0)
             return EM_NO_MEMORY;
     return EM_OK;
+}
+
+const char *em_step_licence(const struct em_step *step)
+{
+    const char *at = step->kind == EM_STEP_COPY ? strstr(step->path, LICENCES) : NULL;
+
+    return at ? at + strlen(LICENCES) : NULL;
 }

@@ -8,6 +8,7 @@
 #define EM_BUNDLE_PLAN_LICENCES_H
 
 #include "bundle/env/env.h"
+#include "bundle/plan/plan.h"
 
 struct em_licence_file {
     const char *path;  /* absolute, where the distribution is */
@@ -21,5 +22,8 @@ struct em_licence_files {
 
 /* In the order of RECORD. EM_NO_MEMORY. */
 int em_licence_files(struct em_licence_files *files, struct em_arena *arena, const struct em_distribution *distribution);
+
+/* The place of the licence file that a step copies; NULL: it does something else. */
+const char *em_step_licence(const struct em_step *step);
 
 #endif

@@ -125,7 +125,7 @@ static int add_bill(struct papers *papers, struct em_strings *files)
 int em_papers_add(struct em_steps_writer *writer, const struct em_distribution *distribution, struct em_strings *files)
 {
     struct papers papers = { .writer = writer, .owner = distribution };
-    int r = writer->wish->only ? EM_OK : gather(&papers);
+    int r = gather(&papers);
 
     if (r < 0 || papers.copied.count == 0)
         return r;

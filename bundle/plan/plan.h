@@ -94,13 +94,6 @@ struct em_not_taken {
     const char *name, *candidate, *why;
 };
 
-/* A licence that goes into a wheel with what is copied there. */
-struct em_plan_licence {
-    const char *file; /* "nvidia-cudnn-cu12-9.10.2.21/License.txt": below .dist-info/licenses/ */
-    const char *from; /* absolute */
-    struct em_sha256 sha256;
-};
-
 /* A wheel whose members lie unpacked in a directory that is copied from: what is packed there already need not be packed again. */
 struct em_plan_unpacked {
     const char *directory, *wheel; /* absolute */
@@ -115,9 +108,6 @@ struct em_plan_wheel {
     const char *tags;           /* "cp311-cp311-manylinux_2_28_x86_64" */
     const char *tags_reason;    /* "libcublas.so.12 needs glibc 2.28" */
     struct em_strings requires; /* further ones */
-    struct {
-        EM_VEC(struct em_plan_licence);
-    } licences;
     struct {
         EM_VEC(struct em_plan_unpacked);
     } unpacked;

@@ -278,22 +278,6 @@ static int read_not_taken(const struct reading *in, json_t *object, const char *
 
 /* ---- a wheel ---- */
 
-static int read_licence(const struct reading *in, json_t *object, const char *what, struct em_plan_licence *licence)
-{
-    static const char *const names[] = { "file", "from", "sha256", NULL };
-    int r = check_members(in, object, what, names);
-
-    if (r == EM_OK)
-        r = get(in, object, what, "file", false, &licence->file);
-    if (r == EM_OK)
-        r = get(in, object, what, "from", false, &licence->from);
-    if (r == EM_OK && (!em_path_is_contained(licence->file) || has_control(licence->file)))
-        r = bad(in, "%s has the file '%.200s', which does not stay below licenses/", what, licence->file);
-    if (r == EM_OK && licence->from[0] != '/')
-        r = bad(in, "%s is from '%.200s', which is not absolute", what, licence->from);
-    return r < 0 ? r : get_sha256(in, object, what, &licence->sha256);
-}
-
 static int read_unpacked(const struct reading *in, json_t *object, const char *what, struct em_plan_unpacked *unpacked)
 {
     static const char *const names[] = { "directory", "wheel", NULL };
@@ -365,7 +349,7 @@ static int check_wheel(const struct reading *in, const struct em_plan_wheel *whe
 static int check_wheel_stated(const struct reading *in, const struct em_plan *plan)
 {
     em_vec_each (const struct em_step, step, &plan->steps)
-        if (step->kind == EM_STEP_REMOVE || step->kind == EM_STEP_SBOM)
+        if (step->kind == EM_STEP_REMOVE)
             return bad(in, "is to do '%s' to '%.200s', which is for environments and not for wheels",
                        em_step_kind_name(step->kind), step->path);
     em_vec_each (const struct em_input, input, &plan->inputs)
@@ -452,9 +436,9 @@ static int read_date(const struct reading *in, json_t *object, struct em_plan_wh
 
 static int read_wheel(const struct reading *in, json_t *object, struct em_plan_wheel *wheel)
 {
-    static const char *const names[] = { "path",     "output",          "version",   "build", "tags", "tags_reason",
-                                         "requires", "licences",        "unpacked",  "date",  "with", "world",
-                                         "libc",     "ld_library_path", "knowledge", NULL };
+    static const char *const names[] = { "path",        "output",   "version",         "build",     "tags",
+                                         "tags_reason", "requires", "unpacked",        "date",      "with",
+                                         "world",       "libc",     "ld_library_path", "knowledge", NULL };
     static const char what[] = "the wheel";
     const struct {
         const char *key, **value;
@@ -479,8 +463,6 @@ static int read_wheel(const struct reading *in, json_t *object, struct em_plan_w
         r = get_strings(in, object, what, "requires", &wheel->requires);
     if (r == EM_OK)
         r = get_strings(in, object, what, "with", &wheel->with);
-    if (r == EM_OK)
-        r = read_each(in, object, "licences", &wheel->licences, struct em_plan_licence, read_licence);
     if (r == EM_OK)
         r = read_each(in, object, "unpacked", &wheel->unpacked, struct em_plan_unpacked, read_unpacked);
     if (r == EM_OK)

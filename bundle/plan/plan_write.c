@@ -162,15 +162,6 @@ static int put_not_taken(json_t *object, const struct em_not_taken *not_taken)
         put_r;                                                                                                                 \
     })
 
-static int put_licence(json_t *object, const struct em_plan_licence *licence)
-{
-    int r = put(object, "file", licence->file);
-
-    if (r == EM_OK)
-        r = put(object, "from", licence->from);
-    return r < 0 ? r : put_sha256(object, &licence->sha256);
-}
-
 static int put_unpacked(json_t *object, const struct em_plan_unpacked *unpacked)
 {
     int r = put(object, "directory", unpacked->directory);
@@ -195,8 +186,6 @@ static int put_wheel(json_t *document, const struct em_plan_wheel *wheel)
         r = put(object, strings[i].key, strings[i].value);
     if (r == EM_OK)
         r = put_strings(object, "requires", &wheel->requires);
-    if (r == EM_OK)
-        r = put_each(object, "licences", &wheel->licences, put_licence);
     if (r == EM_OK)
         r = put_each(object, "unpacked", &wheel->unpacked, put_unpacked);
     if (r == EM_OK)

@@ -221,7 +221,8 @@ static bool has_header(struct em_bytes metadata, const char *name, const char *v
 }
 
 int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata,
-                     const struct em_plan_wheel *change, const char *label, struct em_error *error)
+                     const struct em_plan_wheel *change, const struct em_strings *licences, const char *label,
+                     struct em_error *error)
 {
     struct em_strings license_files = { 0 };
     struct lines lines = { (const char *)metadata.data, (const char *)metadata.data + metadata.size };
@@ -236,9 +237,9 @@ int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_
         return no_headers(error, label, "METADATA");
     if (em_metadata_header(&known, arena, metadata, "Metadata-Version") < 0)
         return EM_NO_MEMORY;
-    em_vec_each (const struct em_plan_licence, licence, &change->licences)
-        if (knows_licenses(known) && !has_header(metadata, "License-File", licence->file) &&
-            em_vec_push(arena, &license_files, licence->file) < 0)
+    em_vec_each (const char *, licence, licences)
+        if (knows_licenses(known) && !has_header(metadata, "License-File", *licence) &&
+            em_vec_push(arena, &license_files, *licence) < 0)
             return EM_NO_MEMORY;
     while (next_line(&lines, &line, &size)) {
         headers = headers && !is_empty(line, size);

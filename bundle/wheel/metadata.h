@@ -22,10 +22,11 @@ int em_metadata_header(const char **value, struct em_arena *arena, struct em_byt
 /* Two spellings of one version: "1.0-RC1" and "1.0.0rc1" (PEP 440, "Normalization"). */
 bool em_metadata_is_same_version(const char *a, const char *b);
 
-/* Version, requirements and licence files of the change: these go behind those there are; metadata older than 2.4 has no word for licence
- * files (PEP 639). */
+/* Version and requirements of the change, and the licence files that the wheel gains: these go behind those there are; metadata older than
+ * 2.4 has no word for licence files (PEP 639). */
 int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_bytes metadata,
-                     const struct em_plan_wheel *change, const char *label, struct em_error *error);
+                     const struct em_plan_wheel *change, const struct em_strings *licences, const char *label,
+                     struct em_error *error);
 
 /* WHEEL with a build tag, and with a Tag for each combination of "cp311-abi3-linux_x86_64.linux_i686"; NULL: as they are. */
 int em_metadata_edit_wheel(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build,

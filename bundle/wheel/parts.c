@@ -1,6 +1,6 @@
 #include "bundle/wheel/parts.h"
 
-#include "bundle/plan/sbom.h"
+#include "bundle/plan/licences.h"
 #include "bundle/wheel/metadata.h"
 
 #include <string.h>
@@ -11,6 +11,7 @@ struct collecting {
     struct em_error *error;
     struct em_parts *parts;
     const char *data_dir, *new_data_dir; /* "x-1.data/", with the slash */
+    struct em_strings licences;          /* that .dist-info/licenses gains */
 };
 
 static const char *renamed(struct collecting *collecting, const char *name)
@@ -33,6 +34,11 @@ static bool is_signature(const char *name)
     return strcmp(base, "RECORD.jws") == 0 || strcmp(base, "RECORD.p7s") == 0;
 }
 
+static bool is_new_file(const struct em_step *step)
+{
+    return step->kind == EM_STEP_COPY || step->kind == EM_STEP_SBOM;
+}
+
 /* The step that changes a member: steps name files where they are installed. */
 static const struct em_step *step_for(struct collecting *collecting, const char *name)
 {
@@ -40,7 +46,7 @@ static const struct em_step *step_for(struct collecting *collecting, const char 
     const char *place = em_site_member_path(collecting->arena, name, rewrite->wheel->python);
 
     em_vec_each (const struct em_step, step, &rewrite->plan->steps)
-        if (place && step->kind != EM_STEP_COPY && step->kind != EM_STEP_RECORD && strcmp(step->path, place) == 0)
+        if (place && !is_new_file(step) && step->kind != EM_STEP_RECORD && strcmp(step->path, place) == 0)
             return step;
     return NULL;
 }
@@ -51,7 +57,8 @@ static int edit_text(struct collecting *collecting, struct em_part *part)
     const struct em_plan_wheel *change = rewrite->plan->wheel;
     const char *base = em_path_basename(part->name);
     bool wheel = (change->build || change->tags) && strcmp(base, "WHEEL") == 0;
-    bool metadata = strcmp(base, "METADATA") == 0 && (change->version || change->requires.count + change->licences.count > 0);
+    bool metadata = strcmp(base, "METADATA") == 0 &&
+                    (change->version || change->requires.count + collecting->licences.count > 0);
     struct em_bytes bytes;
     int r;
 
@@ -62,7 +69,8 @@ static int edit_text(struct collecting *collecting, struct em_part *part)
         return r;
     return wheel ? em_metadata_edit_wheel(&part->text, collecting->arena, bytes, change->build, change->tags,
                                           rewrite->wheel->given, collecting->error)
-                 : em_metadata_edit(&part->text, collecting->arena, bytes, change, rewrite->wheel->given, collecting->error);
+                 : em_metadata_edit(&part->text, collecting->arena, bytes, change, &collecting->licences, rewrite->wheel->given,
+                                    collecting->error);
 }
 
 static bool is_in_dist_info(const struct collecting *collecting, const char *name)
@@ -106,75 +114,31 @@ static int add_members(struct collecting *collecting, bool in_dist_info)
     return EM_OK;
 }
 
-static int add_copies(struct collecting *collecting)
+/* What the plan makes anew, inside of .dist-info, or outside. The bill tells of what stands before it. */
+static int add_new(struct collecting *collecting, bool in_dist_info)
 {
     em_vec_each (const struct em_step, step, &collecting->rewrite->plan->steps) {
-        struct em_part part = { .name = step->path, .step = step };
+        struct em_part part = { .step = step, .in_dist_info = in_dist_info, .is_sbom = step->kind == EM_STEP_SBOM };
 
-        if (step->kind == EM_STEP_COPY && em_vec_push(collecting->arena, collecting->parts, part) < 0)
-            return EM_NO_MEMORY;
-    }
-    return EM_OK;
-}
-
-static bool is_taken(const struct collecting *collecting, const char *name)
-{
-    em_vec_each (const struct em_part, part, collecting->parts)
-        if (strcmp(part->name, name) == 0)
-            return true;
-    return false;
-}
-
-/* Those that a wheel has from before are the same: name and version of where they come from stand in their path. */
-static int collect_licences(struct collecting *collecting)
-{
-    const struct em_rewrite *rewrite = collecting->rewrite;
-
-    em_vec_each (const struct em_plan_licence, licence, &rewrite->plan->wheel->licences) {
-        struct em_part part = { .in_dist_info = true };
-        int r;
-
-        part.name = em_arena_printf(collecting->arena, "%s/licenses/%s", rewrite->new_dist_info, licence->file);
-        if (!part.name)
-            return EM_NO_MEMORY;
-        if (is_taken(collecting, part.name))
+        if (!is_new_file(step) || (part.is_sbom || is_in_dist_info(collecting, step->path)) != in_dist_info)
             continue;
-        r = em_licence_read(licence, collecting->arena, &part.text, collecting->error);
-        if (r == EM_OK)
-            r = em_vec_push(collecting->arena, collecting->parts, part);
-        if (r < 0)
-            return r;
+        part.name = renamed(collecting, step->path);
+        if (!part.name || em_vec_push(collecting->arena, collecting->parts, part) < 0)
+            return EM_NO_MEMORY;
     }
     return EM_OK;
-}
-
-static int collect_sbom(struct collecting *collecting)
-{
-    struct em_part part = { .in_dist_info = true, .is_sbom = true };
-    bool copies = false;
-    unsigned number = 0;
-
-    em_vec_each (const struct em_step, step, &collecting->rewrite->plan->steps)
-        copies = copies || step->kind == EM_STEP_COPY;
-    if (!copies)
-        return EM_OK;
-    /* A wheel that was given libraries before keeps what was said of them then. */
-    do
-        part.name = em_sbom_path(collecting->arena, collecting->rewrite->new_dist_info, ++number);
-    while (part.name && is_taken(collecting, part.name));
-    return part.name ? em_vec_push(collecting->arena, collecting->parts, part) : EM_NO_MEMORY;
 }
 
 /* A plan from a file may say anything. */
-static int check_copies(const struct collecting *collecting)
+static int check_new(const struct collecting *collecting)
 {
-    em_vec_each (const struct em_part, copy, collecting->parts) {
-        if (copy->member || !copy->step)
+    em_vec_each (const struct em_part, new, collecting->parts) {
+        if (new->member || !new->step)
             continue;
         em_vec_each (const struct em_part, part, collecting->parts)
-            if (part != copy && strcmp(part->name, copy->name) == 0)
+            if (part != new &&strcmp(part->name, new->name) == 0)
                 return em_fail(collecting->error, EM_REFUSED, collecting->rewrite->wheel->given,
-                               "has a member already where one would be copied to: %s", copy->name);
+                               "has a member already where one would be copied to: %s", new->name);
     }
     return EM_OK;
 }
@@ -183,8 +147,7 @@ static int check_copies(const struct collecting *collecting)
 static int reserve(struct collecting *collecting)
 {
     const struct em_rewrite *rewrite = collecting->rewrite;
-    size_t most = em_zip_members(rewrite->wheel->zip)->count + rewrite->plan->steps.count +
-                  rewrite->plan->wheel->licences.count + 1;
+    size_t most = em_zip_members(rewrite->wheel->zip)->count + rewrite->plan->steps.count;
 
     collecting->parts->items = em_arena_array(collecting->arena, most, sizeof *collecting->parts->items);
     collecting->parts->capacity = collecting->parts->items ? most : 0;
@@ -196,20 +159,19 @@ static int collect(struct collecting *collecting)
     const struct em_rewrite *rewrite = collecting->rewrite;
     int r = reserve(collecting);
 
-    if (r == EM_OK)
-        r = add_members(collecting, false);
-    if (r == EM_OK)
-        r = add_copies(collecting);
-    if (r == EM_OK)
-        r = add_members(collecting, true);
-    if (r == EM_OK)
-        r = collect_licences(collecting);
-    if (r == EM_OK)
-        r = collect_sbom(collecting);
+    em_vec_each (const struct em_step, step, &rewrite->plan->steps)
+        if (r == EM_OK && em_step_licence(step))
+            r = em_vec_push(collecting->arena, &collecting->licences, em_step_licence(step));
+    for (int in_dist_info = 0; in_dist_info < 2; in_dist_info++) {
+        if (r == EM_OK)
+            r = add_members(collecting, in_dist_info);
+        if (r == EM_OK)
+            r = add_new(collecting, in_dist_info);
+    }
     if (r == EM_OK)
         r = add_member(collecting, em_wheel_part(rewrite->wheel, collecting->arena, "RECORD"));
     if (r == EM_OK)
-        r = check_copies(collecting);
+        r = check_new(collecting);
     em_vec_each (struct em_part, part, collecting->parts)
         if (r == EM_OK && part->step)
             r = em_plan_edits(rewrite->plan, part->step->path, collecting->arena, &part->edits);
@@ -218,7 +180,7 @@ static int collect(struct collecting *collecting)
 
 int em_parts_collect(struct em_parts *parts, struct em_arena *arena, const struct em_rewrite *rewrite, struct em_error *error)
 {
-    struct collecting collecting = { rewrite, arena, error, parts, NULL, NULL };
+    struct collecting collecting = { .rewrite = rewrite, .arena = arena, .error = error, .parts = parts };
     const char *dist_info = rewrite->wheel->dist_info;
 
     *parts = (struct em_parts){ 0 };

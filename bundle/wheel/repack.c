@@ -1,5 +1,6 @@
 #include "bundle/wheel/repack.h"
 
+#include "bundle/plan/licences.h"
 #include "bundle/wheel/aside.h"
 #include "bundle/wheel/tags.h"
 
@@ -138,19 +139,15 @@ static int lower_tags(struct run *run)
         em_cleanup_fd int fd = -1;
         struct em_object object;
         struct em_reader reader;
-        struct stat st;
         unsigned minor;
         int r;
 
-        if (step->kind != EM_STEP_COPY)
+        if (step->kind != EM_STEP_COPY || em_step_licence(step))
             continue;
         fd = em_open_at(AT_FDCWD, step->from, O_RDONLY, 0, run->error);
-        if (fd < 0)
-            return fd;
-        if (fstat(fd, &st) < 0)
-            return em_fail_errno(run->error, step->from, "cannot be examined");
-        reader = em_reader_fd(fd, (uint64_t)st.st_size, step->from);
-        r = em_object_read(&object, run->arena, &reader, run->error);
+        r = fd < 0 ? fd : em_reader_whole(&reader, fd, step->from, run->error);
+        if (r == EM_OK)
+            r = em_object_read(&object, run->arena, &reader, run->error);
         if (r < 0)
             return r;
         minor = em_tags_glibc(&object);
@@ -245,8 +242,6 @@ static int decide(struct run *run)
     r = result->plan.wheel ? plan_wheel(run) : EM_NO_MEMORY;
     if (r == EM_OK)
         r = collect_requirements(run);
-    if (r == EM_OK)
-        r = em_licences_of(&result->plan, run->arena, &run->wish->plan.sources, run->error);
     if (r == EM_OK)
         r = collect_unpacked(run);
     if (r == EM_OK)
@@ -394,7 +389,7 @@ static int check_targets(struct run *run)
             return EM_NO_MEMORY;
     }
     em_vec_each (struct em_step, step, &run->result->plan.steps) {
-        if (step->kind == EM_STEP_COPY && em_map_put(&places, step->path, step) < 0)
+        if ((step->kind == EM_STEP_COPY || step->kind == EM_STEP_SBOM) && em_map_put(&places, step->path, step) < 0)
             return EM_NO_MEMORY;
         if (!em_map_get(&places, step->path))
             return em_fail(run->error, EM_REFUSED, wheel->given, "has no member that the plan changes: %s", step->path);

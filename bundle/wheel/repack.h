@@ -24,7 +24,6 @@
 #define EM_BUNDLE_WHEEL_REPACK_H
 
 #include "bundle/plan/planner.h"
-#include "bundle/wheel/licences.h"
 #include "bundle/wheel/metadata.h"
 #include "bundle/wheel/provider.h"
 #include "bundle/wheel/study.h"

@@ -196,14 +196,10 @@ static int write_copy(struct work *work, struct em_part *part)
     em_cleanup_fd int fd = em_open_at(AT_FDCWD, part->step->from, O_RDONLY, 0, work->error);
     struct em_reader reader;
     struct em_sha256 sha256;
-    struct stat st;
-    int r;
+    int r = fd < 0 ? fd : em_reader_whole(&reader, fd, part->step->from, work->error);
 
-    if (fd < 0)
-        return fd;
-    if (fstat(fd, &st) < 0)
-        return em_fail_errno(work->error, part->step->from, "cannot be examined");
-    reader = em_reader_fd(fd, (uint64_t)st.st_size, part->step->from);
+    if (r < 0)
+        return r;
     r = part->edits.count > 0 ? em_hash_reader(&reader, &sha256, NULL, work->error) : write_whole(work, part, &reader);
     if (r == EM_OK)
         r = em_step_check(part->step, part->edits.count > 0 ? &sha256 : &part->sha256, work->error);
@@ -244,6 +240,17 @@ static const char *timestamp(struct work *work)
                            time >> 11, time >> 5 & 63, 2 * (time & 31));
 }
 
+static int list_library(struct work *work, const char *path, struct em_sbom *bill)
+{
+    em_vec_each (const struct em_part, part, &work->parts)
+        if (part->step && part->step->kind == EM_STEP_COPY && strcmp(part->step->path, path) == 0)
+            return em_vec_push(
+                work->arena, &bill->libraries,
+                ((struct em_sbom_library){ part->name, part->step->provenance, part->step->purl, &part->sha256 }));
+    return em_fail(work->error, EM_USAGE, work->rewrite->wheel->given,
+                   "is to get a bill that tells of '%s', which is not copied", path);
+}
+
 /* Behind the copies, whose hashes are known by then. */
 static int write_sbom(struct work *work, struct em_part *sbom)
 {
@@ -257,11 +264,11 @@ static int write_sbom(struct work *work, struct em_part *sbom)
 
     if (!bill.name || !bill.timestamp)
         return EM_NO_MEMORY;
-    em_vec_each (const struct em_part, part, &work->parts)
-        if (part->step && part->step->kind == EM_STEP_COPY &&
-            em_vec_push(work->arena, &bill.libraries,
-                        ((struct em_sbom_library){ part->name, part->step->provenance, part->step->purl, &part->sha256 })) < 0)
-            return EM_NO_MEMORY;
+    em_vec_each (const char *, file, &sbom->step->files) {
+        r = list_library(work, *file, &bill);
+        if (r < 0)
+            return r;
+    }
     r = em_sbom_write(&sbom->text, work->arena, &bill);
     if (r < 0)
         return r;

@@ -130,6 +130,17 @@ if "$python" -m pip --version > log 2>&1; then
     member $new $info/RECORD > wanted
     member fetched/*.whl $info/RECORD > got
     same "... has the files that one from the wheel has" wanted got
+    pipped() { # LOCK OUTPUT
+        env PATH="$PWD/bin:$PATH" PIP_NO_INDEX=1 PIP_FIND_LINKS="$PWD/cheese" ELFMEND_CACHE="$PWD/cache" "$ELFMEND" repack $whl \
+            -o "$2" --strategy copy --source 'pip:nvidia-cublas-cu12<13' --require-hashes "$1"
+    }
+    printf 'nvidia-cublas-cu12==12.1 --hash=sha256:%s\n' "$(sha256sum $provider | cut -c1-64)" > lock
+    printf 'nvidia-cublas-cu12==12.1 --hash=sha256:%064d\n' 0 > other-lock
+    exits 0 "a copy from pip:REQUIREMENT, as a lock has the wheel" pipped lock locked
+    check "... the same wheel" diff -r fetched locked
+    exits 2 "a copy from pip:REQUIREMENT, as no lock has it: exit 2" pipped other-lock bad
+    check "... says so" grep -F 'is not what other-lock asks for' err
+    check "... and writes nothing" rmdir bad
 else
     skip "a copy from pip:REQUIREMENT" "no pip here"
 fi

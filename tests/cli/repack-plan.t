@@ -90,10 +90,15 @@ edited 'w["build"] = "x7"'
 refused "a build tag without a digit" "begin with a digit" apply bad.json -o bad
 edited 'w["requires"] = ["numpy\nRequires-Dist: evil"]'
 refused "a requirement of two lines" "a control character" apply bad.json -o bad
-edited 'w["licences"][0]["file"] = "../METADATA"'
-refused "a licence that climbs" "does not stay below" apply bad.json -o bad
-edited 'w["licences"][0]["sha256"] = "0" * 64'
-refused "a licence that was another" "has changed since" apply bad.json -o bad
+licence='c = next(x for x in a if "/licenses/" in x["path"]);'
+edited "$licence c['path'] = '../METADATA'"
+refused "a licence that climbs" "'../METADATA'" apply bad.json -o bad
+edited "$licence c['path'] = c['path'].split('/')[0] + '/METADATA'; a[:] = [c]"
+refused "a licence over METADATA" "has a member already" apply bad.json -o bad
+edited "$licence c['sha256'] = '0' * 64"
+refused "a licence that was another" "does not have the sha256" apply bad.json -o bad
+edited 'next(x for x in a if x["do"] == "sbom")["files"] = ["pkg/_ext.abi3.so"]'
+refused "a bill of what is not copied" "which no action copies" apply bad.json -o bad
 edited 'w["more"] = 1'
 refused "a word that is not known" "does not know" apply bad.json -o bad
 edited 'p["inputs"] = [i for i in p["inputs"] if i["path"] != w["path"]]'

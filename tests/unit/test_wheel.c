@@ -77,11 +77,12 @@ static void check_edit(const char *before, const char *version, const char *requ
     em_cleanup_arena struct em_arena *arena = em_arena_new();
     struct em_bytes bytes = { (const uint8_t *)before, strlen(before) }, edited;
     struct em_plan_wheel change = { .version = version };
+    struct em_strings licences = { 0 };
 
     if (requirement)
         assert_int_equal(em_vec_push(arena, &change.requires, requirement), EM_OK);
-    assert_int_equal(em_vec_push(arena, &change.licences, ((struct em_plan_licence){ .file = "p-1/L" })), EM_OK);
-    assert_int_equal(em_metadata_edit(&edited, arena, bytes, &change, "x.whl", NULL), EM_OK);
+    assert_int_equal(em_vec_push(arena, &licences, "p-1/L"), EM_OK);
+    assert_int_equal(em_metadata_edit(&edited, arena, bytes, &change, &licences, "x.whl", NULL), EM_OK);
     assert_string_equal((const char *)edited.data, after);
     assert_int_equal(edited.size, strlen(after));
 }
@@ -110,6 +111,7 @@ static void what_has_no_headers_is_refused(void **state)
 {
     static const char *const without[] = { "", "\nName: x\nVersion: 1\n", "\r\nName: x\r\nVersion: 1\r\n" };
     em_cleanup_arena struct em_arena *arena = em_arena_new();
+    const struct em_strings none = { 0 };
     struct em_bytes nameless = { (const uint8_t *)"Name: x\n\nVersion: 1\n", 20 }, edited;
     struct em_plan_wheel change = { 0 };
     struct em_error error;
@@ -119,12 +121,12 @@ static void what_has_no_headers_is_refused(void **state)
     for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
         struct em_bytes bytes = { (const uint8_t *)without[i], strlen(without[i]) };
 
-        assert_int_equal(em_metadata_edit(&edited, arena, bytes, &change, "x.whl", &error), EM_BAD_RECORD);
+        assert_int_equal(em_metadata_edit(&edited, arena, bytes, &change, &none, "x.whl", &error), EM_BAD_RECORD);
         assert_non_null(strstr(error.sentence, "has no headers"));
         assert_int_equal(em_metadata_edit_wheel(&edited, arena, bytes, "7x", NULL, "x.whl", &error), EM_BAD_RECORD);
     }
     change.version = "2";
-    assert_int_equal(em_metadata_edit(&edited, arena, nameless, &change, "x.whl", &error), EM_BAD_RECORD);
+    assert_int_equal(em_metadata_edit(&edited, arena, nameless, &change, &none, "x.whl", &error), EM_BAD_RECORD);
     assert_non_null(strstr(error.sentence, "without a Version"));
 }
 
