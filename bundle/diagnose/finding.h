@@ -44,7 +44,7 @@ struct em_finding {
     const char *obstacle;                 /* AWAY: the file or link, absolute */
     struct em_strings names;              /* by which it can be satisfied, most wanted first */
     const struct em_env_object *provider; /* in the requester's world; NULL: none in the environment */
-    bool wants_copy;                      /* a source may help: present nowhere, and no other major either */
+    bool wants_copy;                      /* a source may help: present nowhere, whatever else of its family is */
     bool inherited;                       /* the requester resolves something by an RPATH that it inherits: no RUNPATH for it */
 };
 

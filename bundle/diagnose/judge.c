@@ -149,6 +149,7 @@ static int add_missing(struct results *results, const struct em_standing *standi
         finding.message = em_arena_printf(advisor->arena, "%s %s and will not find it", verb, name);
     } else if ((other = em_advise_other_major(advisor, name)) != NULL) {
         finding.id = "EM104";
+        finding.wants_copy = true;
         finding.message = em_arena_printf(advisor->arena, "%s %s, and only another major is here, which cannot stand in for it",
                                           verb, name);
     } else if ((stranger = em_advise_stranger(advisor, item->object, &finding.names)) != NULL &&

@@ -39,8 +39,6 @@ static int act_on(struct em_planner *planner, const struct em_finding *finding, 
     const char *why;
     int r;
 
-    if (finding->requester && strcmp(finding->id, "EM104") == 0 && em_planner_is_wanted(planner, finding))
-        return em_planner_give_up(planner, finding, "another major is never bridged: install the package that the help names");
     if (finding->mend == EM_MEND_AWAY)
         return em_way_remove(planner, finding, progress);
     if (!em_planner_is_actionable(planner, finding) || is_going(planner, finding->requester))
@@ -64,7 +62,9 @@ static int act_on(struct em_planner *planner, const struct em_finding *finding, 
     if (em_planner_wants_copy(planner, finding))
         return em_way_copy(planner, finding, progress);
     return em_planner_give_up(planner, finding,
-                              planner->wish->strategy == EM_STRATEGY_DEGRAFT
+                              em_planner_is_other_major(finding)
+                                  ? "another major is never bridged: install the package that the help names"
+                              : planner->wish->strategy == EM_STRATEGY_DEGRAFT
                                   ? "it is nowhere in this environment, and strategy degraft copies nothing"
                                   : "it is nowhere in this environment, and strategy path copies nothing");
 }

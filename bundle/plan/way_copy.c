@@ -88,9 +88,12 @@ int em_way_copy(struct em_planner *planner, const struct em_finding *finding, bo
         return em_way_path(planner, finding, NULL, progress);
     if (!candidate)
         return em_planner_give_up(planner, finding,
-                                  planner->wish->sources.count == 0
-                                      ? "nothing to copy it from: name a place with --source"
-                                      : "no source has it, or its family whole, as this environment needs it");
+                                  planner->wish->sources.count > 0
+                                      ? "no source has it, or its family whole, as this environment needs it"
+                                  : em_planner_is_other_major(finding)
+                                      ? "another major is never bridged: install the package that the help names, or name a "
+                                        "place with --source to copy it from"
+                                      : "nothing to copy it from: name a place with --source");
     if (!change && em_tree_stat_link(planner->before->env->tree, path, &node) == 0)
         return em_planner_give_up(planner, finding, "a file of that name is there already and is not what is asked for");
     r = em_candidate_vouch(candidate, planner->wish->pins, planner->wish->allow_unverified, planner->error);

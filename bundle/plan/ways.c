@@ -151,9 +151,14 @@ bool em_planner_wants_copy(const struct em_planner *planner, const struct em_fin
            (finding->wants_copy || (planner->wish->strategy == EM_STRATEGY_COPY && planner->wish->sources.count > 0));
 }
 
+bool em_planner_is_other_major(const struct em_finding *finding)
+{
+    return strcmp(finding->id, "EM104") == 0;
+}
+
 bool em_planner_is_actionable(const struct em_planner *planner, const struct em_finding *finding)
 {
     return finding->requester && finding->mend != EM_MEND_AWAY && finding->severity != EM_SEVERITY_NOTE &&
-           strcmp(finding->id, "EM104") != 0 && (!planner->wish->only || finding->requester->owner == planner->wish->only) &&
+           (!planner->wish->only || finding->requester->owner == planner->wish->only) &&
            em_planner_is_wanted(planner, finding);
 }

@@ -58,6 +58,8 @@ bool em_planner_passes(const struct em_planner *planner, const struct em_finding
 bool em_planner_is_wanted(const struct em_planner *planner, const struct em_finding *finding);
 /* The strategy asks for a copy of what is missing, and not for a path to it. */
 bool em_planner_wants_copy(const struct em_planner *planner, const struct em_finding *finding);
+/* Only another major of it is here: no path leads to it, and what bridges majors is no repair. */
+bool em_planner_is_other_major(const struct em_finding *finding);
 /* Something that a change of its requester, which is ours to change, could mend. */
 bool em_planner_is_actionable(const struct em_planner *planner, const struct em_finding *finding);
 

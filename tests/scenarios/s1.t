@@ -76,6 +76,14 @@ works "it works" eight
 files mix > shipped
 exits 1 "cuDNN 9 for 8: audit exits 1" "$ELFMEND" audit mix
 check "... and says so" grep -F EM104 out
+exits 1 "fix: exit 1" "$ELFMEND" fix --yes mix
+check "... says what would help" grep -F 'another major is never bridged: install the package that the help names' out
+"$ELFMEND" undo mix > log
+exits 0 "fix, with cuDNN 8 to copy from: exit 0" "$ELFMEND" fix --yes --source "$(echo eight/lib/python3*/site-packages)" mix
+works "it works, beside cuDNN 9" mix
+exits 0 "undo: exit 0" "$ELFMEND" undo mix
+files mix > now
+same "... and everything is as it was installed" shipped now
 
 # Installed nowhere: what to install, and the copy
 "$standin" --cudnn none none
