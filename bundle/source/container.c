@@ -64,10 +64,25 @@ int em_container_open(struct em_source *source, const char *file, const char *sh
 
 /* ---- passes ---- */
 
+/* The wheel that is being unpacked, as the room of trees reads it; NULL: it is none, or there is another under its name by now. */
+static struct em_zip *open_zip(const struct em_container *container)
+{
+    em_cleanup_zip struct em_zip *zip = NULL;
+    struct em_error ignored = EM_ERROR_INIT;
+    struct em_stamp stamp;
+    struct stat st;
+
+    if (!is_wheel_name(container->file) || em_zip_open(&zip, container->file, &ignored) < 0 || fstat(em_zip_fd(zip), &st) < 0)
+        return NULL;
+    stamp = em_stamp_of(&st);
+    return em_stamp_equal(&stamp, &container->stamp) ? em_zip_steal(&zip) : NULL;
+}
+
 static int pass(struct em_container *container, struct em_unpack *unpack, int fd, const char *directory)
 {
     em_cleanup_fd int kept = em_open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0, unpack->error);
     em_cleanup_fd int root = kept < 0 ? kept : em_open_at(kept, FILES, O_RDONLY | O_DIRECTORY, 0, unpack->error);
+    em_cleanup_zip struct em_zip *zip = root < 0 ? NULL : open_zip(container);
     int r;
 
     if (root < 0)
@@ -76,6 +91,9 @@ static int pass(struct em_container *container, struct em_unpack *unpack, int fd
     unpack->root = root;
     unpack->label = container->shown;
     unpack->listing = &container->listing;
+    unpack->zip = zip;
+    if (zip)
+        em_zip_recall(zip);
     unpack->limit = container->size < (UINT64_MAX - FREE_GROWTH) / EM_MAX_ARCHIVE_RATIO
                         ? container->size * EM_MAX_ARCHIVE_RATIO + FREE_GROWTH
                         : UINT64_MAX;
@@ -90,6 +108,9 @@ static int pass(struct em_container *container, struct em_unpack *unpack, int fd
         r = em_lists_of_rpm(unpack, fd);
     if (r == EM_OK && (unpack->is_first || unpack->deep))
         r = em_listing_write(&container->listing, unpack->arena, kept, container->shown, unpack->error);
+    if (r == EM_OK && zip)
+        em_zip_remember(zip);
+    unpack->zip = NULL;
     return r;
 }
 

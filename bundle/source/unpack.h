@@ -13,6 +13,9 @@
  *     r = em_archive_each(fd, place, em_unpack_member, &unpack, error)
  *     r = em_unpack_links(&unpack)                       of what is there by now
  *
+ * A wheel's libraries are inflated by the room of trees: twice as fast, and what is learned of them on the way, their digests too, is
+ * remembered for who rewrites a wheel out of this one (bundle/tree/zip.h).
+ *
  * Errors: EM_REFUSED for what no honest container has, EM_BAD_ZIP for one that cannot be read to its end, EM_IO, EM_LIMIT.
  */
 #ifndef EM_BUNDLE_SOURCE_UNPACK_H
@@ -20,6 +23,7 @@
 
 #include "bundle/source/archive.h"
 #include "bundle/source/listing.h"
+#include "bundle/tree/zip.h"
 
 struct em_unpack {
     struct em_arena *arena;
@@ -28,6 +32,7 @@ struct em_unpack {
     int kept, root;                 /* its directory in the cache, and "files" in that */
     bool is_first;                  /* the pass that makes the listing */
     bool is_image;                  /* .deb, .rpm: an absolute link counts from the container's root */
+    struct em_zip *zip;             /* a wheel, as the room of trees reads it; NULL: it is none */
     bool deep;                      /* libraries of any file name, if they call themselves by one of the names */
     const struct em_strings *names; /* NULL: all libraries are wanted */
     uint64_t limit, total;          /* bytes of all members */

@@ -76,6 +76,10 @@ int em_zip_read(struct em_zip *zip, struct em_zip_member *member, struct em_aren
 /* sink returns 0 or a negative enum em_err, which ends the stream and is handed on. */
 typedef int em_zip_sink(void *context, const uint8_t *bytes, size_t size);
 int em_zip_stream(struct em_zip *zip, struct em_zip_member *member, em_zip_sink *sink, void *context, struct em_error *error);
+/* The same, with the digest of all of it. sink NULL: the digest alone, which is known where a member of more than a chunk was hashed
+ * before. */
+int em_zip_hash(struct em_zip *zip, struct em_zip_member *member, em_zip_sink *sink, void *context, struct em_sha256 *sha256,
+                struct em_error *error);
 
 /* What is known of a member, which is gone through if it is not known yet; *index NULL: stored, or small. As long as the archive. */
 int em_zip_index(struct em_zip *zip, struct em_zip_member *member, const struct em_zip_index **index, struct em_error *error);
@@ -88,15 +92,16 @@ void em_zip_same(struct em_zip_member *member, struct em_zip_learned *learned);
 
 /* ---- zip_memory.c: what was learned outlives the run ----
  *
- * An archive that was found sound in every byte is remembered in the cache (base/cache.h, under "known/"): where its blocks begin, the
- * CRCs of its chunks, and the points before what was asked for; some megabytes for one of gigabytes. The next run over the same file
- * has all that without going through it again. The same is who has the same device, inode, size, mtime and ctime, none of them
+ * Of members that were gone through to their ends the cache (base/cache.h, under "known/") remembers where their blocks begin, the CRCs
+ * of their chunks, their digests, and the points before what was asked for; and of the archive whether somebody found it sound in
+ * every byte: some megabytes for one of gigabytes. The next who opens the same file has all that without going through it again. The
+ * same is who has the same device, inode, size, mtime and ctime, none of them
  * younger than the longest step of a file system's clock when it was gone through: nobody can write to a file and leave its ctime as
  * it was. What is in the cache is checked as any file is, not believed where the directory is not the user's alone, and nothing is
  * ever missing where it is not there. Archives below 4 MiB are not worth it. */
 bool em_zip_recall(struct em_zip *zip);         /* true: it is known, and was sound */
 void em_zip_vouch(struct em_zip *zip);          /* the caller has found that it is sound */
-void em_zip_remember(const struct em_zip *zip); /* does nothing where nobody vouched for it, or there is no news */
+void em_zip_remember(const struct em_zip *zip); /* does nothing where there is no news */
 
 /* The reader is valid as long as the archive is open; nothing needs to be closed. */
 struct em_zip_place {
@@ -109,6 +114,13 @@ struct em_reader em_zip_packed_reader(const struct em_zip_place *place); /* the 
 /* Seconds since the epoch of a DOS date and time, taken as UTC; 0 for a date that is none. */
 int64_t em_zip_dos_seconds(uint16_t dos_date, uint16_t dos_time);
 
+static inline struct em_zip *em_zip_steal(struct em_zip **zip)
+{
+    struct em_zip *stolen = *zip;
+
+    *zip = NULL;
+    return stolen;
+}
 static inline void em_zip_closep(struct em_zip **zip)
 {
     em_zip_close(*zip);

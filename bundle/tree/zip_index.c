@@ -169,6 +169,7 @@ static int judge_end(struct em_zip *zip, struct em_zip_member *member, struct em
         member->crc = learned->crc;
     if (learned->crc != member->crc)
         return damaged(zip, member, error, "whose CRC is not that of its data");
+    learned->news = learned->news || !learned->complete;
     learned->complete = true;
     return EM_OK;
 }
@@ -268,6 +269,33 @@ struct em_zip_learned *em_zip_learned_new(struct em_zip *zip)
     learned->next = zip->learned;
     zip->learned = learned;
     return learned;
+}
+
+void em_zip_keep_digest(struct em_zip *zip, const struct em_zip_member *member, const struct em_sha256 *sha256)
+{
+    struct em_zip_learned *learned = member->learned;
+
+    if (!learned)
+        return;
+    pthread_mutex_lock(&zip->lock);
+    learned->news = learned->news || !learned->hashed;
+    learned->sha256 = *sha256;
+    learned->hashed = true;
+    pthread_mutex_unlock(&zip->lock);
+}
+
+bool em_zip_kept_digest(struct em_zip *zip, const struct em_zip_member *member, struct em_sha256 *sha256)
+{
+    const struct em_zip_learned *learned;
+    bool hashed;
+
+    pthread_mutex_lock(&zip->lock);
+    learned = member->learned;
+    hashed = learned && learned->hashed;
+    if (hashed)
+        *sha256 = learned->sha256;
+    pthread_mutex_unlock(&zip->lock);
+    return hashed;
 }
 
 /* What is known of a member, ours until it is let go; NULL: no memory. */

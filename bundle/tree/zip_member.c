@@ -55,6 +55,40 @@ int em_zip_stream(struct em_zip *zip, struct em_zip_member *member, em_zip_sink 
                                            : em_zip_walk(zip, member, 0, member->size, pass_on, &stream, error);
 }
 
+struct hash {
+    em_zip_sink *sink; /* NULL: none */
+    void *context;
+    struct em_hasher *hasher;
+};
+
+static int hash_piece(void *context, const uint8_t *bytes, size_t size)
+{
+    const struct hash *hash = context;
+
+    em_hasher_add(hash->hasher, bytes, size);
+    return hash->sink ? hash->sink(hash->context, bytes, size) : EM_OK;
+}
+
+int em_zip_hash(struct em_zip *zip, struct em_zip_member *member, em_zip_sink *sink, void *context, struct em_sha256 *sha256,
+                struct em_error *error)
+{
+    em_cleanup_hasher struct em_hasher *hasher = NULL;
+    struct hash hash = { sink, context, NULL };
+    int r;
+
+    if (!sink && em_zip_kept_digest(zip, member, sha256))
+        return EM_OK;
+    r = em_hasher_new(&hasher, error);
+    hash.hasher = hasher;
+    if (r == EM_OK)
+        r = em_zip_stream(zip, member, hash_piece, &hash, error);
+    if (r < 0)
+        return r;
+    em_hasher_end(hasher, sha256);
+    em_zip_keep_digest(zip, member, sha256);
+    return EM_OK;
+}
+
 struct collect {
     uint8_t *at;
 };
@@ -121,7 +155,8 @@ static struct em_zip_kept *find_kept(struct em_zip *zip, const struct em_zip_mem
 /* What was remembered leads to places in the middle, where nothing else would tell that it does not fit. */
 static int check_recalled(struct em_zip *zip, const struct em_zip_member *member, const struct cut *cut, struct em_error *error)
 {
-    const struct em_zip_chunk_crcs *crcs = zip->recalled && member->learned ? &member->learned->index.crcs : NULL;
+    const struct em_zip_learned *learned = member->learned;
+    const struct em_zip_chunk_crcs *crcs = learned && learned->recalled ? &learned->index.crcs : NULL;
 
     if (!crcs || libdeflate_crc32(0, cut->bytes, (size_t)(cut->end - cut->begin)) == crcs->items[cut->begin / EM_ZIP_CHUNK])
         return EM_OK;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAGIC UINT64_C(0x31776f6e6b6d6c65) /* "elmknow1": another form gets another number */
+#define MAGIC UINT64_C(0x32776f6e6b6d6c65) /* "elmknow2": another form gets another number */
 #define LEAST_BYTES ((uint64_t)4 << 20)    /* an archive below that is gone through sooner than its memory is looked up */
 #define KEPT_DAYS 30
 #define NO_MEMBER UINT64_MAX
@@ -143,11 +143,28 @@ static int take_points(struct cursor *cursor, struct em_zip_learned *learned, co
     return EM_OK;
 }
 
+static void take_digest(struct cursor *cursor, struct em_zip_learned *learned)
+{
+    struct em_bytes digest;
+
+    learned->hashed = take(cursor) != 0;
+    if (!em_bytes_slice(cursor->bytes, cursor->at, sizeof learned->sha256.bytes, &digest)) {
+        cursor->bad = true;
+        return;
+    }
+    memcpy(learned->sha256.bytes, digest.data, digest.size);
+    cursor->at += digest.size;
+}
+
 static int take_member(struct em_zip *zip, struct cursor *cursor, struct em_zip_member *member)
 {
     struct em_zip_learned *learned = em_zip_learned_new(zip);
-    int r = learned ? take_blocks(cursor, learned) : EM_NO_MEMORY;
+    int r;
 
+    if (!learned)
+        return EM_NO_MEMORY;
+    take_digest(cursor, learned);
+    r = take_blocks(cursor, learned);
     if (r == EM_OK)
         r = take_crcs(cursor, learned);
     if (r == EM_OK)
@@ -157,7 +174,7 @@ static int take_member(struct em_zip *zip, struct cursor *cursor, struct em_zip_
         return r < 0 ? r : EM_BAD_ZIP;
     learned->have = member->size;
     learned->crc = member->crc;
-    learned->complete = true;
+    learned->complete = learned->recalled = true;
     member->learned = learned;
     return EM_OK;
 }
@@ -165,16 +182,21 @@ static int take_member(struct em_zip *zip, struct cursor *cursor, struct em_zip_
 static bool take_all(struct em_zip *zip, struct cursor *cursor, const uint64_t identity[IDENTITY])
 {
     uint64_t index;
+    bool sound;
 
     if (take(cursor) != MAGIC)
         return false;
     for (unsigned i = 0; i < IDENTITY; i++)
         if (take(cursor) != identity[i])
             return false;
+    sound = take(cursor) != 0;
     while ((index = take(cursor)) != NO_MEMBER)
         if (cursor->bad || index >= zip->members.count || take_member(zip, cursor, &zip->members.items[index]) < 0)
             return false;
-    return !cursor->bad && cursor->at == cursor->bytes.size;
+    if (cursor->bad || cursor->at != cursor->bytes.size)
+        return false;
+    zip->sound = sound;
+    return true;
 }
 
 static bool is_whole(struct em_bytes *bytes)
@@ -200,13 +222,12 @@ bool em_zip_recall(struct em_zip *zip)
     if (!path || em_read_file_at(AT_FDCWD, path, EM_MAX_ZIP_MEMORY, scratch, &cursor.bytes, NULL) < 0 ||
         !is_whole(&cursor.bytes))
         return false;
-    zip->recalled = zip->sound = take_all(zip, &cursor, identity);
-    if (zip->recalled)
+    if (take_all(zip, &cursor, identity))
         utimensat(AT_FDCWD, path, NULL, 0);
     else
         em_vec_each (struct em_zip_member, member, &zip->members)
             member->learned = NULL;
-    return zip->recalled;
+    return zip->sound;
 }
 
 /* ---- writing ---- */
@@ -248,6 +269,8 @@ static void put_member(struct em_text *text, uint64_t index, const struct em_zip
     const struct em_blocks *blocks = &learned->index.blocks;
 
     put(text, index);
+    put(text, learned->hashed);
+    em_text_add_bytes(text, learned->sha256.bytes, sizeof learned->sha256.bytes);
     put(text, blocks->last_bit);
     put(text, blocks->end_bit);
     put(text, blocks->size);
@@ -292,15 +315,16 @@ static void forget_old(const char *directory)
 
 void em_zip_vouch(struct em_zip *zip)
 {
+    zip->news = zip->news || !zip->sound;
     zip->sound = true;
 }
 
 static bool has_news(const struct em_zip *zip)
 {
-    bool news = !zip->recalled;
+    bool news = zip->news;
 
-    for (const struct em_zip_learned *learned = zip->learned; learned; learned = learned->next)
-        news = news || learned->news;
+    em_vec_each (const struct em_zip_member, member, &zip->members)
+        news = news || (member->learned && member->learned->complete && member->learned->news);
     return news;
 }
 
@@ -314,7 +338,7 @@ void em_zip_remember(const struct em_zip *zip)
     struct em_stamp now;
     struct stat st;
 
-    if (!scratch || !zip->sound || zip->is_fresh || !has_news(zip) || fstat(zip->fd, &st) < 0)
+    if (!scratch || zip->is_fresh || !has_news(zip) || fstat(zip->fd, &st) < 0)
         return;
     now = em_stamp_of(&st);
     if (!em_stamp_equal(&zip->stamp, &now))
@@ -326,6 +350,7 @@ void em_zip_remember(const struct em_zip *zip)
     put(&text, MAGIC);
     for (unsigned i = 0; i < IDENTITY; i++)
         put(&text, identity[i]);
+    put(&text, zip->sound);
     em_vec_each (const struct em_zip_member, member, &zip->members) {
         if (member->learned && member->learned->complete)
             put_member(&text, index, member->learned);

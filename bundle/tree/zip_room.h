@@ -35,10 +35,12 @@ struct em_zip_learned {
     uint64_t *put_by; /* of each chunk that was asked for: where it is in the file of windows, plus 1; 0: it is not there */
     uint64_t have;    /* bytes that have been seen */
     uint32_t crc, chunk_crc; /* of them, and of those in the chunk that is not whole yet */
-    bool busy, complete;
-    bool news;  /* asked for what was not asked for when it was remembered */
-    bool made;  /* of a stream of ours: its CRC is what it turns out to be */
-    int failed; /* what is wrong with the data; kept, since later parts of it are never asked for then */
+    struct em_sha256 sha256; /* of all of them, if it was hashed */
+    bool busy, complete, hashed;
+    bool recalled; /* it is what was remembered, which nothing else has confirmed */
+    bool news;     /* there is more to remember than there was */
+    bool made;     /* of a stream of ours: its CRC is what it turns out to be */
+    int failed;    /* what is wrong with the data; kept, since later parts of it are never asked for then */
     char why[256];
 };
 
@@ -49,8 +51,8 @@ struct em_zip {
     uint64_t size;
     struct em_stamp stamp; /* when it was opened */
     bool is_fresh;         /* then: a change may leave no trace in the stamp (base/files.h) */
-    bool recalled;         /* it is remembered already */
     bool sound;            /* in every byte */
+    bool news;             /* and nobody knew */
     struct em_zip_members members;
     struct em_map by_name;
 
@@ -107,6 +109,9 @@ static inline uint64_t em_zip_get64(struct em_bytes bytes, uint64_t at)
 
 /* In the keeping of zip. Under the lock, where others know of zip. */
 struct em_zip_learned *em_zip_learned_new(struct em_zip *zip);
+/* The digest of a member, put there and found there. Of one that nothing is learned of, none is kept. */
+void em_zip_keep_digest(struct em_zip *zip, const struct em_zip_member *member, const struct em_sha256 *sha256);
+bool em_zip_kept_digest(struct em_zip *zip, const struct em_zip_member *member, struct em_sha256 *sha256);
 /* 32 KiB to and from the file of windows. */
 int em_zip_keep_window(struct em_zip *zip, const uint8_t *window, uint64_t *at, struct em_error *error);
 int em_zip_kept_window(const struct em_zip *zip, uint64_t at, uint8_t *window, struct em_error *error);

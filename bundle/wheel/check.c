@@ -136,17 +136,10 @@ struct check {
     struct em_error error;
 };
 
-static int add_to_hash(void *context, const uint8_t *bytes, size_t size)
-{
-    em_hasher_add(context, bytes, size);
-    return EM_OK;
-}
-
 static int check_member(struct em_wheel *wheel, struct em_zip_member *member, const struct em_record *record,
                         struct em_error *error)
 {
     const struct em_record_row *row = em_record_find(record, member->name);
-    em_cleanup_hasher struct em_hasher *hasher = NULL;
     struct em_sha256 sha256;
     int r;
 
@@ -161,13 +154,9 @@ static int check_member(struct em_wheel *wheel, struct em_zip_member *member, co
     if (row->has_size && row->size != member->size)
         return em_fail(error, EM_CHANGED, wheel->given, "has a member of %llu bytes where its RECORD says %llu: %s",
                        (unsigned long long)member->size, (unsigned long long)row->size, member->name);
-    r = em_hasher_new(&hasher, error);
+    r = em_zip_hash(wheel->zip, member, NULL, NULL, &sha256, error);
     if (r < 0)
         return r;
-    r = em_zip_stream(wheel->zip, member, add_to_hash, hasher, error);
-    if (r < 0)
-        return r;
-    em_hasher_end(hasher, &sha256);
     if (!em_sha256_equal(&sha256, &row->sha256))
         return em_fail(error, EM_CHANGED, wheel->given, "has a member that is not what its RECORD says (SHA-256 differs): %s",
                        member->name);
