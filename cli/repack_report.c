@@ -67,6 +67,8 @@ static void print_result(const struct em_repack *result, const struct em_finding
                change->tags_reason ? change->tags_reason : "as the plan says");
     em_vec_each (const char *, name, &result->dropped)
         printf("  drop      %s   (a signature of what is no longer so)\n", em_plain(*name));
+    em_vec_each (const char *, sentence, &result->tidied)
+        printf("  tidy      %s\n", *sentence);
     em_vec_each (const struct em_refusal, refusal, &result->plan.refused)
         printf("  refused   %s\n            %s\n", em_plain(refusal->finding), em_plain(refusal->why));
     if (result->plan.steps.count == 0)
@@ -87,6 +89,7 @@ static json_t *result_json(const struct em_repack *result, const struct em_findi
     const struct em_plan_wheel *change = result->plan.wheel;
     em_cleanup_text struct em_text text = { 0 };
     json_t *plan = NULL, *findings = json_array(), *requires = json_array(), *licences = json_array(), *dropped = json_array();
+    json_t *tidied = json_array();
     char hex[EM_SHA256_HEX_SIZE];
 
     if (em_plan_to_json(&result->plan, &text) == EM_OK)
@@ -98,17 +101,19 @@ static json_t *result_json(const struct em_repack *result, const struct em_findi
             json_array_append_new(licences, json_string(em_step_licence(step)));
     em_vec_each (const char *, name, &result->dropped)
         json_array_append_new(dropped, json_string(*name));
+    em_vec_each (const char *, sentence, &result->tidied)
+        json_array_append_new(tidied, json_string(*sentence));
     em_vec_each (struct em_finding, finding, left)
         if (em_is_shown(finding, options))
             json_array_append_new(findings, em_finding_json(finding, env));
     em_sha256_hex(&result->sha256, hex);
-    return json_pack("{s:s, s:s, s:s?, s:s?, s:I, s:o, s:o, s:s?, s:o, s:o?, s:o}", "path", result->wheel->given, "status",
+    return json_pack("{s:s, s:s, s:s?, s:s?, s:I, s:o, s:o, s:s?, s:o, s:o, s:o?, s:o}", "path", result->wheel->given, "status",
                      result->written            ? "written"
                      : result->plan.steps.count ? "planned"
                                                 : "unchanged",
                      "output", result->written ? result->path : NULL, "sha256", result->written ? hex : NULL, "size",
                      (json_int_t)result->size, "requires", requires, "licences", licences, "tags", change->tags, "dropped",
-                     dropped, "plan", plan, "findings", findings);
+                     dropped, "tidied", tidied, "plan", plan, "findings", findings);
 }
 
 int em_repack_report(struct em_repack *result, const struct em_options *options, json_t *wheels, int *status,

@@ -6,6 +6,8 @@
 /* APPNOTE 4.3.7 */
 #define LOCAL_MAGIC 0x04034b50u
 #define LOCAL_SIZE 30u
+/* APPNOTE 4.3.9: with a signature, and two sizes of eight bytes. */
+#define LONGEST_DESCRIPTOR 24u
 
 /* ---- the members against each other and against their local headers ---- */
 
@@ -93,6 +95,8 @@ static int check_local(struct em_zip *zip, struct em_zip_member *member, uint8_t
         return em_fail_at(error, EM_BAD_ZIP, zip->path, member->header,
                           "has a member whose local header contradicts the directory: %s", member->name);
     member->data = member->header + LOCAL_SIZE + name_size + em_zip_get16(header, 28);
+    member->has_extras = member->has_extras || (em_zip_get16(header, 28) > 0 && member->size < 0xffffffff);
+    zip->odd.extras += member->has_extras;
     /* With a descriptor the sizes follow the data, and the local ones may be zero; in a ZIP64 local header they are all ones. */
     later = member->flags & EM_ZIP_DESCRIPTOR;
     member->local_differs = (em_zip_get32(header, 14) != member->crc && !(later && em_zip_get32(header, 14) == 0)) ||
@@ -114,7 +118,7 @@ static int by_place(const void *left, const void *right)
 static int check_places(struct em_zip *zip, struct em_arena *scratch, uint64_t directory, struct em_error *error)
 {
     struct em_zip_member **sorted = em_arena_array(scratch, zip->members.count + 1, sizeof *sorted);
-    uint64_t end = 0;
+    uint64_t end = 0, descriptor = 0;
     size_t count = 0;
 
     if (!sorted)
@@ -125,13 +129,18 @@ static int check_places(struct em_zip *zip, struct em_arena *scratch, uint64_t d
     if ((count ? sorted[0]->header : directory) != 0)
         return em_zip_bad(zip, error, 0, "has bytes before its first member");
     for (size_t i = 0; i < count; i++) {
+        if (sorted[i]->header > end + descriptor)
+            zip->odd.hidden += sorted[i]->header - end;
         if (sorted[i]->header < end)
             return em_fail_at(error, EM_BAD_ZIP, zip->path, sorted[i]->header, "has members that overlap: %s", sorted[i]->name);
         if (sorted[i]->data > directory || sorted[i]->packed > directory - sorted[i]->data)
             return em_fail_at(error, EM_BAD_ZIP, zip->path, sorted[i]->header,
                               "has a member that leads into the central directory: %s", sorted[i]->name);
         end = sorted[i]->data + sorted[i]->packed;
+        descriptor = sorted[i]->flags & EM_ZIP_DESCRIPTOR ? LONGEST_DESCRIPTOR : 0;
     }
+    if (directory > end + descriptor)
+        zip->odd.hidden += directory - end;
     return EM_OK;
 }
 
@@ -220,6 +229,11 @@ uint64_t em_zip_size(const struct em_zip *zip)
 struct em_zip_members *em_zip_members(struct em_zip *zip)
 {
     return &zip->members;
+}
+
+const struct em_zip_oddities *em_zip_oddities(const struct em_zip *zip)
+{
+    return &zip->odd;
 }
 
 struct em_zip_member *em_zip_find(struct em_zip *zip, const char *name)

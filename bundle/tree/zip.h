@@ -51,8 +51,17 @@ struct em_zip_member {
     uint16_t dos_time, dos_date;
     uint32_t mode; /* st_mode where it was made on Unix, type bits included if they were given; else 0 */
     bool directory;
+    bool has_extras;                /* in either header, ZIP64 fields that are needed aside */
     bool local_differs;             /* the local header has another size or CRC */
     struct em_zip_learned *learned; /* NULL: nothing so far */
+};
+
+/* What an archive may have and a validator minds (PyPI's, uv's): whoever writes it anew leaves it out, and says so. */
+struct em_zip_oddities {
+    size_t directories, descriptors, extras, comments; /* members that are, or have, such */
+    size_t modes;                                      /* files whose mode is not that of a file with rights 0644 or 0755 */
+    uint64_t hidden;                                   /* bytes between members, which belong to none */
+    bool comment;                                      /* of the archive */
 };
 
 struct em_zip;
@@ -68,6 +77,7 @@ const char *em_zip_path(const struct em_zip *zip);
 int em_zip_fd(const struct em_zip *zip);
 uint64_t em_zip_size(const struct em_zip *zip);
 struct em_zip_members *em_zip_members(struct em_zip *zip);
+const struct em_zip_oddities *em_zip_oddities(const struct em_zip *zip);
 struct em_zip_member *em_zip_find(struct em_zip *zip, const char *name);
 
 int em_zip_read(struct em_zip *zip, struct em_zip_member *member, struct em_arena *arena, uint64_t limit,

@@ -91,6 +91,7 @@ static int find_end(struct em_zip *zip, struct em_arena *scratch, struct em_byte
             continue;
         *at = start + i;
         em_bytes_slice(tail, i, END_SIZE, record);
+        zip->odd.comment = em_zip_get16(tail, i + 20) > 0;
         if (i + END_SIZE + em_zip_get16(tail, i + 20) == most)
             return EM_OK;
         /* An end record in a comment is one trick, bytes behind the comment another. */
@@ -200,6 +201,7 @@ static int take_zip64(struct em_zip *zip, struct em_bytes extra, uint64_t at, st
             !em_bytes_slice(extra, i + 4, size, &body))
             return em_zip_bad(zip, error, at, "has a member whose extra field is cut off");
         i += 4 + (uint64_t)size;
+        member->has_extras = member->has_extras || id != ZIP64_EXTRA || !wanted;
         if (id != ZIP64_EXTRA)
             continue;
         if (found)
@@ -280,6 +282,10 @@ static int take_member(struct em_zip *zip, struct em_bytes directory, uint64_t *
     if (r == EM_OK && (member.header >= base || member.packed > base - member.header))
         r = em_fail_at(error, EM_BAD_ZIP, zip->path, place,
                        "has a member that would lie in or behind the central directory: %s", member.name);
+    zip->odd.comments += comment_size > 0;
+    zip->odd.directories += member.directory;
+    zip->odd.descriptors += (member.flags & EM_ZIP_DESCRIPTOR) != 0;
+    zip->odd.modes += !member.directory && member.mode != (S_IFREG | 0644) && member.mode != (S_IFREG | 0755);
     return r < 0 ? r : em_vec_push(zip->arena, &zip->members, member);
 }
 

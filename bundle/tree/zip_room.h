@@ -55,6 +55,7 @@ struct em_zip {
     bool news;             /* and nobody knew */
     struct em_zip_members members;
     struct em_map by_name;
+    struct em_zip_oddities odd;
 
     pthread_mutex_t kept_lock; /* over what was inflated for questions; taken before the other */
     struct em_zip_kept kept[EM_ZIP_KEPT];

@@ -9,8 +9,7 @@ static int bad(const struct em_wheel *wheel, struct em_error *error, const char 
     return em_fail(error, EM_BAD_RECORD, wheel->given, "%s", sentence);
 }
 
-/* Signatures are not listed (binary distribution format), and not kept. */
-static bool is_signature(const char *name)
+bool em_is_signature(const char *name)
 {
     const char *base = em_path_basename(name);
 
@@ -120,7 +119,7 @@ static int read_record(struct em_record *record, const struct em_wheel *wheel, s
         if (!em_path_is_contained(row->path))
             return em_fail(error, EM_BAD_RECORD, wheel->given, "has a RECORD with a path that leads out of the wheel: %s",
                            row->path);
-        if (!em_zip_find(wheel->zip, row->path) && !is_signature(row->path))
+        if (!em_zip_find(wheel->zip, row->path) && !em_is_signature(row->path))
             return em_fail(error, EM_BAD_RECORD, wheel->given, "has a RECORD that lists what is not there: %s", row->path);
     }
     return EM_OK;
@@ -143,7 +142,7 @@ static int check_member(struct em_wheel *wheel, struct em_zip_member *member, co
     struct em_sha256 sha256;
     int r;
 
-    if (member->directory || is_signature(member->name))
+    if (member->directory || em_is_signature(member->name))
         return EM_OK;
     if (!row)
         return em_fail(error, EM_BAD_RECORD, wheel->given, "has a member that its RECORD does not list: %s", member->name);

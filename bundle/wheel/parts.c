@@ -27,13 +27,6 @@ static const char *renamed(struct collecting *collecting, const char *name)
     return name;
 }
 
-static bool is_signature(const char *name)
-{
-    const char *base = em_path_basename(name);
-
-    return strcmp(base, "RECORD.jws") == 0 || strcmp(base, "RECORD.p7s") == 0;
-}
-
 static bool is_new_file(const struct em_step *step)
 {
     return step->kind == EM_STEP_COPY || step->kind == EM_STEP_SBOM;
@@ -86,7 +79,7 @@ static int add_member(struct collecting *collecting, struct em_zip_member *membe
     struct em_part part = { .member = member, .size = member->size };
     int r;
 
-    if (is_signature(member->name))
+    if (em_is_signature(member->name))
         return em_vec_push(rewrite->arena, rewrite->dropped, member->name);
     part.name = renamed(collecting, member->name);
     if (!part.name)

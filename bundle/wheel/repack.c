@@ -351,6 +351,8 @@ static int place_wheel(struct run *run)
         r = em_aside_place(&aside, base, aside.directory, run->error);
     if (r == EM_OK && run->wish->sync)
         r = em_fsync(aside.directory, run->wish->output, run->error);
+    if (r == EM_OK)
+        r = em_repack_tidied(run->result, run->arena, &run->record, run->new_dist_info);
     run->result->written = r == EM_OK;
     return r;
 }

@@ -49,6 +49,7 @@ struct em_repack {
     struct em_study study; /* as it was; not valid if written, or if the plan was made before */
     struct em_plan plan;
     struct em_strings dropped; /* members that the new wheel must not have: signatures */
+    struct em_strings tidied;  /* what was odd and harmless, and is so no more: a sentence each */
 
     bool written;          /* false: nothing to do, or a dry run */
     const char *file_name; /* of the result */
@@ -73,6 +74,13 @@ void em_repack_free(struct em_repack *result); /* after errors too */
 /* Names, .dist-info, RECORD, METADATA, WHEEL, headers; and every byte against RECORD. record lives in arena. */
 int em_wheel_check(struct em_wheel *wheel, struct em_arena *arena, unsigned jobs, struct em_record *record,
                    struct em_error *error);
+/* Of RECORD, which it need not list (binary distribution format), and which is another one once the wheel is rewritten. */
+bool em_is_signature(const char *name);
+
+/* ---- tidy.c: what a rewrite sets right without being asked, private to the room ---- */
+
+int em_repack_tidied(struct em_repack *result, struct em_arena *arena, const struct em_record *record,
+                     const char *new_dist_info);
 
 /* ---- rewrite.c: the new archive, private to the room ---- */
 

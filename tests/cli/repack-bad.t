@@ -31,6 +31,7 @@ while IFS=$tab read -r name becomes words; do
         repaired)
             exits 0 "$name: repacked" "$ELFMEND" repack cases/$name/*.whl -o out.d
             check "... and as validators want it" "$python" -B "$ELFMEND_TOP/tests/cli/sound_wheel.py" out.d/*.whl
+            [ -z "$words" ] || check "... which is said" grep -F -e "$words" out
             rm -f out.d/* ;;
     esac
 done < cases/table

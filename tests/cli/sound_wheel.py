@@ -4,6 +4,7 @@ The archive is gone through from its first byte to its last, as a reader does th
 headers in a row, each of them as the directory has it, then the directory, then the end record. There must be nothing else.
 """
 import base64
+import configparser
 import csv
 import hashlib
 import io
@@ -22,6 +23,7 @@ def read_local(data, at):
     name = bytes(data[at + 30:at + 30 + name_size])
     extra = bytes(data[at + 30 + name_size:at + 30 + name_size + extra_size])
     assert not flags & ~0x800 and method in (0, 8), name
+    assert not re.search(rb"[\x00-\x1f\x7f]", name), name
     if extra:
         assert (size, packed) == (ONES, ONES) and struct.unpack_from("<HH", extra) == (1, 16) and len(extra) == 20, name
         size, packed = struct.unpack_from("<QQ", extra, 4)
@@ -44,6 +46,7 @@ def check_archive(path, wheel):
         assert info.external_attr >> 16 in (0o100644, 0o100755) and info.create_system == 3 and not info.comment, info
         assert not info.extra or ONES <= max(info.file_size, info.compress_size, info.header_offset), info
         assert not info.flag_bits & 0x800 or not info.filename.isascii(), info
+        assert info.file_size <= 64 << 20 or info.file_size <= 50 * info.compress_size, "a bomb, by PyPI's measure"
         at += 46 + len(info.filename.encode()) + len(info.extra)
     size, count = at - start, len(members)
     if data[at:at + 4] == b"PK\6\6":
@@ -95,6 +98,12 @@ def check_names(path, wheel):
     tags = {f"{p}-{a}-{f}" for p in parts[-3].split(".") for a in parts[-2].split(".") for f in parts[-1].split(".")}
     assert {v for k, v in described if k == "Tag"} == tags, (described, tags)
     assert len({k for k, v in described if k != "Tag"}) == sum(k != "Tag" for k, v in described), described
+    if info + "/entry_points.txt" in wheel.namelist():
+        points = configparser.RawConfigParser(delimiters="=")
+        points.optionxform = str
+        points.read_string(wheel.read(info + "/entry_points.txt").decode())
+        for group in set(points.sections()) & {"console_scripts", "gui_scripts"}:
+            assert all(re.fullmatch(r"[\w.-]+", point) for point in points[group]), dict(points[group])
     return info
 
 
