@@ -11,15 +11,19 @@
 /* Small enough that a run over a tiny tree stays tiny, large enough that malloc is rare. An allocation of more than a quarter
  * of it gets a chunk of its own, so that it wastes no rest of the current one. */
 #define CHUNK_SIZE ((size_t)64 * 1024)
+#define LARGE (CHUNK_SIZE / 4)
 #define FIRST_CHUNK ((size_t)4 * 1024) /* many an arena is for one attempt at something, and holds little */
 
 struct chunk {
-    struct chunk *next;
+    struct chunk *next, *previous; /* next: the one that was added before it */
+    const struct em_arena *arena;
+    uint64_t number; /* in order of addition */
     alignas(max_align_t) unsigned char bytes[];
 };
 
 struct em_arena {
-    struct chunk *chunks;
+    struct chunk *chunks; /* the last one added */
+    uint64_t added;
     unsigned char *at;
     size_t left;
 };
@@ -51,22 +55,45 @@ static struct chunk *add_chunk(struct em_arena *arena, size_t size)
     if (!chunk)
         return NULL;
     chunk->next = arena->chunks;
+    if (chunk->next)
+        chunk->next->previous = chunk;
+    chunk->arena = arena;
+    chunk->number = ++arena->added;
     arena->chunks = chunk;
     return chunk;
 }
 
-void *em_arena_alloc(struct em_arena *arena, size_t size)
+static void drop_chunk(struct em_arena *arena, struct chunk *chunk)
 {
-    struct chunk *chunk;
+    if (chunk->previous)
+        chunk->previous->next = chunk->next;
+    else
+        arena->chunks = chunk->next;
+    if (chunk->next)
+        chunk->next->previous = chunk->previous;
+    free(chunk);
+}
+
+/* 0: it does not fit into any. */
+static size_t round_up(size_t size)
+{
     size_t rounded;
-    void *result;
 
     if (__builtin_add_overflow(size, alignof(max_align_t) - 1, &rounded))
-        return NULL;
+        return 0;
     rounded &= ~(alignof(max_align_t) - 1);
+    return rounded ? rounded : alignof(max_align_t);
+}
+
+void *em_arena_alloc(struct em_arena *arena, size_t size)
+{
+    const size_t rounded = round_up(size);
+    struct chunk *chunk;
+    void *result;
+
     if (rounded == 0)
-        rounded = alignof(max_align_t);
-    if (rounded > CHUNK_SIZE / 4) {
+        return NULL;
+    if (rounded > LARGE) {
         chunk = add_chunk(arena, rounded);
         if (!chunk)
             return NULL;
@@ -87,9 +114,21 @@ void *em_arena_alloc(struct em_arena *arena, size_t size)
     return result;
 }
 
+void em_arena_release(struct em_arena *arena, void *bytes, size_t size)
+{
+    struct chunk *chunk;
+
+    if (!bytes || round_up(size) <= LARGE)
+        return;
+    chunk = (struct chunk *)((unsigned char *)bytes - offsetof(struct chunk, bytes));
+    /* A list that goes on in another arena leaves its beginning to the first. */
+    if (chunk->arena == arena)
+        drop_chunk(arena, chunk);
+}
+
 struct em_arena_mark em_arena_mark(const struct em_arena *arena)
 {
-    return (struct em_arena_mark){ arena->chunks, arena->at, arena->left };
+    return (struct em_arena_mark){ arena->added, arena->at, arena->left };
 }
 
 /* What is handed out has to be zero, so the chunk that was current is wiped as far as it was used. */
@@ -98,12 +137,8 @@ void em_arena_rewind(struct em_arena *arena, struct em_arena_mark mark)
     bool same = mark.at + mark.left == arena->at + arena->left;
     size_t used = same ? (size_t)(arena->at - mark.at) : mark.left;
 
-    while (arena->chunks != mark.chunk) {
-        struct chunk *next = arena->chunks->next;
-
-        free(arena->chunks);
-        arena->chunks = next;
-    }
+    while (arena->chunks && arena->chunks->number > mark.chunks)
+        drop_chunk(arena, arena->chunks);
     if (used > 0)
         memset(mark.at, 0, used);
     arena->at = mark.at;

@@ -15,12 +15,15 @@
  *     struct em_arena_mark mark = em_arena_mark(arena);
  *     if (!try(arena)) em_arena_rewind(arena, mark);      all that was allocated since is gone; nobody may hold on to it
  *
+ * A list that has grown out of its place gives that back (em_arena_release), if it is large; so nobody keeps a pointer into one.
+ *
  * Threads: one arena, one thread at a time. A worker that allocates gets an arena of its own.
  */
 #ifndef EM_BASE_ARENA_H
 #define EM_BASE_ARENA_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct em_arena;
 
@@ -33,8 +36,11 @@ char *em_arena_strdup(struct em_arena *arena, const char *string);
 char *em_arena_strndup(struct em_arena *arena, const char *bytes, size_t length); /* bytes need no NUL; one is added */
 char *em_arena_printf(struct em_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* bytes, of that size, are wanted no more. Small ones stay until the arena goes. */
+void em_arena_release(struct em_arena *arena, void *bytes, size_t size);
+
 struct em_arena_mark {
-    void *chunk;
+    uint64_t chunks; /* that were ever added */
     unsigned char *at;
     size_t left;
 };

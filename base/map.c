@@ -39,6 +39,7 @@ static int make_room(struct em_map *map)
         return EM_NO_MEMORY;
     if ((map->count + 1) * 2 <= map->slot_count)
         return EM_OK;
+    em_arena_release(map->arena, map->slots, map->slot_count * sizeof *map->slots);
     map->slots = em_arena_array(map->arena, larger, sizeof *map->slots);
     if (!map->slots) {
         map->slot_count = 0;

@@ -16,6 +16,7 @@ void *em_vec_grow(struct em_arena *arena, void *items, size_t count, size_t *cap
         return NULL;
     if (count > 0)
         memcpy(moved, items, count * size);
+    em_arena_release(arena, items, *capacity * size);
     *capacity = larger;
     return moved;
 }

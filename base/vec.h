@@ -7,8 +7,8 @@
  *         use(*name);
  *     names.items[i], names.count
  *
- * Doubling leaves the old storage in the arena: at most as much again as the list. Pointers into a list do not survive a push;
- * where elements must stay put, make it a list of pointers.
+ * Doubling leaves the old storage in the arena, or gives it back if it is large. Pointers into a list do not survive a push, and a copy
+ * of the struct not a push to the other one; where elements must stay put, make it a list of pointers.
  */
 #ifndef EM_BASE_VEC_H
 #define EM_BASE_VEC_H
