@@ -123,3 +123,14 @@ int em_beneath_examine(int dir, const char *name, const char *label, struct stat
     em_fail_errno(error, label, "cannot be examined");
     return EM_IO;
 }
+
+int em_beneath_look(struct em_beneath *found, int root, const char *path, const char *label, struct em_error *error)
+{
+    const char *name;
+    int dir = em_beneath_parent(root, path, &name, error);
+
+    *found = (struct em_beneath){ .dir = dir, .name = name };
+    if (dir < 0)
+        return dir;
+    return em_beneath_examine(found->dir, found->name, label, &found->st, &found->there, error);
+}

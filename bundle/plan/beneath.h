@@ -24,4 +24,22 @@ int em_beneath_parent(int root, const char *path, const char **name, struct em_e
 /* What is at name, no link followed. there is false for ENOENT only; every other failure is one. */
 int em_beneath_examine(int dir, const char *name, const char *label, struct stat *st, bool *there, struct em_error *error);
 
+/* Both: what is at a path, and the directory that holds it, open until em_beneath_leave. label: the whole path, for messages. */
+struct em_beneath {
+    int dir;
+    const char *name;
+    struct stat st;
+    bool there;
+};
+#define EM_BENEATH_INIT                                                                                                        \
+    {                                                                                                                          \
+        .dir = -1                                                                                                              \
+    }
+int em_beneath_look(struct em_beneath *found, int root, const char *path, const char *label, struct em_error *error);
+static inline void em_beneath_leave(struct em_beneath *found)
+{
+    em_closep(&found->dir);
+}
+#define em_cleanup_beneath __attribute__((cleanup(em_beneath_leave)))
+
 #endif

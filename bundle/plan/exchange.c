@@ -149,27 +149,33 @@ static int move_to_free(int from, const char *from_name, int to, const char *to_
     return errno == ENOENT ? renameat(from, from_name, to, to_name) : -1;
 }
 
+static bool is_original(const struct place *place, const struct stat *st)
+{
+    return em_identity_unchanged(&place->entry->old, st);
+}
+
+/* What we took the place of must be what we looked at. Somebody may have put another file there since: theirs goes back. */
+static int swap_for(struct place *place, bool (*is_wanted)(const struct place *, const struct stat *), struct em_error *error)
+{
+    int r = swap(place, error);
+
+    if (r == EM_OK)
+        r = look(place, error);
+    if (r < 0 || (place->in_slot && is_wanted(place, &place->slot)))
+        return r;
+    r = swap(place, error);
+    return r < 0 ? r : changed(place, error);
+}
+
 /* ---- one step forward ---- */
 
 static int replace(struct place *place, struct em_error *error)
 {
-    int r;
-
     if (place->is_there && is_new(place, &place->there))
         return EM_OK;
     if (!place->in_slot || !is_new(place, &place->slot) || !place->is_there)
         return changed(place, error);
-    r = swap(place, error);
-    if (r < 0)
-        return r;
-    /* What we took the place of must be what we looked at. Somebody may have put another file there since: theirs goes back. */
-    r = look(place, error);
-    if (r < 0)
-        return r;
-    if (place->in_slot && em_identity_unchanged(&place->entry->old, &place->slot))
-        return EM_OK;
-    r = swap(place, error);
-    return r < 0 ? r : changed(place, error);
+    return swap_for(place, is_original, error);
 }
 
 static int create(struct place *place, struct em_error *error)
@@ -231,22 +237,11 @@ static int forward(const struct em_exchange *exchange, const struct em_entry *en
 
 static int unreplace(struct place *place, struct em_error *error)
 {
-    int r;
-
     if (!place->is_there || !is_new(place, &place->there))
         return place->in_slot && is_new(place, &place->slot) ? EM_OK : changed(place, error);
     if (!place->in_slot)
         return em_fail(error, EM_CHANGED, place->label, "has no original kept in %s", EM_STORE_NAME);
-    r = swap(place, error);
-    if (r < 0)
-        return r;
-    r = look(place, error);
-    if (r < 0)
-        return r;
-    if (place->in_slot && is_new(place, &place->slot))
-        return EM_OK;
-    r = swap(place, error);
-    return r < 0 ? r : changed(place, error);
+    return swap_for(place, is_new, error);
 }
 
 /* The file moves back into its slot instead of going at once, so that an undo that fails further on can be taken back itself. */

@@ -15,20 +15,18 @@ const char *em_trail_state_name(enum em_trail_state state)
 
 static int look(const struct em_store *store, const struct em_entry *entry, enum em_trail_state *state, struct em_error *error)
 {
-    const char *name, *label = em_store_label(store, entry->path);
-    em_cleanup_fd int dir = em_beneath_parent(store->root, entry->path, &name, error);
-    struct stat st;
-    bool there, same;
-    int r;
+    const char *label = em_store_label(store, entry->path);
+    em_cleanup_beneath struct em_beneath found;
+    bool same;
+    int r = em_beneath_look(&found, store->root, entry->path, label, error);
 
     *state = EM_TRAIL_GONE;
     /* A link where a directory was is somebody else's doing, as a file that is gone is. */
-    if (dir < 0)
-        return dir == EM_NOT_FOUND || dir == EM_REFUSED ? EM_OK : dir;
-    r = em_beneath_examine(dir, name, label, &st, &there, error);
-    if (r < 0 || !there)
+    if (r == EM_NOT_FOUND || r == EM_REFUSED)
+        return EM_OK;
+    if (r < 0 || !found.there)
         return r;
-    r = em_kept_is_same(entry, dir, name, label, &same, NULL, error);
+    r = em_kept_is_same(entry, found.dir, found.name, label, &same, NULL, error);
     *state = same ? EM_TRAIL_OURS : EM_TRAIL_CHANGED;
     return r;
 }

@@ -215,29 +215,23 @@ int em_transaction_stage(struct em_transaction *transaction, struct em_change *c
 
 static int note_removal(struct em_transaction *txn, const char *path, struct em_error *error)
 {
-    const char *name, *label = em_store_label(&txn->store, path);
-    em_cleanup_fd int dir = -1;
+    const char *label = em_store_label(&txn->store, path);
+    em_cleanup_beneath struct em_beneath found = EM_BENEATH_INIT;
     struct step *step;
-    struct stat st;
-    bool there;
     int r = admit(txn, path, error);
 
+    if (r == EM_OK)
+        r = em_beneath_look(&found, txn->store.root, path, label, error);
     if (r < 0)
         return r;
-    dir = em_beneath_parent(txn->store.root, path, &name, error);
-    if (dir < 0)
-        return dir;
-    r = em_beneath_examine(dir, name, label, &st, &there, error);
-    if (r < 0)
-        return r;
-    if (!there)
+    if (!found.there)
         return em_fail(error, EM_CHANGED, label, "is not there any more");
-    if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+    if (!S_ISREG(found.st.st_mode) && !S_ISLNK(found.st.st_mode))
         return em_fail(error, EM_REFUSED, label, "is neither a regular file nor a link");
     step = add_step(txn, EM_ENTRY_RESTORE, path);
     if (!step)
         return EM_NO_MEMORY;
-    step->entry.old = em_identity_of(&st);
+    step->entry.old = em_identity_of(&found.st);
     step->staged = true;
     return EM_OK;
 }
@@ -285,22 +279,17 @@ static bool has_old(const struct em_entry *entry)
 /* Each path must still be what it was when its new file was made, or still be free. */
 static int check_unchanged(const struct em_store *store, const struct em_entry *entry, struct em_error *error)
 {
-    const char *name, *label = em_store_label(store, entry->path);
-    em_cleanup_fd int dir = em_beneath_parent(store->root, entry->path, &name, error);
-    struct stat st;
-    bool there;
-    int r;
+    const char *label = em_store_label(store, entry->path);
+    em_cleanup_beneath struct em_beneath found;
+    int r = em_beneath_look(&found, store->root, entry->path, label, error);
 
-    if (dir == EM_NOT_FOUND && !has_old(entry))
+    if (r == EM_NOT_FOUND && !has_old(entry))
         return EM_OK;
-    if (dir < 0)
-        return dir == EM_NOT_FOUND ? EM_CHANGED : dir;
-    r = em_beneath_examine(dir, name, label, &st, &there, error);
     if (r < 0)
-        return r;
+        return r == EM_NOT_FOUND ? EM_CHANGED : r;
     if (!has_old(entry))
-        return there ? em_fail(error, EM_CHANGED, label, "is there now, and was not before") : EM_OK;
-    if (!there || st.st_ino != entry->old.inode || !em_identity_unchanged(&entry->old, &st))
+        return found.there ? em_fail(error, EM_CHANGED, label, "is there now, and was not before") : EM_OK;
+    if (!found.there || found.st.st_ino != entry->old.inode || !em_identity_unchanged(&entry->old, &found.st))
         return em_fail(error, EM_CHANGED, label, "was changed by somebody else meanwhile; start again");
     return EM_OK;
 }

@@ -94,26 +94,20 @@ static int check_absent(const struct em_store *store, const struct em_entry *ent
 static int check_in_tree(const struct em_store *store, struct em_kept *kept, const struct em_entry *entry,
                          struct em_error *error)
 {
-    const char *name, *label = em_store_label(store, entry->path);
-    em_cleanup_fd int dir = em_beneath_parent(store->root, entry->path, &name, error);
-    struct stat st;
-    bool there, same;
-    int r;
+    const char *label = em_store_label(store, entry->path);
+    em_cleanup_beneath struct em_beneath found;
+    bool same;
+    int r = em_beneath_look(&found, store->root, entry->path, label, error);
 
-    if (dir == EM_NOT_FOUND)
+    if (r == EM_NOT_FOUND || (r == EM_OK && !found.there))
         return check_absent(store, entry, error);
-    if (dir < 0)
-        return dir;
-    r = em_beneath_examine(dir, name, label, &st, &there, error);
     if (r < 0)
         return r;
-    if (!there)
-        return check_absent(store, entry, error);
     if (entry->kind == EM_ENTRY_MKDIR) /* another's directory stays, whatever happens */
         return EM_OK;
     if (entry->kind == EM_ENTRY_RESTORE)
         return refuse_changed(store, entry, false, error);
-    r = em_kept_is_same(entry, dir, name, label, &same, &kept->moved, error);
+    r = em_kept_is_same(entry, found.dir, found.name, label, &same, &kept->moved, error);
     if (r < 0)
         return r;
     return same ? EM_OK : refuse_changed(store, entry, false, error);

@@ -26,35 +26,7 @@ static int open_hidden(int directory, const char *name)
     return openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* Files and nothing else: we put nothing else there. */
-static void empty(int hidden)
-{
-    int copy = openat(hidden, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *stream = copy < 0 ? NULL : fdopendir(copy);
-    const struct dirent *entry;
-
-    if (!stream) {
-        em_closep(&copy);
-        return;
-    }
-    while ((entry = readdir(stream)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlinkat(hidden, entry->d_name, 0);
-    closedir(stream);
-}
-
-static void remove_dead(int directory, const char *name)
-{
-    em_cleanup_fd int hidden = open_hidden(directory, name);
-    struct stat st;
-
-    if (hidden < 0 || fstat(hidden, &st) < 0 || st.st_uid != geteuid() || flock(hidden, LOCK_EX | LOCK_NB) < 0)
-        return;
-    empty(hidden);
-    unlinkat(directory, name, AT_REMOVEDIR);
-}
-
-static void sweep(int directory)
+static void each_name(int directory, void (*visit)(int directory, const char *name))
 {
     int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = copy < 0 ? NULL : fdopendir(copy);
@@ -65,9 +37,26 @@ static void sweep(int directory)
         return;
     }
     while ((entry = readdir(stream)))
-        if (is_ours(entry->d_name))
-            remove_dead(directory, entry->d_name);
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            visit(directory, entry->d_name);
     closedir(stream);
+}
+
+/* Files and nothing else: we put nothing else there. */
+static void remove_file(int hidden, const char *name)
+{
+    unlinkat(hidden, name, 0);
+}
+
+static void remove_dead(int directory, const char *name)
+{
+    em_cleanup_fd int hidden = is_ours(name) ? open_hidden(directory, name) : -1;
+    struct stat st;
+
+    if (hidden < 0 || fstat(hidden, &st) < 0 || st.st_uid != geteuid() || flock(hidden, LOCK_EX | LOCK_NB) < 0)
+        return;
+    each_name(hidden, remove_file);
+    unlinkat(directory, name, AT_REMOVEDIR);
 }
 
 /* ---- our own ---- */
@@ -124,7 +113,7 @@ int em_aside_open(struct em_aside *aside, struct em_arena *arena, const char *di
         aside->directory = r = open_directory(directory, error);
     if (r < 0)
         return r;
-    sweep(aside->directory);
+    each_name(aside->directory, remove_dead);
     r = 1;
     for (int i = 0; r == 1 && i < TRIES; i++) {
         aside->name = em_random_name(arena, PREFIX);
@@ -152,7 +141,7 @@ int em_aside_place(const struct em_aside *aside, const char *name, int dir, stru
 void em_aside_close(struct em_aside *aside)
 {
     if (aside->hidden >= 0) {
-        empty(aside->hidden);
+        each_name(aside->hidden, remove_file);
         close(aside->hidden);
         unlinkat(aside->directory, aside->name, AT_REMOVEDIR);
     }
