@@ -28,15 +28,15 @@ static int survey_wheel(struct em_survey *survey, struct em_options *options, co
     return r;
 }
 
-/* A repair that is under way, or was cut off: what is read now lies between two states. Only who writes may take it back. */
-static void warn_of_unfinished(const struct em_survey *survey, struct em_arena *arena)
+void em_survey_warn_unfinished(const struct em_env *env, const struct em_options *options)
 {
-    const char *journal = em_path_join(arena, survey->env.path, ".elfmend/txn/journal");
+    const char *root = env->kind == EM_ENV_OBJECT ? em_path_dirname(options->arena, env->path) : env->path;
+    const char *journal = root ? em_path_join(options->arena, root, ".elfmend/txn/journal") : NULL;
     struct em_node node;
 
-    if (journal && em_tree_stat_link(survey->tree, journal, &node) == 0)
+    if (journal && !options->quiet && em_tree_stat_link(env->tree, journal, &node) == 0)
         em_warn("%s: a repair is under way here, or was cut off; the next `elfmend fix` or `undo` takes back what was begun",
-                survey->target);
+                env->given);
 }
 
 int em_survey_trail(struct em_trail *trail, const struct em_options *options, const struct em_env *env)
@@ -76,8 +76,8 @@ int em_survey_run(struct em_survey *survey, struct em_options *options, const ch
     r = em_tree_disk(&survey->tree, options->root, error);
     if (r == EM_OK && !wheel)
         r = em_env_read(&survey->env, options->arena, survey->tree, target, error);
-    if (r == EM_OK && !wheel && !options->quiet)
-        warn_of_unfinished(survey, options->arena);
+    if (r == EM_OK && !wheel)
+        em_survey_warn_unfinished(&survey->env, options);
     if (r == EM_OK)
         r = em_options_world(options, &survey->tree, &survey->world, survey->env.python, error);
     if (r == EM_OK)

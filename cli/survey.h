@@ -39,6 +39,10 @@ struct em_survey {
 int em_survey_run(struct em_survey *survey, struct em_options *options, const char *target, struct em_error *error);
 void em_survey_free(struct em_survey *survey);
 
+/* A repair that is under way, or was cut off: what is read now lies between two states, and the user is told so. Who only reads takes
+ * nothing back: it may have no right to, and another may be at it. */
+void em_survey_warn_unfinished(const struct em_env *env, const struct em_options *options);
+
 /* What became of our repairs of a target. Where that cannot be read it is a word on stderr, and the trail is empty: what is wrong
  * with the target can be said without it. */
 int em_survey_trail(struct em_trail *trail, const struct em_options *options, const struct em_env *env);

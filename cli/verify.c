@@ -104,6 +104,8 @@ static int verify(struct verified *verified, const struct em_options *options, c
         r = em_is_wheel_name(target) && !options->root
                 ? read_wheel(verified, options, target, error)
                 : em_env_read(&verified->env, options->arena, verified->tree, target, error);
+    if (r == EM_OK && !verified->wheel)
+        em_survey_warn_unfinished(&verified->env, options);
     if (r == EM_OK && !has_record(&verified->env))
         return em_fail(error, EM_UNSUPPORTED, target, "has no RECORD that it could be verified against");
     if (r == EM_OK)

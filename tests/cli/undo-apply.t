@@ -158,6 +158,23 @@ fi
 chmod 755 t/pkg/one.so
 tree > before
 
+# A way back that was cut off: .elfmend as such an undo leaves it. Who only reads says so and writes nothing; who writes takes it back first
+exits 0 "a repair" "$ELFMEND" apply third.json
+mv t/.elfmend/undo/0001 t/.elfmend/txn
+find t -printf '%p %y %i %m %s %T@ %C@\n' | sort > cut
+for command in "audit t" "verify t" "explain t libc.so.6" "fix --dry-run t" "undo --list t"; do
+    run $command
+    find t -printf '%p %y %i %m %s %T@ %C@\n' | sort > now
+    same "$command: writes nothing" cut now
+    case $command in undo*) ;; *) says "... and says that a repair was cut off" "was cut off; the next .elfmend fix. or .undo. takes back" err ;; esac
+done
+run audit --quiet t
+if grep -q 'was cut off' err; then ok 1 "audit --quiet is quiet" err; else ok 0 "audit --quiet is quiet"; fi
+run fix --yes t
+says "fix takes it back first" "what it had begun is taken back" err
+tree > now
+same "every file and directory is as it was" before now
+
 # Two at a time: flock holds the lock as another elfmend would
 exits 2 "apply of what is done already stops at the file that is there" "$ELFMEND" apply plan.json
 mkdir -m 700 t/.elfmend
