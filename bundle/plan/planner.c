@@ -95,6 +95,7 @@ static int draft(struct em_planner *planner)
     planner->draft.retired = (struct em_map){ .arena = planner->arena };
     planner->draft.unlinked = (struct em_map){ .arena = planner->arena };
     planner->gave_up = (struct em_map){ .arena = planner->arena };
+    planner->resolved = (struct em_map){ .arena = planner->arena };
     planner->now = *planner->before;
     for (planner->round = 1; planner->round <= MOST_ROUNDS; planner->round++) {
         bool progress = false;
@@ -125,6 +126,7 @@ int em_plan_make(struct em_plan *plan, struct em_arena *arena, const struct em_d
                                   .error = error,
                                   .draft = { .arena = arena, .env = diagnosis->env },
                                   .barred = { .arena = arena },
+                                  .lists = { .arena = arena },
                                   .cache = { .names = { .arena = arena }, .stacks = { .arena = arena } } };
     int r;
 

@@ -31,44 +31,65 @@ static const char *family_of(struct em_provision *provision, const char *name)
     return family && copy && em_map_put(&provision->families, copy, family) == EM_OK ? family : NULL;
 }
 
-static bool is_wanted(const struct em_family *family, const char *name)
+/* ---- what a round asks for ---- */
+
+struct group {
+    EM_VEC(const void *);
+};
+
+static int add_to_group(struct em_arena *arena, struct em_map *groups, const char *key, const void *item)
 {
-    em_vec_each (struct em_want, want, &family->wants)
-        if (strcmp(want->name, name) == 0)
-            return true;
-    return false;
+    struct group *group = em_map_get(groups, key);
+
+    if (!group) {
+        group = em_new(arena, struct group);
+        if (!group || em_map_put(groups, key, group) < 0)
+            return EM_NO_MEMORY;
+    }
+    return em_vec_push(arena, group, item);
+}
+
+static const struct group *group_of(const struct em_map *groups, const char *key)
+{
+    static const struct group none;
+    const struct group *group = em_map_get(groups, key);
+
+    return group ? group : &none;
 }
 
 static int parse(struct em_provision *provision, struct em_tree *tree, const char *path, const struct em_object **object,
                  struct em_error *error)
 {
-    struct em_object *parsed = em_new(provision->arena, struct em_object);
+    struct em_object *parsed = em_map_get(&provision->round.parsed, path);
     em_cleanup_file struct em_file *file = NULL;
-    int r = parsed ? em_tree_open(tree, path, &file) : -ENOMEM;
+    int r;
 
+    *object = parsed;
+    if (parsed)
+        return EM_OK;
+    *object = parsed = em_new(provision->arena, struct em_object);
+    r = parsed ? em_tree_open(tree, path, &file) : -ENOMEM;
     if (r < 0) {
         errno = -r;
         return em_fail_errno(error, path, "cannot be opened");
     }
-    *object = parsed;
-    return em_object_read(parsed, provision->arena, &file->reader, error);
+    r = em_object_read(parsed, provision->arena, &file->reader, error);
+    return r < 0 ? r : em_map_put(&provision->round.parsed, path, parsed);
 }
 
-static int add_wants(struct em_provision *provision, struct em_tree *tree, const struct em_findings *findings, const char *key,
-                     struct em_family *family, struct em_error *error)
+static int add_wants(struct em_provision *provision, struct em_tree *tree, const char *key, struct em_family *family,
+                     struct em_map *wanted, struct em_error *error)
 {
-    em_vec_each (struct em_finding, finding, findings) {
-        const char *its = family_of(provision, finding->request);
+    em_vec_each (const void *, of_family, group_of(&provision->round.by_family, key)) {
+        const struct em_finding *finding = *of_family;
         struct em_want want = { 0 };
         int r;
 
-        if (!its)
-            return EM_NO_MEMORY;
-        if (strcmp(its, key) != 0 || is_wanted(family, finding->request))
+        if (em_map_get(wanted, finding->request))
             continue;
         /* What is told of it outlives the round that the finding is of. */
         want.name = em_arena_strdup(provision->arena, finding->request);
-        if (!want.name)
+        if (!want.name || em_map_put(wanted, want.name, family) < 0)
             return EM_NO_MEMORY;
         r = parse(provision, tree, finding->requester->path, &want.requester, error);
         if (r == EM_OK)
@@ -80,13 +101,21 @@ static int add_wants(struct em_provision *provision, struct em_tree *tree, const
 }
 
 /* What is in archives is looked for once for all that is asked for now, and not by each name. */
-static int look(struct em_provision *provision, const struct em_findings *findings, struct em_error *error)
+static int begin_round(struct em_provision *provision, const struct em_findings *findings, struct em_error *error)
 {
     struct em_strings names = { 0 };
 
-    if (provision->looked_for == findings->items)
+    if (provision->round.findings == findings->items)
         return EM_OK;
-    provision->looked_for = findings->items;
+    provision->round = (struct em_provision_round){ .findings = findings->items,
+                                                    .by_family = { .arena = provision->arena },
+                                                    .parsed = { .arena = provision->arena } };
+    em_vec_each (const struct em_finding, finding, findings) {
+        const char *family = family_of(provision, finding->request);
+
+        if (!family || add_to_group(provision->arena, &provision->round.by_family, family, finding) < 0)
+            return EM_NO_MEMORY;
+    }
     em_vec_each (struct em_finding, finding, findings)
         if (em_vec_push(provision->arena, &names, finding->request) < 0)
             return EM_NO_MEMORY;
@@ -126,16 +155,32 @@ static int choose(struct em_provision *provision, const struct em_family *family
                             provision->wish->pins, error);
 }
 
-/* Of the others that the environment has of the family, a copy that we made once included; NULL: it has none that could be told. */
-static const char *installed_version(struct em_provision *provision, const char *key, const struct em_family *family)
+/* What the environment has of the families that the tables know. */
+static int gather_installed(struct em_provision *provision)
 {
-    em_vec_each (struct em_env_object, object, &provision->before->env->objects) {
-        const char *name = em_path_basename(object->path), *its, *version;
+    if (provision->installed.arena)
+        return EM_OK;
+    provision->installed.arena = provision->arena;
+    em_vec_each (const struct em_env_object, object, &provision->before->env->objects) {
+        const char *name = em_path_basename(object->path), *family;
 
-        if (!object->owner || !em_knowledge_package(provision->before->knowledge, name, NULL) || is_wanted(family, name))
+        if (!object->owner || !em_knowledge_package(provision->before->knowledge, name, NULL))
             continue;
-        its = family_of(provision, name);
-        if (!its || strcmp(its, key) != 0)
+        family = family_of(provision, name);
+        if (!family || add_to_group(provision->arena, &provision->installed, family, object) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+/* Of the others that the environment has of the family, a copy that we made once included; NULL: it has none that could be told. */
+static const char *installed_version(struct em_provision *provision, const char *key, const struct em_map *wanted)
+{
+    em_vec_each (const void *, of_family, group_of(&provision->installed, key)) {
+        const struct em_env_object *object = *of_family;
+        const char *version;
+
+        if (em_map_get(wanted, em_path_basename(object->path)))
             continue;
         version = em_knowledge_is_vendor(provision->before->knowledge, object->owner->normalized)
                       ? object->owner->version
@@ -178,6 +223,7 @@ int em_provide(struct em_provision *provision, struct em_tree *tree, const struc
     const char *key = family_of(provision, finding->request);
     const char *name = key ? em_arena_printf(provision->arena, "%s\n%s", key, finding->request) : NULL;
     struct em_family family = { .requester = em_path_basename(finding->requester->path) };
+    struct em_map wanted = { .arena = provision->arena };
     struct em_selection selection;
     const char *installed;
     bool news = false;
@@ -188,17 +234,19 @@ int em_provide(struct em_provision *provision, struct em_tree *tree, const struc
     *candidate = em_map_get(&provision->chosen, name);
     if (*candidate)
         return EM_OK;
-    r = add_wants(provision, tree, findings, key, &family, error);
+    r = begin_round(provision, findings, error);
+    if (r == EM_OK)
+        r = gather_installed(provision);
+    if (r == EM_OK)
+        r = add_wants(provision, tree, key, &family, &wanted, error);
     if (r < 0)
         return r;
-    installed = installed_version(provision, key, &family);
+    installed = installed_version(provision, key, &wanted);
     family.exactly = em_map_get(&provision->versions, key);
     if (!family.exactly && !finding->provider)
         family.exactly = installed;
     family.near = installed ? installed : own_version(finding);
-    r = look(provision, findings, error);
-    if (r == EM_OK)
-        r = choose(provision, &family, &selection, error);
+    r = choose(provision, &family, &selection, error);
     if (r == EM_OK && !selection.taken.items[0] && selection.passed_over.count == 0)
         r = look_deeper(provision, &family, &news, error);
     if (r == EM_OK && news)

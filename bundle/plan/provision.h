@@ -9,14 +9,22 @@
 
 #include "bundle/plan/planner.h"
 
+/* What is asked for in one round, so that ten thousand findings are not gone through for each of them. */
+struct em_provision_round {
+    const void *findings;    /* whose round it is */
+    struct em_map by_family; /* family -> its findings */
+    struct em_map parsed;    /* path of a requester -> struct em_object *, as it would be */
+};
+
 struct em_provision {
     struct em_arena *arena;
     const struct em_diagnosis *before;
     const struct em_plan_wish *wish;
-    struct em_map chosen;   /* family and name -> struct em_candidate * */
-    struct em_map versions; /* family -> the version that was taken */
-    struct em_map families; /* name of a library -> its family */
-    const void *looked_for; /* the findings for all of which archives were searched */
+    struct em_provision_round round;
+    struct em_map installed; /* family -> the environment's objects that are of it; no arena: not gathered yet */
+    struct em_map chosen;    /* family and name -> struct em_candidate * */
+    struct em_map versions;  /* family -> the version that was taken */
+    struct em_map families;  /* name of a library -> its family */
     struct {
         EM_VEC(struct em_passed_over);
     } passed_over;

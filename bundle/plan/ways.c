@@ -22,20 +22,56 @@ int em_planner_bar(struct em_planner *planner, const char *path, const char *why
 int em_planner_resolve(struct em_planner *planner, struct em_draft_change *change, const struct em_finding *finding)
 {
     const char *text = em_arena_printf(planner->arena, "%s %s", finding->id, finding->request);
+    const char *key = em_arena_printf(planner->arena, "%s\n%s", change->path, text ? text : "");
 
-    if (!text)
+    if (!text || !key)
         return EM_NO_MEMORY;
-    em_vec_each (const char *, known, &change->resolves)
-        if (strcmp(*known, text) == 0)
-            return EM_OK;
+    if (em_map_get(&planner->resolved, key))
+        return EM_OK;
+    if (em_map_put(&planner->resolved, key, change) < 0)
+        return EM_NO_MEMORY;
     return em_vec_push(planner->arena, &change->resolves, text);
+}
+
+/* An object's path list as it is on disk. */
+struct list {
+    const char *text;
+    enum em_path_tag tag;
+};
+
+static int read_list(struct em_planner *planner, const char *path, const struct list **list)
+{
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
+    em_cleanup_file struct em_file *file = NULL;
+    struct list *read = em_map_get(&planner->lists, path);
+    struct em_object parsed;
+    const char *text;
+    int r;
+
+    *list = read;
+    if (read)
+        return EM_OK;
+    *list = read = em_new(planner->arena, struct list);
+    if (!scratch || !read)
+        return EM_NO_MEMORY;
+    r = em_tree_open(planner->before->env->tree, path, &file);
+    if (r < 0) {
+        errno = -r;
+        return em_fail_errno(planner->error, path, "cannot be opened");
+    }
+    r = em_object_read(&parsed, scratch, &file->reader, planner->error);
+    if (r < 0)
+        return r;
+    text = parsed.runpath ? parsed.runpath : parsed.rpath;
+    read->tag = parsed.runpath ? EM_TAG_RUNPATH : parsed.rpath ? EM_TAG_RPATH : EM_TAG_KEEP;
+    read->text = text ? em_arena_strdup(planner->arena, text) : NULL;
+    return text && !read->text ? EM_NO_MEMORY : em_map_put(&planner->lists, path, read);
 }
 
 int em_planner_list_of(struct em_planner *planner, const struct em_env_object *object, const char **list, enum em_path_tag *tag)
 {
     const struct em_draft_change *change = em_draft_find(&planner->draft, object->path);
-    em_cleanup_file struct em_file *file = NULL;
-    struct em_object parsed;
+    const struct list *read;
     int r;
 
     if (change) {
@@ -43,16 +79,11 @@ int em_planner_list_of(struct em_planner *planner, const struct em_env_object *o
         *tag = change->tag;
         return EM_OK;
     }
-    r = em_tree_open(planner->before->env->tree, object->path, &file);
-    if (r < 0) {
-        errno = -r;
-        return em_fail_errno(planner->error, object->path, "cannot be opened");
-    }
-    r = em_object_read(&parsed, planner->arena, &file->reader, planner->error);
+    r = read_list(planner, object->path, &read);
     if (r < 0)
         return r;
-    *list = parsed.runpath ? parsed.runpath : parsed.rpath;
-    *tag = parsed.runpath ? EM_TAG_RUNPATH : parsed.rpath ? EM_TAG_RPATH : EM_TAG_KEEP;
+    *list = read->text;
+    *tag = read->tag;
     return EM_OK;
 }
 

@@ -24,6 +24,8 @@ struct em_planner {
     struct em_diagnose_cache cache;
     struct em_map barred;         /* path of an object that must be left alone -> why */
     struct em_map gave_up;        /* finding -> why nothing was done */
+    struct em_map lists;          /* path of an object -> its path list as on disk */
+    struct em_map resolved;       /* object and finding, for each that a change mends */
     int round;                    /* counts from 1 in each draft */
     struct em_findings together;  /* of the round, those that a copy shall answer; NULL items: not gathered yet */
     bool restart;                 /* objects were barred: the draft must begin anew without them */

@@ -27,7 +27,8 @@ struct choosing {
     struct em_error *error;
     struct {
         EM_VEC(struct pick);
-    } picks; /* in order of sources, the better answer first */
+    } picks;       /* by want; in order of sources, the better answer first */
+    size_t *first; /* of each want its first pick; one more at the end */
 };
 
 static int pass_over(struct choosing *choosing, const char *name, const struct em_candidate *candidate, const char *why)
@@ -190,19 +191,21 @@ static int gather(struct choosing *choosing, size_t index)
 {
     const char *name = choosing->family->wants.items[index].name;
 
-    em_vec_each (struct em_source *, source, choosing->sources)
+    em_vec_each (struct em_source *, source, choosing->sources) {
+        const struct em_candidates *named;
+
+        if (em_source_named(*source, name, &named) < 0)
+            return EM_NO_MEMORY;
         for (int by_soname = 1; by_soname >= 0; by_soname--)
-            em_vec_each (struct em_candidate *, candidate, &(*source)->candidates) {
+            em_vec_each (struct em_candidate *, candidate, named) {
                 const char *soname = (*candidate)->object.soname;
                 bool is_soname = soname && strcmp(soname, name) == 0;
-                int r;
+                int r = is_soname == (by_soname == 1) ? add_pick(choosing, index, *candidate) : EM_OK;
 
-                if (is_soname != (by_soname == 1) || (!is_soname && strcmp(em_path_basename((*candidate)->path), name) != 0))
-                    continue;
-                r = add_pick(choosing, index, *candidate);
                 if (r < 0)
                     return r;
             }
+    }
     return EM_OK;
 }
 
@@ -226,10 +229,13 @@ static const struct pick *pick_of(const struct choosing *choosing, const struct 
 {
     const struct pick *best = NULL;
 
-    em_vec_each (struct pick, pick, &choosing->picks)
-        if (pick->want == want && pick->standing <= most && (!best || pick->standing < best->standing) &&
+    for (size_t i = choosing->first[want]; i < choosing->first[want + 1]; i++) {
+        const struct pick *pick = &choosing->picks.items[i];
+
+        if (pick->standing <= most && (!best || pick->standing < best->standing) &&
             (same_version(pick, version) || is_unlisted_beside(pick, version)))
             best = pick;
+    }
     return best;
 }
 
@@ -276,8 +282,8 @@ static const struct pick *choose(struct choosing *choosing, enum standing most)
     const struct pick *best = NULL;
 
     em_vec_each (struct pick, pick, &choosing->picks)
-        if (!unsuited(choosing, pick) && !gap_of(choosing, pick, most) &&
-            (!best || (!same_version(best, pick) && is_nearer(choosing->family, pick, best))))
+        if ((!best || (!same_version(best, pick) && is_nearer(choosing->family, pick, best))) && !unsuited(choosing, pick) &&
+            !gap_of(choosing, pick, most))
             best = pick;
     return best;
 }
@@ -349,11 +355,15 @@ int em_source_select(struct em_selection *selection, struct em_arena *arena, con
     enum standing most = SOUND;
 
     *selection = (struct em_selection){ 0 };
+    choosing.first = em_arena_array(arena, family->wants.count + 1, sizeof *choosing.first);
+    if (!choosing.first)
+        return EM_NO_MEMORY;
     for (size_t i = 0; i < family->wants.count; i++) {
         int r = gather(&choosing, i);
 
         if (r < 0)
             return r;
+        choosing.first[i + 1] = choosing.picks.count;
     }
     while (!(taken = choose(&choosing, most)) && most < FOREIGN)
         most++;

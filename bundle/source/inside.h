@@ -12,6 +12,9 @@ int em_source_read_directory(struct em_source *source, struct em_arena *arena, s
  * is wrong with it. */
 int em_source_add_candidate(struct em_source *source, const struct em_env_object *object, struct em_error *error);
 
+/* Those of the candidates that have that SONAME or that file name. EM_NO_MEMORY. */
+int em_source_named(struct em_source *source, const char *name, const struct em_candidates **named);
+
 /* container.c: a file that is an archive, which is looked into when somebody asks for a library. file: where it is; shown: what
  * messages call it.
  * is_fleeting: it will not be there any more when somebody asks whether it is what was pinned. */

@@ -63,20 +63,57 @@ int em_source_look(struct em_source *source, const struct em_strings *names, boo
     return source->container ? em_container_look(source, names, deep, error) : EM_OK;
 }
 
+static int add_name(struct em_source *source, const char *name, struct em_candidate *candidate)
+{
+    struct em_candidates *named = em_map_get(&source->by_name, name);
+
+    if (!named) {
+        named = em_new(source->env.arena, struct em_candidates);
+        if (!named || em_map_put(&source->by_name, name, named) < 0)
+            return EM_NO_MEMORY;
+    }
+    return em_vec_push(source->env.arena, named, candidate);
+}
+
+/* Made anew when there are more: they are in order of paths. */
+static int name_all(struct em_source *source)
+{
+    source->by_name = (struct em_map){ .arena = source->env.arena };
+    em_vec_each (struct em_candidate *, candidate, &source->candidates) {
+        const char *name = em_path_basename((*candidate)->path), *soname = (*candidate)->object.soname;
+
+        if (add_name(source, name, *candidate) < 0 ||
+            (soname && strcmp(soname, name) != 0 && add_name(source, soname, *candidate) < 0))
+            return EM_NO_MEMORY;
+    }
+    source->named = source->candidates.count;
+    return EM_OK;
+}
+
+int em_source_named(struct em_source *source, const char *name, const struct em_candidates **named)
+{
+    static const struct em_candidates none;
+    int r = source->named == source->candidates.count ? EM_OK : name_all(source);
+
+    *named = r == EM_OK && source->named > 0 ? em_map_get(&source->by_name, name) : NULL;
+    if (!*named)
+        *named = &none;
+    return r;
+}
+
 bool em_source_has(struct em_source *source, const char *name, const struct em_world *world)
 {
     struct em_error unread = EM_ERROR_INIT;
     struct em_strings names = { .items = &name, .count = 1, .capacity = 1 };
+    const struct em_candidates *named;
 
-    if (em_source_look(source, &names, false, &unread) < 0)
+    if (em_source_look(source, &names, false, &unread) < 0 || em_source_named(source, name, &named) < 0)
         return true;
-    em_vec_each (struct em_candidate *, candidate, &source->candidates) {
+    em_vec_each (struct em_candidate *, candidate, named) {
         const struct em_object *object = &(*candidate)->object;
-        bool is_named = (object->soname && strcmp(object->soname, name) == 0) ||
-                        strcmp(em_path_basename((*candidate)->path), name) == 0;
 
-        if (is_named && ((*candidate)->problem || (object->type == ET_DYN && object->machine == world->machine &&
-                                                   object->is64 == world->is64 && object->big_endian == world->big_endian)))
+        if ((*candidate)->problem || (object->type == ET_DYN && object->machine == world->machine &&
+                                      object->is64 == world->is64 && object->big_endian == world->big_endian))
             return true;
     }
     return false;

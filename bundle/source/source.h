@@ -66,6 +66,8 @@ struct em_source {
     struct em_container *container;  /* NULL: a directory or an object, whose candidates are all there at once */
     struct em_env env;               /* the directory read as an environment: its distributions and their RECORDs */
     struct em_candidates candidates; /* by path; of a container those that somebody has looked for */
+    struct em_map by_name;           /* SONAME or file name -> struct em_candidates *, in that order */
+    size_t named;                    /* how many of them by_name has */
 };
 
 int em_source_open(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,
