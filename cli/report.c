@@ -13,29 +13,45 @@ static const char *paint_of(enum em_severity severity)
 }
 
 /* Many objects of one distribution lack the same library of the system's: one command mends them all, so that is told once. */
-static bool is_alike(const struct em_finding *a, const struct em_finding *b)
+#define SHOWN_ALIKE 3u
+struct alike {
+    const struct em_finding *told, *shown[SHOWN_ALIKE];
+    size_t others;
+};
+
+/* NULL: it stands for itself. */
+static struct alike *alike_of(const struct em_map *alikes, const struct em_finding *finding, char **key)
 {
-    return a->systems && b->systems && a->owner && a->owner == b->owner && a->severity == b->severity &&
-           strcmp(a->request, b->request) == 0;
+    *key = finding->systems && finding->owner
+               ? em_arena_printf(alikes->arena, "%d\n%zx\n%s", (int)finding->severity, (size_t)finding->owner, finding->request)
+               : NULL;
+    return *key ? em_map_get(alikes, *key) : NULL;
 }
 
-static bool is_told(const struct em_findings *findings, const struct em_finding *finding)
+/* Without memory some are told more than once. */
+static void gather_alikes(struct em_map *alikes, const struct em_findings *findings)
 {
-    for (const struct em_finding *other = findings->items; finding->systems && other < finding; other++)
-        if (is_alike(other, finding))
-            return true;
-    return false;
+    em_vec_each (const struct em_finding, finding, findings) {
+        char *key;
+        struct alike *alike = alike_of(alikes, finding, &key);
+
+        if (alike && alike->others < SHOWN_ALIKE)
+            alike->shown[alike->others] = finding;
+        if (alike) {
+            alike->others++;
+        } else if (key && (alike = em_new(alikes->arena, struct alike))) {
+            alike->told = finding;
+            (void)em_map_put(alikes, key, alike);
+        }
+    }
 }
 
-static void print_others(const struct em_findings *findings, const struct em_finding *told, const struct em_env *env)
+static void print_others(const struct alike *alike, const struct em_env *env)
 {
-    size_t others = 0, shown = 3;
-
-    for (const struct em_finding *other = told + 1; told->systems && other < findings->items + findings->count; other++)
-        if (is_alike(told, other) && others++ < shown)
-            printf("  %-10s %s\n", others == 1 ? "so lacks" : "", em_plain(em_env_show(env, other->object)));
-    if (others > shown)
-        printf("  %-10s and %zu more of %s\n", "", others - shown, em_plain(told->owner->name));
+    for (size_t i = 0; i < alike->others && i < SHOWN_ALIKE; i++)
+        printf("  %-10s %s\n", i == 0 ? "so lacks" : "", em_plain(em_env_show(env, alike->shown[i]->object)));
+    if (alike->others > SHOWN_ALIKE)
+        printf("  %-10s and %zu more of %s\n", "", alike->others - SHOWN_ALIKE, em_plain(alike->told->owner->name));
 }
 
 static void print_head(const struct em_finding *finding, const struct em_env *env, bool on)
@@ -45,8 +61,7 @@ static void print_head(const struct em_finding *finding, const struct em_env *en
            em_plain(finding->message));
 }
 
-/* among: all findings, where others may lack the same. */
-static void print_finding(const struct em_finding *finding, const struct em_findings *among, const struct em_env *env,
+static void print_finding(const struct em_finding *finding, const struct alike *alike, const struct em_env *env,
                           const struct em_options *options)
 {
     bool on = em_color_on(options, stdout);
@@ -57,7 +72,8 @@ static void print_finding(const struct em_finding *finding, const struct em_find
                finding->owner->version ? em_plain(finding->owner->version) : "");
     em_vec_each (const char *, line, &finding->evidence)
         printf("  %s\n", em_plain(*line));
-    print_others(among, finding, env);
+    if (alike)
+        print_others(alike, env);
     if (finding->help)
         printf("%shelp%s: %s\n", em_paint(on, "green"), em_paint(on, "reset"), em_plain(finding->help));
 }
@@ -81,16 +97,24 @@ static bool is_news(const struct em_finding *finding, const struct em_finding *b
 
 void em_print_findings(const struct em_findings *findings, const struct em_env *env, const struct em_options *options)
 {
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    struct em_map alikes = { .arena = arena };
     const struct em_finding *before = NULL;
     bool on = em_color_on(options, stdout);
 
+    if (!arena)
+        return;
+    gather_alikes(&alikes, findings);
     em_vec_each (struct em_finding, finding, findings) {
-        if (!em_is_shown(finding, options) || is_told(findings, finding))
+        char *key;
+        const struct alike *alike = alike_of(&alikes, finding, &key);
+
+        if (!em_is_shown(finding, options) || (alike && alike->told != finding))
             continue;
         if (is_news(finding, before)) {
             if (before)
                 putchar('\n');
-            print_finding(finding, findings, env, options);
+            print_finding(finding, alike, env, options);
         } else {
             print_head(finding, env, on);
             if (!same_strings(&finding->evidence, &before->evidence) && finding->evidence.count > 0)
