@@ -4,6 +4,8 @@
 #include "bundle/env/env.h"
 #include "bundle/wheel/study.h"
 #include "cli/loading.h"
+#include "cli/places.h"
+#include "cli/survey.h"
 
 #include <string.h>
 
@@ -33,6 +35,7 @@ struct edge {
         EM_VEC(const struct em_request *);
     } answers;                        /* of different processes; the first is what is shown */
     const struct em_env_object *root; /* what was opened in the first of them; NULL: nothing */
+    size_t tried_in;                  /* the last root, counted from 1, in whose process it had its answer */
     const char *alone_why;            /* it cannot be opened alone */
     struct em_attempts attempts;
 };
@@ -52,7 +55,35 @@ struct explain {
     struct {
         EM_VEC(struct edge);
     } edges;
+    struct em_places edges_by_file, objects_by_file;
+    struct em_map by_name; /* file name -> struct em_env_object, the first of that name */
+    size_t roots;          /* that were opened so far */
 };
+
+/* What stands at index of a list, of the objects or of the edges, is about this object. */
+static int add_place(struct explain *explain, struct em_places *places, const struct em_env_object *object, size_t index)
+{
+    const struct em_loadable *file = em_loader_look(explain->loader, object->path);
+
+    return file ? em_places_add(places, explain->options.arena, file, index) : EM_NO_MEMORY;
+}
+
+static int index_objects(struct explain *explain)
+{
+    const struct em_env_object *objects = explain->env.objects.items;
+    int r = EM_OK;
+
+    explain->by_name.arena = explain->options.arena;
+    for (size_t i = 0; r == EM_OK && i < explain->env.objects.count; i++) {
+        const char *name = em_path_basename(objects[i].path);
+
+        r = add_place(explain, &explain->objects_by_file, &objects[i], i);
+        if (r == EM_OK && !em_map_get(&explain->by_name, name))
+            r = em_map_put(&explain->by_name, name, &objects[i]);
+    }
+    em_places_sort(&explain->objects_by_file);
+    return r;
+}
 
 /* ---- who asks ---- */
 
@@ -148,19 +179,14 @@ static int find_askers(struct explain *explain)
     }
     if (r == EM_OK && explain->edges.count == 0)
         r = add_edge(explain, NULL, explain->name, &(struct em_strings){ 0 });
+    for (size_t i = 0; r == EM_OK && i < explain->edges.count; i++)
+        if (explain->edges.items[i].object)
+            r = add_place(explain, &explain->edges_by_file, explain->edges.items[i].object, i);
+    em_places_sort(&explain->edges_by_file);
     return r;
 }
 
 /* ---- what they get ---- */
-
-static const struct em_loaded *find_loaded(const struct em_process *process, const struct em_loadable *file)
-{
-    for (size_t i = 0; i < process->objects.count; i++) {
-        if (process->objects.items[i]->file == file)
-            return process->objects.items[i];
-    }
-    return NULL;
-}
 
 static bool is_unanswered(const struct em_request *request)
 {
@@ -180,48 +206,79 @@ static int ask(struct edge *edge, struct em_process *process, const struct em_lo
     return em_process_ask(process, edge->name, from, EM_VIA_DLOPEN, answer);
 }
 
-/* The edge's answer in a process where root was opened, if its object is there. */
-static int answer(struct explain *explain, struct edge *edge, struct em_process *process, const struct em_open *open)
+static int keep_answer(struct explain *explain, struct edge *edge, const struct em_request *request)
 {
-    struct em_arena *arena = explain->options.arena;
-    const struct em_loadable *file = em_loader_look(explain->loader, edge->object->path);
-    const struct em_loaded *from;
-    struct em_request *request;
-    int r;
+    const struct em_request *kept = em_request_keep(explain->options.arena, request);
 
-    for (size_t i = open->first_request; !edge->dlopens && i < process->requests.count; i++) {
-        const struct em_request *made = process->requests.items[i];
-
-        if (made->from && made->from->file == file && made->via == EM_VIA_NEEDED && strcmp(made->name, edge->name) == 0)
-            return em_vec_push(arena, &edge->answers, made);
-    }
-    from = edge->dlopens && open->ok ? find_loaded(process, file) : NULL;
-    if (!from)
-        return EM_OK;
-    r = ask(edge, process, from, &request);
-    return r < 0 ? r : em_vec_push(arena, &edge->answers, request);
+    return kept ? em_vec_push(explain->options.arena, &edge->answers, kept) : EM_NO_MEMORY;
 }
 
-/* One root in a fresh process; all edges that it leads to get an answer. */
-static int try_root(struct explain *explain, const struct em_env_object *root, struct edge *only)
-{
+/* One root in a fresh process, where the edges that it leads to get an answer. */
+struct attempt {
+    struct explain *explain;
+    const struct em_env_object *root;
+    const struct edge *only; /* NULL: all */
     struct em_process *process;
     struct em_open open;
-    int r = em_process_fork(&process, explain->base);
+};
+
+/* The edges of one file: by made, a request that it made, or by what it opens, once loaded. */
+static int answer(const struct attempt *attempt, const struct em_loaded *from, const struct em_request *made)
+{
+    struct explain *explain = attempt->explain;
+    const struct em_places *places = &explain->edges_by_file;
+    int r = EM_OK;
+
+    for (size_t at = em_places_first(places, from->file); at < places->count && places->items[at].file == from->file; at++) {
+        struct edge *edge = &explain->edges.items[places->items[at].index];
+        struct em_request *request = NULL;
+
+        if ((attempt->only && edge != attempt->only) || edge->dlopens != !made || edge->tried_in == explain->roots ||
+            (made && strcmp(made->name, edge->name) != 0))
+            continue;
+        if (!made)
+            r = ask(edge, attempt->process, from, &request);
+        if (r == EM_OK)
+            r = keep_answer(explain, edge, made ? made : request);
+        if (r < 0)
+            return r;
+        edge->tried_in = explain->roots;
+        if (!edge->root)
+            edge->root = attempt->root;
+    }
+    return EM_OK;
+}
+
+static int try_root_in(struct em_arena *scratch, struct explain *explain, const struct em_env_object *root, struct edge *only)
+{
+    struct attempt attempt = { .explain = explain, .root = root, .only = only };
+    struct em_process *process;
+    int r = em_process_fork(&process, explain->base, scratch);
 
     if (r == EM_OK)
-        r = em_process_open(process, root->path, NULL, &open);
-    for (size_t i = 0; r == EM_OK && i < explain->edges.count; i++) {
-        struct edge *edge = &explain->edges.items[i];
+        r = em_process_open(process, root->path, NULL, &attempt.open);
+    if (r < 0)
+        return r;
+    attempt.process = process;
+    explain->roots++;
+    for (size_t i = attempt.open.first_request; r == EM_OK && i < process->requests.count; i++) {
+        const struct em_request *made = process->requests.items[i];
 
-        if (edge->object && (!only || edge == only))
-            r = answer(explain, edge, process, &open);
-        if (edge->answers.count > 0 && !edge->root)
-            edge->root = root;
-        if (edge == only && !open.ok)
-            edge->alone_why = open.why;
+        if (made->from && made->via == EM_VIA_NEEDED)
+            r = answer(&attempt, made->from, made);
     }
+    for (size_t i = 0; r == EM_OK && attempt.open.ok && i < process->objects.count; i++)
+        r = answer(&attempt, process->objects.items[i], NULL);
+    if (only && !attempt.open.ok)
+        only->alone_why = attempt.open.why;
     return r;
+}
+
+static int try_root(struct explain *explain, const struct em_env_object *root, struct edge *only)
+{
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
+
+    return scratch ? try_root_in(scratch, explain, root, only) : EM_NO_MEMORY;
 }
 
 static int find_answers(struct explain *explain)
@@ -245,28 +302,12 @@ static int find_answers(struct explain *explain)
         }
         r = em_process_ask(explain->base, edge->name, NULL, EM_VIA_DLOPEN, &request);
         if (r == EM_OK)
-            r = em_vec_push(explain->options.arena, &edge->answers, (const struct em_request *)request);
+            r = keep_answer(explain, edge, request);
     }
     return r;
 }
 
 /* ---- the one change ---- */
-
-static const struct em_env_object *find_provider(const struct explain *explain, const char *name)
-{
-    for (size_t i = 0; i < explain->env.objects.count; i++) {
-        const struct em_env_object *object = &explain->env.objects.items[i];
-        const struct em_loadable *file;
-
-        if (strcmp(em_path_basename(object->path), name) == 0)
-            return object;
-        file = em_loader_look(explain->loader, object->path);
-        if (file && file->code == EM_OK && file->object.soname && strcmp(file->object.soname, name) == 0 &&
-            strcmp(em_path_basename(object->path), name) == 0)
-            return object;
-    }
-    return NULL;
-}
 
 /* What people do where an opening does not come to the target's own file. */
 static int try_attempts(struct explain *explain, struct em_error *error)
@@ -283,7 +324,7 @@ static int try_attempts(struct explain *explain, struct em_error *error)
                                         .names = edge->names };
 
         for (size_t i = 0; i < edge->names.count && !wish.provider; i++)
-            wish.provider = find_provider(explain, edge->names.items[i]);
+            wish.provider = em_map_get(&explain->by_name, edge->names.items[i]);
         if (!request || !wish.root || !wish.object || !wish.provider || wish.provider == wish.object)
             continue;
         if (request->result == EM_RESULT_MISSING || request->rule == EM_RULE_CACHE || request->rule == EM_RULE_DEFAULT)
@@ -319,7 +360,7 @@ static const char *path_to_provider(const struct explain *explain, const struct 
 static const char *change_if_missing(const struct explain *explain, const struct edge *edge)
 {
     struct em_arena *arena = explain->options.arena;
-    const struct em_env_object *provider = find_provider(explain, edge->name);
+    const struct em_env_object *provider = em_map_get(&explain->by_name, edge->name);
 
     if (!provider)
         return em_arena_printf(arena, "%s is nowhere in the target: install what brings it (`elfmend audit` names the package)",
@@ -333,12 +374,11 @@ static const char *change_if_missing(const struct explain *explain, const struct
 /* Whose path it was, as the target's own spelling has it: the loader's has the way it came by. */
 static const char *name_owner(const struct explain *explain, const struct em_loaded *owner)
 {
-    for (size_t i = 0; owner && i < explain->env.objects.count; i++) {
-        const struct em_env_object *object = &explain->env.objects.items[i];
+    const struct em_places *places = &explain->objects_by_file;
+    size_t at = owner ? em_places_first(places, owner->file) : places->count;
 
-        if (em_loader_look(explain->loader, object->path) == owner->file)
-            return em_env_show(&explain->env, object->path);
-    }
+    if (at < places->count)
+        return em_env_show(&explain->env, explain->env.objects.items[places->items[at].index].path);
     return owner ? owner->name : NULL;
 }
 
@@ -368,7 +408,7 @@ static const char *change(const struct explain *explain, const struct edge *edge
         return "without LD_LIBRARY_PATH the search would go on; a DT_RPATH of the object that asks comes before it";
     case EM_RULE_CACHE:
     case EM_RULE_DEFAULT:
-        provider = edge->object ? find_provider(explain, edge->name) : NULL;
+        provider = edge->object ? em_map_get(&explain->by_name, edge->name) : NULL;
         if (provider)
             return path_to_provider(explain, edge, provider);
         return "any path of the object that asks, or LD_LIBRARY_PATH, comes before the system's own";
@@ -487,6 +527,8 @@ static int read_target(struct explain *explain, struct em_error *error)
     int r = em_env_read(&explain->env, options->arena, explain->tree, options->arguments.items[0], error);
 
     if (r == EM_OK)
+        em_survey_warn_unfinished(&explain->env, options);
+    if (r == EM_OK)
         r = em_options_world(options, &explain->tree, &explain->world, explain->env.python, error);
     return r < 0 ? r : em_knowledge_load(&explain->knowledge, options->arena, options->knowledge, error);
 }
@@ -540,6 +582,8 @@ int em_cmd_explain(int argc, char **argv)
         return status;
     }
     r = prepare(&explain, &error);
+    if (r == EM_OK)
+        r = index_objects(&explain);
     if (r == EM_OK)
         r = find_askers(&explain);
     if (r == EM_OK)

@@ -13,10 +13,11 @@ struct run {
     struct em_diagnose_cache *cache;
     struct em_error *error;
 
-    struct em_process *fresh; /* the interpreter as started: forked for each root */
-    struct em_map met;        /* path of an environment's object -> itself, once some process has loaded it */
-    struct em_map by_request; /* "object\nname" -> index into cases plus 1 */
-    struct em_map openings;   /* path -> struct em_openings *, so that an object's strings are read once */
+    struct em_process *fresh;      /* the interpreter as started: forked for each root */
+    struct em_arena *scratch;      /* what is gone when the next root is opened: its processes */
+    bool *met;                     /* by index in the environment: some process has loaded the object */
+    struct em_map by_request;      /* index of the object and name -> index into cases plus 1 */
+    struct em_openings **openings; /* by the same index: an object's strings are read once */
 };
 
 #define IDENTITY_SIZE 48
@@ -75,9 +76,25 @@ bool em_loading_is_link(struct em_arena *arena, struct em_tree *tree, const char
     return real && strcmp(real, real_here) != 0;
 }
 
+/* The object stands for itself: its path would be long, and there may be a hundred thousand. */
 static char *import_key(struct em_arena *arena, const struct em_env_object *object, const struct em_distribution *distribution)
 {
-    return em_arena_printf(arena, "%s\n%s", object->path, distribution ? distribution->normalized : "");
+    return em_arena_printf(arena, "%zx\n%s", (size_t)object, distribution ? distribution->normalized : "");
+}
+
+static size_t index_of(const struct run *run, const struct em_env_object *object)
+{
+    return (size_t)(object - run->env->objects.items);
+}
+
+/* Puts value under a key that was made in the scratch arena and is copied if it is new. */
+static int put(struct run *run, struct em_map *map, const char *key, const void *value)
+{
+    if (!key)
+        return EM_NO_MEMORY;
+    if (!em_map_get(map, key) && !(key = em_arena_strdup(run->arena, key)))
+        return EM_NO_MEMORY;
+    return em_map_put(map, key, value);
 }
 
 bool em_loading_is_imported(const struct em_loading *loading, const struct em_env_object *object,
@@ -132,9 +149,16 @@ static int keep_edge(struct run *run, const struct em_case *item)
     return em_vec_push(run->arena, &run->loading->edges, edge);
 }
 
+/* As a case that outlives its process. */
+static int keep_request(struct run *run, struct em_case *item)
+{
+    item->request = em_request_keep(run->arena, item->request);
+    return item->request ? EM_OK : EM_NO_MEMORY;
+}
+
 static int keep_case(struct run *run, struct em_case item)
 {
-    char *key = em_arena_printf(run->arena, "%s\n%s", item.object->path, em_case_name(&item));
+    char *key = em_arena_printf(run->scratch, "%zx\n%s", index_of(run, item.object), em_case_name(&item));
     struct em_case *known;
     size_t index;
     int r;
@@ -146,24 +170,28 @@ static int keep_case(struct run *run, struct em_case item)
         known = &run->loading->cases.items[index - 1];
         /* A consumer that an import reaches counts before an object opened by itself. */
         item.inherited = item.inherited || known->inherited;
-        if (badness(run, &item) > badness(run, known))
+        if (badness(run, &item) > badness(run, known)) {
+            r = keep_request(run, &item);
+            if (r < 0)
+                return r;
             *known = item;
+        }
         known->inherited = item.inherited;
         return EM_OK;
     }
-    r = em_vec_push(run->arena, &run->loading->cases, item);
-    if (r < 0)
-        return r;
-    return em_map_put(&run->by_request, key, (void *)(uintptr_t)run->loading->cases.count);
+    r = keep_request(run, &item);
+    if (r == EM_OK)
+        r = em_vec_push(run->arena, &run->loading->cases, item);
+    return r < 0 ? r : put(run, &run->by_request, key, (void *)(uintptr_t)run->loading->cases.count);
 }
 
 static struct em_openings *openings_of(struct run *run, const struct em_env_object *object, const struct em_object *elf, int *r)
 {
-    struct em_openings *openings = em_map_get(&run->openings, object->path);
+    struct em_openings **place = &run->openings[index_of(run, object)], *openings;
 
     *r = EM_OK;
-    if (openings)
-        return openings;
+    if (*place)
+        return *place;
     openings = em_new(run->arena, struct em_openings);
     *r = EM_NO_MEMORY;
     if (!openings)
@@ -171,8 +199,8 @@ static struct em_openings *openings_of(struct run *run, const struct em_env_obje
     *r = em_openings_of(openings, run->arena, run->knowledge, run->env->tree, object->path, elf, run->cache,
                         &run->loading->bytes_read, run->error);
     if (*r == EM_OK)
-        *r = em_map_put(&run->openings, object->path, openings);
-    return *r == EM_OK ? openings : NULL;
+        *place = openings;
+    return *place;
 }
 
 /* Asks for an opening's names in turn, as the object would; the last answer is the one to the wanted name if none is found. */
@@ -208,21 +236,24 @@ static bool through_is_missing(const struct em_openings *openings, const bool *m
     return false;
 }
 
-/* DT_RPATH of an object that loaded this one, or of the main program, found something for it. */
-static bool inherits(const struct em_process *process, const struct em_loaded *loaded)
+/* Of each object of a process: DT_RPATH of an object that loaded it, or of the main program, found something for it. NULL: no memory. */
+static const bool *find_heirs(struct run *run, const struct em_process *process)
 {
-    em_vec_each (struct em_request *, request, &process->requests)
-        if ((*request)->from == loaded && (*request)->rule == EM_RULE_RPATH && (*request)->owner && (*request)->owner != loaded)
-            return true;
-    return false;
+    bool *heirs = em_arena_array(run->scratch, process->objects.count + 1, sizeof *heirs);
+
+    em_vec_each (struct em_request *, at, &process->requests) {
+        const struct em_request *request = *at;
+
+        if (heirs && request->from && request->rule == EM_RULE_RPATH && request->owner && request->owner != request->from)
+            heirs[request->from->index] = true;
+    }
+    return heirs;
 }
 
 /* Writes down what objects of the environment asked for since the open began. */
-static int keep_requests(struct run *run, const struct em_process *process, const struct em_open *open, struct em_case base)
+static int keep_requests(struct run *run, const struct em_process *process, const struct em_open *open, const bool *heirs,
+                         struct em_case base)
 {
-    const struct em_loaded *last = NULL;
-    bool inherited = false;
-
     for (size_t i = open->first_request; i < process->requests.count; i++) {
         struct em_case item = base;
         int r;
@@ -233,11 +264,7 @@ static int keep_requests(struct run *run, const struct em_process *process, cons
                           : NULL;
         if (!item.object)
             continue;
-        /* An object asks for all that it needs in a row: one look at the requests answers for all of them. */
-        if (item.request->from != last)
-            inherited = inherits(process, item.request->from);
-        last = item.request->from;
-        item.inherited = inherited;
+        item.inherited = heirs[item.request->from->index];
         r = keep_case(run, item);
         if (r < 0)
             return r;
@@ -253,16 +280,20 @@ static int open_through_link(struct run *run, struct em_process *process, const 
     const struct em_env_object *object = answer->file ? em_loading_object(run->loading, &answer->file->node) : NULL;
     struct em_process *fork;
     struct em_open open;
+    const bool *heirs;
     int r;
 
-    if (!object || !em_loading_is_link(run->arena, run->env->tree, answer->path, object))
+    if (!object || !em_loading_is_link(run->scratch, run->env->tree, answer->path, object))
         return EM_OK;
-    r = em_process_fork(&fork, process);
+    r = em_process_fork(&fork, process, run->scratch);
     if (r < 0)
         return r;
     fork->keep_going = true;
     r = em_process_open(fork, answer->name, fork->objects.items[caller->index], &open);
-    return r < 0 ? r : keep_requests(run, fork, &open, base);
+    if (r < 0)
+        return r;
+    heirs = find_heirs(run, fork);
+    return heirs ? keep_requests(run, fork, &open, heirs, base) : EM_NO_MEMORY;
 }
 
 static int ask_openings(struct run *run, struct em_process *process, const struct em_loaded *loaded, struct em_case base)
@@ -273,7 +304,7 @@ static int ask_openings(struct run *run, struct em_process *process, const struc
 
     if (!openings)
         return r;
-    missing = em_arena_array(run->arena, openings->count, sizeof *missing);
+    missing = em_arena_array(run->scratch, openings->count, sizeof *missing);
     if (!missing)
         return EM_NO_MEMORY;
     for (size_t i = 0; i < openings->count; i++) {
@@ -304,26 +335,25 @@ static int ask_openings(struct run *run, struct em_process *process, const struc
 static int gather(struct run *run, struct em_process *process, const struct em_open *open, const struct em_env_object *root,
                   bool by_import)
 {
-    int r = keep_requests(run, process, open, (struct em_case){ .root = root, .by_import = by_import });
+    const bool *heirs = find_heirs(run, process);
+    int r = heirs ? keep_requests(run, process, open, heirs, (struct em_case){ .root = root, .by_import = by_import })
+                  : EM_NO_MEMORY;
 
     if (r < 0)
         return r;
     for (size_t i = 0; i < process->objects.count; i++) {
         const struct em_loaded *loaded = process->objects.items[i];
         struct em_case item = { .root = root, .by_import = by_import };
-        char *key;
 
         item.object = loaded->file ? em_loading_object(run->loading, &loaded->file->node) : NULL;
         if (!item.object)
             continue;
-        item.inherited = inherits(process, loaded);
-        if (em_map_put(&run->met, item.object->path, item.object) < 0)
-            return EM_NO_MEMORY;
-        key = by_import ? import_key(run->arena, item.object, root->owner) : NULL;
-        if (by_import && (!key || em_map_put(&run->loading->imported, key, run) < 0))
+        item.inherited = heirs[i];
+        run->met[index_of(run, item.object)] = true;
+        if (by_import && put(run, &run->loading->imported, import_key(run->scratch, item.object, root->owner), run) < 0)
             return EM_NO_MEMORY;
         if (by_import)
-            run->loading->reached[item.object - run->env->objects.items] = true;
+            run->loading->reached[index_of(run, item.object)] = true;
         r = ask_openings(run, process, loaded, item);
         if (r < 0)
             return r;
@@ -340,23 +370,31 @@ static int note_versions(struct run *run, const struct em_open *open, bool by_im
         miss.object = problem->from->file ? em_loading_object(run->loading, &problem->from->file->node) : NULL;
         if (problem->weak || !miss.object)
             continue;
-        key = em_arena_printf(run->arena, "%s\nversion\n%s", miss.object->path,
+        key = em_arena_printf(run->scratch, "%zx\nversion\n%s", index_of(run, miss.object),
                               problem->version ? problem->version : problem->why);
         if (!key)
             return EM_NO_MEMORY;
         if (em_map_get(&run->by_request, key))
             continue;
-        if (em_map_put(&run->by_request, key, run) < 0 || em_vec_push(run->arena, &run->loading->versions, miss) < 0)
+        if (put(run, &run->by_request, key, run) < 0 || em_vec_push(run->arena, &run->loading->versions, miss) < 0)
             return EM_NO_MEMORY;
     }
     return EM_OK;
+}
+
+static int note_refused(struct run *run, const struct em_env_object *root, const struct em_request *request, bool by_import)
+{
+    struct em_refused_root refused = { .root = root, .by_import = by_import };
+
+    refused.request = em_request_keep(run->arena, request);
+    return refused.request ? em_vec_push(run->arena, &run->loading->refused, refused) : EM_NO_MEMORY;
 }
 
 static int open_root(struct run *run, const struct em_env_object *root, bool by_import)
 {
     struct em_process *process;
     struct em_open open;
-    int r = em_process_fork(&process, run->fresh);
+    int r = em_process_fork(&process, run->fresh, run->scratch);
 
     if (r < 0)
         return r;
@@ -369,8 +407,7 @@ static int open_root(struct run *run, const struct em_env_object *root, bool by_
     if (r < 0)
         return r;
     if (!open.ok && open.failure && !open.failure->from && open.failure->result == EM_RESULT_REFUSED)
-        r = em_vec_push(run->arena, &run->loading->refused,
-                        (struct em_refused_root){ .root = root, .request = open.failure, .by_import = by_import });
+        r = note_refused(run, root, open.failure, by_import);
     if (r == EM_OK)
         r = note_versions(run, &open, by_import);
     if (r < 0)
@@ -399,7 +436,7 @@ static int note_unreadable(struct run *run, const struct em_env_object *object, 
 /* The name as one that objects of the same distribution need. */
 static const char *names_owner(struct run *run, const struct em_env_object *object, const char *name)
 {
-    return em_arena_printf(run->arena, "%s\n%s", object->owner ? object->owner->normalized : "", name);
+    return em_arena_printf(run->scratch, "%s\n%s", object->owner ? object->owner->normalized : "", name);
 }
 
 /* Every name that an object of the environment needs: whoever has one of them is loaded by its consumers. */
@@ -411,7 +448,7 @@ static int needed_names(struct run *run, struct em_map *needed)
 
         if (!file)
             return EM_NO_MEMORY;
-        run->loading->files[object - run->env->objects.items] = file;
+        run->loading->files[index_of(run, object)] = file;
         if (file->code != EM_OK) {
             int r = note_unreadable(run, object, file);
 
@@ -420,10 +457,12 @@ static int needed_names(struct run *run, struct em_map *needed)
             continue;
         }
         for (size_t i = 0; i < file->object.needed.count; i++) {
-            const char *name = file->object.needed.items[i], *key = names_owner(run, object, name);
+            const struct em_arena_mark mark = em_arena_mark(run->scratch);
+            const char *name = file->object.needed.items[i];
 
-            if (!key || em_map_put(needed, name, run) < 0 || em_map_put(needed, key, run) < 0)
+            if (em_map_put(needed, name, run) < 0 || put(run, needed, names_owner(run, object, name), run) < 0)
                 return EM_NO_MEMORY;
+            em_arena_rewind(run->scratch, mark);
         }
     }
     return EM_OK;
@@ -446,7 +485,7 @@ static bool is_retired(struct run *run, const struct em_map *needed, const struc
     *retired = false;
     if (is_needed(run, needed, object))
         return true;
-    if (em_env_public_names(&names, run->arena, em_path_basename(object->path)) < 0)
+    if (em_env_public_names(&names, run->scratch, em_path_basename(object->path)) < 0)
         return false;
     em_vec_each (const char *, name, &names) {
         const char *key = names_owner(run, object, *name);
@@ -479,41 +518,60 @@ static bool is_module(struct run *run, const struct em_map *tagging, const struc
         return false;
     if (em_env_is_tagged(object->path) || !object->owner || !em_map_get(tagging, object->owner->normalized))
         return true;
-    entry = em_arena_printf(run->arena, "PyInit_%.*s", (int)strcspn(name, "."), name);
+    entry = em_arena_printf(run->scratch, "PyInit_%.*s", (int)strcspn(name, "."), name);
     if (!entry || em_tree_open(run->env->tree, object->path, &file) < 0)
         return true;
-    if (em_object_defines(&defines, run->arena, &file->reader, entry, NULL) < 0)
+    if (em_object_defines(&defines, run->scratch, &file->reader, entry, NULL) < 0)
         return true;
     run->loading->bytes_read += file->reader.bytes_read;
     return defines;
 }
 
-/* Imports first; then what no import loads, consumers before what they need; then the rest. An object met on the way is not
- * opened again. */
+/* What all objects of the environment say together. */
+struct crowd {
+    struct em_map needed;  /* names that somebody needs */
+    struct em_map tagging; /* distributions that tag their modules */
+};
+
+enum pass {
+    PASS_IMPORTS,
+    PASS_CONSUMERS, /* what no import loads, before what it needs */
+    PASS_REST,
+    PASSES,
+};
+
+static int open_if_due(struct run *run, const struct crowd *crowd, enum pass pass, const struct em_env_object *object)
+{
+    const struct em_loadable *file = run->loading->files[index_of(run, object)];
+    bool retired = false;
+
+    if (!em_loading_is_library(run->world, file))
+        return EM_OK;
+    if (pass == PASS_IMPORTS)
+        return is_module(run, &crowd->tagging, object) ? open_root(run, object, true) : EM_OK;
+    if (run->met[index_of(run, object)] || (pass == PASS_CONSUMERS && is_needed(run, &crowd->needed, object)))
+        return EM_OK;
+    if (!is_retired(run, &crowd->needed, object, &retired))
+        return EM_NO_MEMORY;
+    return retired ? EM_OK : open_root(run, object, false);
+}
+
+/* An object met on the way is not opened again. What only one root needed to be known is forgotten with it: there may be a hundred
+ * thousand. */
 static int open_roots(struct run *run)
 {
-    struct em_map needed = { 0 }, tagging = { 0 };
-    int r = needed_names(run, &needed);
+    struct crowd crowd = { 0 };
+    int r = needed_names(run, &crowd.needed);
 
     if (r == EM_OK)
-        r = tagging_owners(run, &tagging);
-    for (int pass = 0; pass < 3 && r == EM_OK; pass++) {
-        for (size_t i = 0; i < run->env->objects.count; i++) {
-            const struct em_env_object *object = &run->env->objects.items[i];
-            bool extension = pass == 0 && is_module(run, &tagging, object), retired = false;
+        r = tagging_owners(run, &crowd.tagging);
+    for (enum pass pass = PASS_IMPORTS; pass < PASSES; pass++) {
+        em_vec_each (const struct em_env_object, object, &run->env->objects) {
+            const struct em_arena_mark mark = em_arena_mark(run->scratch);
 
-            if ((pass == 0 && !extension) || (pass > 0 && em_map_get(&run->met, object->path)) ||
-                !em_loading_is_library(run->world, run->loading->files[i]))
-                continue;
-            if (pass == 1 && is_needed(run, &needed, object))
-                continue;
-            if (pass > 0 && !is_retired(run, &needed, object, &retired))
-                return EM_NO_MEMORY;
-            if (retired)
-                continue;
-            r = open_root(run, object, extension);
-            if (r < 0)
-                break;
+            if (r == EM_OK)
+                r = open_if_due(run, &crowd, pass, object);
+            em_arena_rewind(run->scratch, mark);
         }
     }
     return r;
@@ -543,23 +601,25 @@ static void spread_reach(struct run *run)
 int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em_env *env, const struct em_world *world,
                    const struct em_knowledge *knowledge, struct em_diagnose_cache *cache, struct em_error *error)
 {
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
     struct run run = { .loading = loading,
                        .arena = arena,
+                       .scratch = scratch,
                        .env = env,
                        .world = world,
                        .knowledge = knowledge,
                        .cache = cache,
                        .error = error,
-                       .met = { .arena = arena },
-                       .by_request = { .arena = arena },
-                       .openings = { .arena = arena } };
+                       .by_request = { .arena = arena } };
     int r;
 
     *loading = (struct em_loading){ .imported = { .arena = arena } };
     loading->loader = em_loader_new(world, arena);
     loading->files = em_arena_array(arena, env->objects.count + 1, sizeof(struct em_loadable *));
     loading->reached = em_arena_array(arena, env->objects.count + 1, sizeof(bool));
-    if (!loading->loader || !loading->files || !loading->reached)
+    run.met = em_arena_array(arena, env->objects.count + 1, sizeof *run.met);
+    run.openings = em_arena_array(arena, env->objects.count + 1, sizeof(struct em_openings *));
+    if (!scratch || !loading->loader || !loading->files || !loading->reached || !run.met || !run.openings)
         return EM_NO_MEMORY;
     r = index_objects(&run);
     if (r == EM_OK)

@@ -65,9 +65,9 @@ struct em_loading {
     struct {
         EM_VEC(struct em_root);
     } roots;
-    struct em_edges edges;  /* every request of every process */
-    struct em_map imported; /* "path\ndistribution": an import of one of the distribution's modules loads the object at path */
-    struct em_map objects;  /* "device:inode" -> struct em_env_object *: the environment's, by identity */
+    struct em_edges edges;      /* every request of every process */
+    struct em_map imported;     /* object and distribution: an import of one of the distribution's modules loads the object */
+    struct em_map objects;      /* "device:inode" -> struct em_env_object *: the environment's, by identity */
     struct em_loadable **files; /* what each of the environment's objects is, by its index there */
     bool *reached;              /* by the same index: some import loads it, or may open it */
     uint64_t bytes_read;        /* of strings; headers are counted by the loader */

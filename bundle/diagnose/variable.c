@@ -5,6 +5,7 @@
 struct telling {
     struct em_findings *findings;
     const struct em_advisor *advisor;
+    struct em_arena *arena; /* of plain and answers; findings have the advisor's */
     struct em_standing standing;
     struct em_loading plain; /* the same environment, opened without the variable */
     struct em_map answers;   /* "object\nname" -> its case in plain */
@@ -13,7 +14,7 @@ struct telling {
 
 static char *key_of(const struct telling *telling, const struct em_case *item)
 {
-    return em_arena_printf(telling->advisor->arena, "%s\n%s", item->object->path, em_case_name(item));
+    return em_arena_printf(telling->arena, "%s\n%s", item->object->path, em_case_name(item));
 }
 
 static int index_plain(struct telling *telling)
@@ -135,15 +136,20 @@ static int tell(struct telling *telling, const struct em_case *item)
 int em_judge_variable(struct em_findings *findings, const struct em_advisor *advisor, struct em_env *env,
                       struct em_diagnose_cache *cache, struct em_error *error)
 {
-    struct em_arena *arena = advisor->arena;
-    struct telling telling = {
-        .findings = findings, .advisor = advisor, .answers = { .arena = arena }, .told = { .arena = arena }
-    };
+    /* What it would be without the variable is gone when that is told. */
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    struct telling telling = { .findings = findings,
+                               .advisor = advisor,
+                               .arena = arena,
+                               .answers = { .arena = arena },
+                               .told = { .arena = advisor->arena } };
     struct em_world without = *advisor->world;
     int r;
 
     if (!without.ld_library_path || !*without.ld_library_path)
         return EM_OK;
+    if (!arena)
+        return EM_NO_MEMORY;
     without.ld_library_path = NULL;
     r = em_standing_init(&telling.standing, advisor);
     if (r == EM_OK)

@@ -57,6 +57,7 @@ static int ask(struct walk *walk, struct loaded *object, const char *written, en
 
     *answer = NULL;
     question.name = em_tokens_expand(arena, process->base.loader->world, object->base.origin, object->base.is_main, written);
+    question.name = em_loader_text(process->base.loader, question.name);
     if (!question.name)
         return EM_NO_MEMORY;
     if (!*question.name)
@@ -97,6 +98,7 @@ static void move_before(struct process *process, struct loaded *object, struct l
     list->items[to] = &object->base;
     for (size_t i = 0; i < list->count; i++)
         list->items[i]->index = i;
+    em_present_forget(process, PRESENT_MOVED);
 }
 
 /* DT_FILTER and DT_AUXILIARY: like a need, but the object comes before the one that names it. *node is the node of that one, and

@@ -26,40 +26,17 @@ static bool is_listed(const struct process *process, const struct loaded *object
     return object->base.index < process->base.objects.count && em_process_at(process, object->base.index) == object;
 }
 
-static bool answers(const struct loaded *object, const char *name)
-{
-    const char *soname = object->base.file->object.soname;
-
-    return em_loaded_has_name(object, name) || (soname && strcmp(name, soname) == 0);
-}
-
 /* The first in load order that has the name, or the SONAME. ld.so stands behind the program while that starts; it is listed from
  * the first need on. No path, version or scope is compared. */
 static struct loaded *find_loaded(struct process *process, const char *name)
 {
     struct loaded *interpreter = process->interpreter;
 
-    if (process->main && answers(process->main, name))
+    if (process->main && em_loaded_answers(process->main, name))
         return process->main;
-    if (interpreter && !is_listed(process, interpreter) && answers(interpreter, name))
+    if (interpreter && !is_listed(process, interpreter) && em_loaded_answers(interpreter, name))
         return interpreter;
-    for (size_t i = 0; i < process->base.objects.count; i++) {
-        if (answers(em_process_at(process, i), name))
-            return em_process_at(process, i);
-    }
-    return NULL;
-}
-
-/* The same file under another path. The program itself has no identity: the kernel mapped it. */
-static struct loaded *find_file(struct process *process, const struct loadable *file)
-{
-    for (size_t i = 0; i < process->base.objects.count; i++) {
-        struct loaded *object = em_process_at(process, i);
-
-        if (object->base.file == &file->base && !object->base.is_main)
-            return object;
-    }
-    return NULL;
+    return em_present_answering(process, name);
 }
 
 static int reuse(struct process *process, const struct question *question, struct em_request *request, struct loaded *object,
@@ -70,13 +47,12 @@ static int reuse(struct process *process, const struct question *question, struc
     request->result = EM_RESULT_REUSED;
     request->path = object->base.name;
     request->file = object->base.file;
-    request->to = &object->base;
+    em_request_lead(request, object);
     if (question->asking)
         return EM_OK;
     if (object == process->interpreter && !is_listed(process, object)) {
-        object->base.index = process->base.objects.count;
         object->fresh = true;
-        r = em_vec_push(em_process_arena(process), &process->base.objects, &object->base);
+        r = em_process_append(process, object);
     }
     return r < 0 ? r : em_loaded_add_name(process, object, name);
 }
@@ -119,7 +95,8 @@ static int search_directory(struct search *search, struct directory *directory, 
             try->skipped = found->file->why;
             continue;
         }
-        path = em_arena_printf(loader->arena, "%s%s", spot->prefix, name);
+        path = em_arena_printf(em_process_arena(search->process), "%s%s", spot->prefix, name);
+        path = em_loader_text(loader, path);
         if (!path)
             return EM_NO_MEMORY;
         take(search, found->file, path, rule);
@@ -128,30 +105,19 @@ static int search_directory(struct search *search, struct directory *directory, 
     return EM_OK;
 }
 
-/* For show: "." for an empty entry, no slash at the end. */
-static const char *shown(struct em_arena *arena, const struct directory *directory)
-{
-    size_t length = strlen(directory->text);
-
-    return length < 2 ? (length ? "/" : ".") : em_arena_strndup(arena, directory->text, length - 1);
-}
-
 /* open_path. An error other than "not there" and "not allowed" ends this list, not the search. */
 static int search_list(struct search *search, const struct path_list *list, enum em_rule rule, const struct loaded *owner)
 {
     for (size_t i = 0; i < list->count && !search->over; i++) {
         const struct entry *entry = &list->items[i];
-        struct em_try try = { .directory = shown(em_process_arena(search->process), entry->directory),
+        struct em_try try = { .directory = entry->directory->shown,
                               .entry = entry->written,
                               .rule = rule,
                               .owner = owner ? &owner->base : NULL,
                               .absent = !entry->directory->exists,
                               .relative = entry->directory->relative };
-        int error, r;
+        int error, r = search_directory(search, entry->directory, rule, &try, &error);
 
-        if (!try.directory)
-            return EM_NO_MEMORY;
-        r = search_directory(search, entry->directory, rule, &try, &error);
         if (r < 0)
             return r;
         if (search->over) {
@@ -161,7 +127,7 @@ static int search_list(struct search *search, const struct path_list *list, enum
         }
         try.ends = error != ENOENT && error != EACCES && (entry->directory->exists || entry->directory->relative);
         if (try.ends)
-            try.skipped = strerror(error);
+            try.skipped = em_loader_text(loader_of(search->process), strerror(error));
         r = add_try(search, try);
         if (r < 0 || try.ends)
             return r;
@@ -180,8 +146,8 @@ static int search_rpath_of(struct search *search, struct loaded *object)
     int r = EM_OK;
 
     if (!object->rpath.ready)
-        r = em_tokens_split(loader_of(search->process), &object->rpath, own_rpath(object), ":", object->base.origin,
-                            object->base.is_main);
+        r = em_tokens_split(loader_of(search->process), em_process_arena(search->process), &object->rpath, own_rpath(object),
+                            ":", object->base.origin, object->base.is_main);
     return r < 0 ? r : search_list(search, &object->rpath, EM_RULE_RPATH, object);
 }
 
@@ -213,8 +179,8 @@ static int search_runpath(struct search *search)
     if (!object || !object->base.file->object.runpath)
         return EM_OK;
     if (!object->runpath.ready)
-        r = em_tokens_split(loader_of(search->process), &object->runpath, object->base.file->object.runpath, ":",
-                            object->base.origin, object->base.is_main);
+        r = em_tokens_split(loader_of(search->process), em_process_arena(search->process), &object->runpath,
+                            object->base.file->object.runpath, ":", object->base.origin, object->base.is_main);
     return r < 0 ? r : search_list(search, &object->runpath, EM_RULE_RUNPATH, object);
 }
 
@@ -242,7 +208,8 @@ static bool is_in_system_dir(const struct em_world *world, const char *path)
 static int search_cache(struct search *search)
 {
     struct em_loader *loader = loader_of(search->process);
-    const struct em_cache_entry *entry = em_world_cached(loader->world, loader->arena, search->question->name);
+    const struct em_cache_entry *entry = em_world_cached(loader->world, em_process_arena(search->process),
+                                                         search->question->name);
     struct em_try try = { .directory = "/etc/ld.so.cache", .rule = EM_RULE_CACHE };
     struct found *found;
     int r;
@@ -262,8 +229,9 @@ static int search_cache(struct search *search)
         take(search, found->file, entry->path, EM_RULE_CACHE);
         return EM_OK;
     }
-    try.skipped = em_arena_printf(loader->arena, "it names %s: %s", entry->path,
+    try.skipped = em_arena_printf(em_process_arena(search->process), "it names %s: %s", entry->path,
                                   found->file ? found->file->why : strerror(found->error));
+    try.skipped = em_loader_text(loader, try.skipped);
     return try.skipped ? add_try(search, try) : EM_NO_MEMORY;
 }
 
@@ -280,12 +248,13 @@ static int search_defaults(struct search *search)
 {
     struct em_loader *loader = loader_of(search->process);
     const struct em_world *world = loader->world;
+    struct em_arena *arena = em_process_arena(search->process);
     struct path_list list = { .ready = true };
 
     if (without_defaults(search))
         return EM_OK;
     for (size_t i = 0; i < world->system_dirs.count; i++) {
-        const char *text = em_arena_printf(loader->arena, "%s%s", world->system_dirs.items[i],
+        const char *text = em_arena_printf(arena, "%s%s", world->system_dirs.items[i],
                                            strcmp(world->system_dirs.items[i], "/") == 0 ? "" : "/");
         struct em_try try = { .directory = world->system_dirs.items[i], .rule = EM_RULE_DEFAULT };
         struct directory *directory;
@@ -298,7 +267,7 @@ static int search_defaults(struct search *search)
         } else {
             r = em_loader_directory(loader, text, &directory);
             if (r == EM_OK)
-                r = em_vec_push(loader->arena, &list, (struct entry){ directory, NULL });
+                r = em_vec_push(arena, &list, (struct entry){ directory, NULL });
         }
         if (r < 0)
             return r;
@@ -328,12 +297,13 @@ static int open_path_name(struct search *search)
     const struct question *question = search->question;
     struct em_loader *loader = loader_of(search->process);
     const struct loaded *from = question->from;
-    const char *path = from ? em_tokens_expand(loader->arena, loader->world, from->base.origin, from->base.is_main,
-                                               question->name)
+    const char *path = from ? em_tokens_expand(em_process_arena(search->process), loader->world, from->base.origin,
+                                               from->base.is_main, question->name)
                             : question->name;
     struct found *found;
     int r;
 
+    path = em_loader_text(loader, path);
     if (!path)
         return EM_NO_MEMORY;
     search->request->rule = EM_RULE_PATH;
@@ -347,8 +317,10 @@ static int open_path_name(struct search *search)
     if (found->file)
         take(search, found->file, path, EM_RULE_PATH);
     else
-        search->request->why = em_arena_printf(loader->arena, "cannot open shared object file: %s", strerror(found->error));
-    return EM_OK;
+        search->request->why = em_loader_text(
+            loader,
+            em_arena_printf(em_process_arena(search->process), "cannot open shared object file: %s", strerror(found->error)));
+    return found->file || search->request->why ? EM_OK : EM_NO_MEMORY;
 }
 
 /* ---- mapping ---- */
@@ -385,29 +357,44 @@ static const char *objection(const struct process *process, const struct loadabl
     return NULL;
 }
 
+/* What stands for a library that need not be on this machine. NULL: no memory. */
+static struct loadable *promised(struct em_loader *loader, const char *name)
+{
+    struct loadable *file = em_map_get(&loader->promised, name);
+
+    if (file)
+        return file;
+    file = em_new(loader->arena, struct loadable);
+    name = em_loader_text(loader, name);
+    if (!file || !name)
+        return NULL;
+    file->base.node.kind = EM_NODE_FILE;
+    file->base.object.is64 = loader->world->is64;
+    file->base.object.machine = loader->world->machine;
+    file->base.object.soname = name;
+    file->base.object.stack = EM_STACK_PLAIN;
+    file->key = em_arena_printf(loader->arena, "promised %s", name);
+    return file->key && em_map_put(&loader->promised, name, file) == EM_OK ? file : NULL;
+}
+
 /* The libraries that a narrowed world promises need not be on this machine. */
 static int promise(struct search *search)
 {
     const struct em_cache_entry *cached;
     struct em_request *request = search->request;
-    const struct em_world *world = loader_of(search->process)->world;
-    struct loadable *file;
+    struct em_loader *loader = loader_of(search->process);
+    const struct em_world *world = loader->world;
     struct em_arena *arena = em_process_arena(search->process);
+    const char *name = search->question->name;
 
-    if (!em_world_is_narrow(world) || strchr(search->question->name, '/') ||
-        !em_world_promises(world, search->question->name) || world->system_dirs.count == 0)
+    if (!em_world_is_narrow(world) || strchr(name, '/') || !em_world_promises(world, name) || world->system_dirs.count == 0)
         return EM_OK;
-    file = em_new(arena, struct loadable);
-    cached = em_world_cached(world, arena, search->question->name);
-    search->path = cached ? cached->path : em_arena_printf(arena, "%s/%s", world->system_dirs.items[0], search->question->name);
-    if (!file || !search->path)
+    cached = em_world_cached(world, arena, name);
+    search->file = promised(loader, name);
+    search->path = cached ? cached->path
+                          : em_loader_text(loader, em_arena_printf(arena, "%s/%s", world->system_dirs.items[0], name));
+    if (!search->file || !search->path)
         return EM_NO_MEMORY;
-    file->base.node.kind = EM_NODE_FILE;
-    file->base.object.is64 = world->is64;
-    file->base.object.machine = world->machine;
-    file->base.object.soname = search->question->name;
-    file->base.object.stack = EM_STACK_PLAIN;
-    search->file = file;
     request->rule = cached ? EM_RULE_CACHE : EM_RULE_DEFAULT;
     request->promised = true;
     return EM_OK;
@@ -418,7 +405,8 @@ static int map(struct search *search)
     struct process *process = search->process;
     const struct question *question = search->question;
     struct em_request *request = search->request;
-    struct loaded *object = find_file(process, search->file);
+    /* The same file under another path. The program itself has no identity: the kernel mapped it. */
+    struct loaded *object = em_present_as_file(process, search->file);
     bool calls = question->via == EM_VIA_DLOPEN || question->via == EM_VIA_OPEN;
     int r;
 
@@ -447,7 +435,7 @@ static int map(struct search *search)
     object->base.is_system = request->rule == EM_RULE_CACHE || request->rule == EM_RULE_DEFAULT;
     if (!process->opening && em_loader_wants_stack(process->base.loader->world, &search->file->base.object))
         process->stack_executable = true;
-    request->to = &object->base;
+    em_request_lead(request, object);
     return EM_OK;
 }
 

@@ -15,7 +15,9 @@
  * Paths are as the loader spells them, never normalised: $ORIGIN depends on the spelling.
  *
  * Errors (negative enum em_err) are ours: no memory, an unreadable world. That a library is missing is an answer, not an error.
- * Memory: everything lives in the loader's arena. Threads: one loader, one thread; the world may be shared by several loaders.
+ * Memory: what is known of files, and all strings, live in the loader's arena; processes, their requests and who is loaded too, but for
+ * those of a fork, which live in the arena that it was given: whoever forks a hundred thousand keeps of each what is worth it
+ * (em_request_keep) and forgets the rest. Threads: one loader, one thread; the world may be shared by several loaders.
  */
 #ifndef EM_BUNDLE_LOADER_LOADER_H
 #define EM_BUNDLE_LOADER_LOADER_H
@@ -105,7 +107,8 @@ struct em_request {
     const struct em_loaded *owner; /* EM_RULE_RPATH, _RUNPATH: whose path it was */
     const char *entry;             /* and which entry of it, as written */
     const char *path;              /* of the object found; NULL if missing */
-    struct em_loaded *to;          /* NULL if missing, refused, or only asked for */
+    struct em_loaded *to;          /* NULL if missing, refused, only asked for, or kept when its process was gone */
+    bool to_system;                /* that is_system */
     struct em_loadable *file;      /* what is at path; also when only asked for */
     struct em_tries tried;         /* directories searched without success, in order */
     const char *why;               /* missing or refused: the loader's reason in a sentence */
@@ -151,6 +154,7 @@ struct em_loader;
  * back, as the loader did at the first. */
 struct em_process {
     struct em_loader *loader;
+    struct em_arena *arena;      /* of all below */
     struct em_loadeds objects;   /* in load order; the main program first if there is one */
     struct em_requests requests; /* in order, of all opens so far */
     struct em_open start;        /* how the program's own start went; ok for a bare one. Not ok: what was found stays listed */
@@ -197,7 +201,11 @@ const char *em_stability_name(enum em_stability stability);
  * Computed from what happened in them, so it says as much as the processes that were tried. */
 enum em_stability em_stability_of(const struct em_request *const *requests, size_t count);
 
-/* The process as it is now, for a what-if that leaves this one alone. */
-int em_process_fork(struct em_process **copy, const struct em_process *process);
+/* The process as it is now, for a what-if that leaves this one alone; it and all that comes of it lives in arena. */
+int em_process_fork(struct em_process **copy, const struct em_process *process, struct em_arena *arena);
+
+/* The request for when its process is gone, in arena, with its tries; of who asked and whose paths were tried their names, their
+ * files and what they are (is_main, is_system, ...), and not who loaded them. NULL: no memory. */
+struct em_request *em_request_keep(struct em_arena *arena, const struct em_request *request);
 
 #endif

@@ -66,10 +66,11 @@ static int try_entry(struct search *search, const char *directory, const char *e
                      const struct loaded *owner)
 {
     struct em_loader *loader = search->process->base.loader;
-    const char *path = em_arena_printf(loader->arena, "%s/%s", directory, search->question->name);
+    const char *path = em_arena_printf(em_process_arena(search->process), "%s/%s", directory, search->question->name);
     struct found *found;
     int r;
 
+    path = em_loader_text(loader, path);
     if (!path)
         return EM_NO_MEMORY;
     if (strlen(path) >= MAX_CANDIDATE)
@@ -89,7 +90,8 @@ static int try_entry(struct search *search, const char *directory, const char *e
     search->error = found->error;
     /* Any other error inhibits all further search, and not only that of this list. */
     search->over = found->error != ENOENT && found->error != ENOTDIR && found->error != EACCES && found->error != ENAMETOOLONG;
-    return add_try(search, directory, entry, rule, owner, search->over ? strerror(found->error) : NULL, search->over);
+    return add_try(search, directory, entry, rule, owner, search->over ? em_loader_text(loader, strerror(found->error)) : NULL,
+                   search->over);
 }
 
 /* Entries end at a colon or a newline; an empty one is no directory at all. written has the same entries before $ORIGIN. */
@@ -97,6 +99,7 @@ static int search_text(struct search *search, const char *text, const char *writ
                        const struct loaded *owner)
 {
     struct em_arena *arena = em_process_arena(search->process);
+    struct em_loader *loader = search->process->base.loader;
 
     while (text && !search->over) {
         size_t length, written_length;
@@ -107,11 +110,11 @@ static int search_text(struct search *search, const char *text, const char *writ
         length = strcspn(text, ":\n");
         if (length == 0)
             return EM_OK;
-        directory = entry = em_arena_strndup(arena, text, length);
+        directory = entry = em_loader_text(loader, em_arena_strndup(arena, text, length));
         if (written) {
             written += strspn(written, ":\n");
             written_length = strcspn(written, ":\n");
-            entry = em_arena_strndup(arena, written, written_length);
+            entry = em_loader_text(loader, em_arena_strndup(arena, written, written_length));
             written += written_length;
         }
         if (!directory || !entry)
@@ -208,13 +211,12 @@ static int reuse(struct process *process, const struct question *question, struc
     request->result = EM_RESULT_REUSED;
     request->path = object->base.name;
     request->file = object->base.file;
-    request->to = &object->base;
+    em_request_lead(request, object);
     if (question->asking || listed)
         return EM_OK;
     /* libc enters the list when it is first asked for. */
-    object->base.index = process->base.objects.count;
     object->fresh = true;
-    return em_vec_push(em_process_arena(process), &process->base.objects, &object->base);
+    return em_process_append(process, object);
 }
 
 /* By the short name, which a library has only if it was found by a search. The program is not looked at. */
@@ -242,8 +244,10 @@ static struct loaded *find_file(struct process *process, const struct loadable *
 
 static int refuse(struct search *search, const char *reason)
 {
-    search->request->why = em_arena_printf(em_process_arena(search->process), "Error loading shared library %s: %s",
-                                           search->question->name, reason);
+    const char *why = em_arena_printf(em_process_arena(search->process), "Error loading shared library %s: %s",
+                                      search->question->name, reason);
+
+    search->request->why = em_loader_text(search->process->base.loader, why);
     return search->request->why ? EM_OK : EM_NO_MEMORY;
 }
 
@@ -283,7 +287,7 @@ static int map(struct search *search, struct loaded *from)
     object->base.is_system = request->rule == EM_RULE_DEFAULT;
     if (searched && em_loaded_add_name(process, object, object->short_name) < 0)
         return EM_NO_MEMORY;
-    request->to = &object->base;
+    em_request_lead(request, object);
     return EM_OK;
 }
 

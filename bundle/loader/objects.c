@@ -14,6 +14,7 @@ struct em_loader *em_loader_new(const struct em_world *world, struct em_arena *a
     loader->world = world;
     loader->arena = arena;
     loader->files.arena = loader->paths.arena = loader->directories.arena = loader->places.arena = arena;
+    loader->promised.arena = loader->texts.arena = arena;
     return loader;
 }
 
@@ -25,6 +26,16 @@ void em_loader_free(struct em_loader *loader)
 uint64_t em_loader_bytes_read(const struct em_loader *loader)
 {
     return loader->bytes_read;
+}
+
+const char *em_loader_text(struct em_loader *loader, const char *text)
+{
+    const char *kept = text ? em_map_get(&loader->texts, text) : NULL;
+
+    if (kept || !text)
+        return kept;
+    kept = em_arena_strdup(loader->arena, text);
+    return kept && em_map_put(&loader->texts, kept, kept) == EM_OK ? kept : NULL;
 }
 
 const char *em_loader_absolute(struct em_loader *loader, const char *path)
@@ -110,6 +121,7 @@ static int look(struct em_loader *loader, const char *path, const struct em_node
     if (!file || !kept)
         return EM_NO_MEMORY;
     file->base.node = *node;
+    file->key = kept;
     if (node->kind != EM_NODE_FILE) {
         file->base.code = EM_NOT_ELF;
         file->base.problem = node->kind == EM_NODE_DIRECTORY ? "is a directory" : "is not a regular file";
@@ -252,6 +264,13 @@ static int add_hwcaps(struct em_loader *loader, struct directory *directory)
     return EM_OK;
 }
 
+static char *shown(struct em_arena *arena, const char *text)
+{
+    size_t length = strlen(text);
+
+    return length < 2 ? em_arena_strdup(arena, length ? "/" : ".") : em_arena_strndup(arena, text, length - 1);
+}
+
 int em_loader_directory(struct em_loader *loader, const char *text, struct directory **result)
 {
     struct directory *directory = em_map_get(&loader->directories, text);
@@ -263,7 +282,11 @@ int em_loader_directory(struct em_loader *loader, const char *text, struct direc
     if (directory)
         return EM_OK;
     *result = directory = em_new(loader->arena, struct directory);
-    if (!directory || !(directory->text = em_arena_strdup(loader->arena, text)))
+    if (!directory)
+        return EM_NO_MEMORY;
+    directory->text = em_arena_strdup(loader->arena, text);
+    directory->shown = shown(loader->arena, text);
+    if (!directory->text || !directory->shown)
         return EM_NO_MEMORY;
     directory->relative = text[0] != '/';
     path = em_loader_absolute(loader, directory->text);

@@ -4,7 +4,7 @@
 
 struct em_arena *em_process_arena(const struct process *process)
 {
-    return process->base.loader->arena;
+    return process->base.arena;
 }
 
 static const struct em_world *world_of(const struct process *process)
@@ -28,44 +28,37 @@ const char *em_origin_of(struct em_arena *arena, const char *cwd, const char *na
     return slash == name ? "/" : em_arena_strndup(arena, name, (size_t)(slash - name));
 }
 
-bool em_loaded_has_name(const struct loaded *object, const char *name)
-{
-    /* The program's own name is "" to glibc; ours is for people. */
-    if (!object->base.is_main && strcmp(name, object->base.name) == 0)
-        return true;
-    for (size_t i = 0; i < object->base.names.count; i++) {
-        if (strcmp(name, object->base.names.items[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
 int em_loaded_add_name(struct process *process, struct loaded *object, const char *name)
 {
     for (size_t i = 0; i < object->base.names.count; i++) {
         if (strcmp(name, object->base.names.items[i]) == 0)
             return EM_OK;
     }
-    return em_vec_push(em_process_arena(process), &object->base.names, name);
+    if (em_vec_push(em_process_arena(process), &object->base.names, name) < 0)
+        return EM_NO_MEMORY;
+    return em_present_named(process, object, name);
 }
 
 static struct loaded *new_object(struct process *process, const char *name, struct loadable *file)
 {
     struct em_arena *arena = em_process_arena(process);
+    struct em_loader *loader = process->base.loader;
     struct loaded *object = em_new(arena, struct loaded);
 
     if (!object)
         return NULL;
-    object->base.name = em_arena_strdup(arena, name);
-    object->base.origin = em_origin_of(arena, world_of(process)->cwd, name);
+    object->base.name = em_loader_text(loader, name);
+    object->base.origin = em_loader_text(loader, em_origin_of(arena, world_of(process)->cwd, name));
     object->base.file = &file->base;
     return object->base.name && object->base.origin ? object : NULL;
 }
 
-static int append(struct process *process, struct loaded *object)
+int em_process_append(struct process *process, struct loaded *object)
 {
     object->base.index = process->base.objects.count;
-    return em_vec_push(em_process_arena(process), &process->base.objects, &object->base);
+    if (em_vec_push(em_process_arena(process), &process->base.objects, &object->base) < 0)
+        return EM_NO_MEMORY;
+    return em_present_added(process, object);
 }
 
 struct loaded *em_process_add(struct process *process, const char *name, const char *requested, struct loadable *file,
@@ -79,7 +72,7 @@ struct loaded *em_process_add(struct process *process, const char *name, const c
     object->fresh = true;
     if (requested && em_loaded_add_name(process, object, requested) < 0)
         return NULL;
-    return append(process, object) < 0 ? NULL : object;
+    return em_process_append(process, object) < 0 ? NULL : object;
 }
 
 /* ---- requests ---- */
@@ -96,6 +89,12 @@ int em_request_new(struct process *process, const struct question *question, str
     (*request)->via = question->via;
     (*request)->result = EM_RESULT_MISSING;
     return question->asking ? EM_OK : em_vec_push(arena, &process->base.requests, *request);
+}
+
+void em_request_lead(struct em_request *request, struct loaded *object)
+{
+    request->to = &object->base;
+    request->to_system = object->base.is_system;
 }
 
 static int request(struct process *process, const struct question *question, struct em_request **answer)
@@ -146,6 +145,7 @@ static void roll_back(struct process *process)
     }
     process->base.objects.count = kept;
     renumber(process);
+    em_present_forget(process, PRESENT_FEW);
 }
 
 static void settle(struct process *process)
@@ -174,7 +174,7 @@ int em_process_open(struct em_process *base, const char *name, const struct em_l
     int r;
 
     *open = (struct em_open){ .first_request = base->requests.count };
-    question.name = question.written = em_arena_strdup(base->loader->arena, name);
+    question.name = question.written = em_loader_text(base->loader, name);
     if (!question.name)
         return EM_NO_MEMORY;
     process->opening = true;
@@ -217,13 +217,13 @@ int em_process_ask(struct em_process *base, const char *name, const struct em_lo
     bool was_opening = process->opening;
     int r;
 
-    question.name = question.written = em_arena_strdup(base->loader->arena, name);
+    question.name = question.written = em_loader_text(base->loader, name);
     if (!question.name)
         return EM_NO_MEMORY;
     /* glibc expands a NEEDED before it looks who is loaded, and the name of a dlopen after. */
     if (via == EM_VIA_NEEDED && question.from && world->libc == EM_LIBC_GLIBC)
-        question.name = em_tokens_expand(base->loader->arena, world, question.from->base.origin, question.from->base.is_main,
-                                         question.name);
+        question.name = em_loader_text(base->loader, em_tokens_expand(base->arena, world, question.from->base.origin,
+                                                                      question.from->base.is_main, question.name));
     if (!question.name)
         return EM_NO_MEMORY;
     process->opening = true;
@@ -236,13 +236,14 @@ int em_process_ask(struct em_process *base, const char *name, const struct em_lo
 
 /* ---- processes ---- */
 
-static struct process *new_process(struct em_loader *loader)
+static struct process *new_process(struct em_loader *loader, struct em_arena *arena)
 {
-    struct process *process = em_new(loader->arena, struct process);
+    struct process *process = em_new(arena, struct process);
 
     if (!process)
         return NULL;
     process->base.loader = loader;
+    process->base.arena = arena;
     process->base.start.ok = true;
     return process;
 }
@@ -291,13 +292,13 @@ static int add_program(struct process *process, const char *program, struct em_e
     object = real ? new_object(process, program, file) : NULL;
     if (!object)
         return EM_NO_MEMORY;
-    object->base.origin = em_origin_of(loader->arena, "/", real);
+    object->base.origin = em_loader_text(loader, em_origin_of(loader->arena, "/", real));
     object->base.is_main = true;
     object->fresh = true;
     object->short_name = NULL;
     process->main = object;
     process->stack_executable = file->base.object.stack != EM_STACK_PLAIN;
-    return object->base.origin ? append(process, object) : EM_NO_MEMORY;
+    return object->base.origin ? em_process_append(process, object) : EM_NO_MEMORY;
 }
 
 /* LD_PRELOAD is split at spaces and colons, ld.so.preload also at other white space and "#" comments. What is missing is
@@ -314,7 +315,7 @@ static int add_preloads(struct process *process, const char *list, const char *s
         int r;
 
         if (length > 0) {
-            question.name = question.written = em_arena_strndup(arena, list, length);
+            question.name = question.written = em_loader_text(process->base.loader, em_arena_strndup(arena, list, length));
             if (!question.name)
                 return EM_NO_MEMORY;
             r = request(process, &question, &answer);
@@ -368,7 +369,7 @@ static int start_program(struct process *process)
 
 int em_process_new(struct em_process **result, struct em_loader *loader, const char *program, struct em_error *error)
 {
-    struct process *process = new_process(loader);
+    struct process *process = new_process(loader, loader->arena);
     const struct em_world *world = loader->world;
     const char *interpreter = world->interpreter;
     int r;
@@ -387,7 +388,7 @@ int em_process_new(struct em_process **result, struct em_loader *loader, const c
     if (r < 0)
         return r;
     if (world->libc == EM_LIBC_GLIBC)
-        r = em_tokens_split(loader, &process->environment, world->secure ? NULL : world->ld_library_path, ":;",
+        r = em_tokens_split(loader, loader->arena, &process->environment, world->secure ? NULL : world->ld_library_path, ":;",
                             process->main ? process->main->base.origin : NULL, true);
     if (r < 0 || !program)
         return r;
@@ -423,17 +424,18 @@ static int copy_object(struct em_arena *arena, struct loaded **result, const str
 }
 
 /* Requests stay those of the old process: their objects are the old ones, which live as long. */
-int em_process_fork(struct em_process **result, const struct em_process *base)
+int em_process_fork(struct em_process **result, const struct em_process *base, struct em_arena *arena)
 {
     const struct process *process = (const struct process *)base;
-    struct em_arena *arena = base->loader->arena;
-    struct process *copy = new_process(base->loader);
+    struct process *copy = new_process(base->loader, arena);
     int r;
 
     *result = copy ? &copy->base : NULL;
     if (!copy)
         return EM_NO_MEMORY;
     *copy = *process;
+    copy->base.arena = arena;
+    em_present_forget(copy, PRESENT_FEW);
     copy->base.objects = (struct em_loadeds){ 0 };
     copy->base.requests = (struct em_requests){ 0 };
     copy->interpreter = NULL;
@@ -442,7 +444,7 @@ int em_process_fork(struct em_process **result, const struct em_process *base)
 
         r = copy_object(arena, &object, em_process_at(process, i));
         if (r == EM_OK)
-            r = append(copy, object);
+            r = em_process_append(copy, object);
         if (r < 0)
             return r;
         if (process->interpreter == em_process_at(process, i))
@@ -460,6 +462,65 @@ int em_process_fork(struct em_process **result, const struct em_process *base)
         copy->base.objects.items[i]->loader = loader ? &loader->base : NULL;
     }
     return EM_OK;
+}
+
+/* ---- what outlives a process ---- */
+
+/* NULL for NULL, and without memory. */
+static struct em_loaded *keep_loaded(struct em_arena *arena, const struct em_loaded *loaded)
+{
+    struct em_loaded *copy = loaded ? em_new(arena, struct em_loaded) : NULL;
+
+    if (!copy)
+        return NULL;
+    *copy = *loaded;
+    copy->loader = NULL;
+    copy->names = (struct em_strings){ 0 };
+    return copy;
+}
+
+/* Who asked is most often who owns the paths that were tried, and the entries of one path stand in a row. */
+static const struct em_loaded *keep_owner(struct em_arena *arena, const struct em_request *request,
+                                          const struct em_request *copy, size_t i)
+{
+    const struct em_try *tries = request->tried.items;
+    const struct em_loaded *owner = tries[i].owner;
+
+    if (owner == request->from)
+        return copy->from;
+    if (owner == request->owner)
+        return copy->owner;
+    if (i > 0 && owner == tries[i - 1].owner)
+        return copy->tried.items[i - 1].owner;
+    return keep_loaded(arena, owner);
+}
+
+static bool is_kept(const struct em_loaded *loaded, const struct em_loaded *copy)
+{
+    return !loaded || copy;
+}
+
+struct em_request *em_request_keep(struct em_arena *arena, const struct em_request *request)
+{
+    struct em_request *copy = em_new(arena, struct em_request);
+    const size_t count = request->tried.count;
+    bool kept = copy;
+
+    if (!copy)
+        return NULL;
+    *copy = *request;
+    copy->from = keep_loaded(arena, request->from);
+    copy->owner = request->owner == request->from ? copy->from : keep_loaded(arena, request->owner);
+    copy->to = NULL;
+    copy->tried = (struct em_tries){ .count = count, .capacity = count };
+    if (count > 0 && !(copy->tried.items = em_arena_array(arena, count, sizeof *copy->tried.items)))
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        copy->tried.items[i] = request->tried.items[i];
+        copy->tried.items[i].owner = keep_owner(arena, request, copy, i);
+        kept = kept && is_kept(request->tried.items[i].owner, copy->tried.items[i].owner);
+    }
+    return kept && is_kept(request->from, copy->from) && is_kept(request->owner, copy->owner) ? copy : NULL;
 }
 
 /* ---- words ---- */

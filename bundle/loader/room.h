@@ -3,6 +3,7 @@
  *     tokens.c     $ORIGIN and its like; path lists to directories
  *     objects.c    files looked at once, directories looked up once, and what the loader says of a file
  *     process.c    the state: who is loaded under which names; opens, rollback, forks
+ *     present.c    who of them has a name
  *     glibc.c      glibc's requests; musl.c musl's; deps.c and versions.c what glibc does with them
  */
 #ifndef EM_BUNDLE_LOADER_ROOM_H
@@ -20,6 +21,7 @@ enum verdict {
 
 struct loadable {
     struct em_loadable base;
+    const char *key; /* that no other file has */
     uint8_t header[64];
     size_t header_size;
     enum verdict verdict; /* of the world's loader, in any directory */
@@ -45,7 +47,8 @@ struct spot {
 
 /* A directory of a path list, by its spelling. */
 struct directory {
-    const char *text; /* with one slash at the end; "" for an empty entry */
+    const char *text;  /* with one slash at the end; "" for an empty entry */
+    const char *shown; /* "." for an empty entry, no slash at the end */
     bool exists, relative;
     struct {
         EM_VEC(struct spot);
@@ -59,6 +62,8 @@ struct em_loader {
     struct em_map paths;       /* absolute path -> struct found */
     struct em_map directories; /* text -> struct directory */
     struct em_map places;      /* "device:inode" -> struct place */
+    struct em_map promised;    /* name -> struct loadable that is not on this machine */
+    struct em_map texts;       /* each string that a process has, once: it outlives the process */
     uint64_t bytes_read;
 };
 
@@ -66,6 +71,8 @@ int em_loader_find(struct em_loader *loader, const char *path, struct found **fo
 int em_loader_find_in(struct em_loader *loader, struct spot *spot, const char *name, struct found **found);
 int em_loader_directory(struct em_loader *loader, const char *text, struct directory **directory);
 const char *em_loader_absolute(struct em_loader *loader, const char *path);
+/* The same text, kept as long as the loader. NULL for NULL, and without memory. */
+const char *em_loader_text(struct em_loader *loader, const char *text);
 /* glibc's and musl's opinion of a file; fills verdict and why. */
 void em_glibc_judge(const struct em_loader *loader, struct loadable *file);
 void em_musl_judge(const struct em_loader *loader, struct loadable *file);
@@ -86,9 +93,9 @@ struct path_list {
     EM_VEC(struct entry);
 };
 
-/* Fills list from text, whose entries end at one of separators. Entries of the same spelling count once. */
-int em_tokens_split(struct em_loader *loader, struct path_list *list, const char *text, const char *separators,
-                    const char *origin, bool is_main);
+/* Fills list, in arena, from text, whose entries end at one of separators. Entries of the same spelling count once. */
+int em_tokens_split(struct em_loader *loader, struct em_arena *arena, struct path_list *list, const char *text,
+                    const char *separators, const char *origin, bool is_main);
 
 /* ---- processes ---- */
 
@@ -104,8 +111,20 @@ struct loaded {
     size_t names_before;    /* names.count when the open under way began to fail */
 };
 
+/* present.c: see there. */
+enum present_state {
+    PRESENT_FEW,
+    PRESENT_INDEXED,
+    PRESENT_MOVED,
+};
+struct present {
+    enum present_state state;
+    struct em_map by_name, by_soname, by_file; /* -> struct loaded, the first in load order */
+};
+
 struct process {
     struct em_process base;
+    struct present present;
     struct loaded *main, *interpreter;
     struct path_list environment;
     bool stack_executable;
@@ -122,7 +141,20 @@ struct em_arena *em_process_arena(const struct process *process);
 struct loaded *em_process_add(struct process *process, const char *name, const char *requested, struct loadable *file,
                               struct loaded *loader);
 int em_loaded_add_name(struct process *process, struct loaded *object, const char *name);
-bool em_loaded_has_name(const struct loaded *object, const char *name);
+/* At the end of the list. */
+int em_process_append(struct process *process, struct loaded *object);
+
+/* The first in load order that has the name or the SONAME; that has the name, the program before all others; that is the file, the
+ * program never. NULL: nobody. */
+struct loaded *em_present_answering(const struct process *process, const char *name);
+struct loaded *em_present_by_name(const struct process *process, const char *name);
+struct loaded *em_present_as_file(const struct process *process, const struct loadable *file);
+bool em_loaded_answers(const struct loaded *object, const char *name);
+/* Who changes the list or the names of who stands in it says so. */
+int em_present_added(struct process *process, const struct loaded *object);
+int em_present_named(struct process *process, const struct loaded *object, const char *name);
+void em_present_forget(struct process *process, enum present_state state);
+
 const char *em_origin_of(struct em_arena *arena, const char *cwd, const char *name);
 
 /* A request of from for name; asking: leaves no trace in the process. The answer is in *request, mapped or not. */
@@ -138,6 +170,8 @@ int em_musl_request(struct process *process, const struct question *question, st
 
 /* An empty answer, noted in the process unless it is only asked. */
 int em_request_new(struct process *process, const struct question *question, struct em_request **request);
+/* It is answered with an object of the process. */
+void em_request_lead(struct em_request *request, struct loaded *object);
 
 /* All that root needs, breadth first; also preloads, which stand behind it. list: what it found, in the order of glibc's search
  * list. */

@@ -40,7 +40,7 @@ enum em_stability em_stability_of(const struct em_request *const *requests, size
         found++;
         environment |= environment_decides(request);
         outside |= request->promised || request->rule == EM_RULE_CACHE || request->rule == EM_RULE_DEFAULT ||
-                   (request->to && request->to->is_system);
+                   request->to_system;
         if (!first)
             first = request;
         else if (first->file != request->file)

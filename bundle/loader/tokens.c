@@ -85,7 +85,8 @@ static const char *directory_text(struct em_arena *arena, const char *expanded)
     return em_arena_printf(arena, "%.*s/", (int)length, expanded);
 }
 
-static int add_entry(struct em_loader *loader, struct path_list *list, const char *written, const char *text)
+static int add_entry(struct em_loader *loader, struct em_arena *arena, struct path_list *list, const char *written,
+                     const char *text)
 {
     struct directory *directory;
     int r = em_loader_directory(loader, text, &directory);
@@ -96,14 +97,13 @@ static int add_entry(struct em_loader *loader, struct path_list *list, const cha
         if (list->items[i].directory == directory)
             return EM_OK;
     }
-    return em_vec_push(loader->arena, list, (struct entry){ directory, written });
+    written = em_loader_text(loader, written);
+    return written ? em_vec_push(arena, list, (struct entry){ directory, written }) : EM_NO_MEMORY;
 }
 
-int em_tokens_split(struct em_loader *loader, struct path_list *list, const char *text, const char *separators,
-                    const char *origin, bool is_main)
+int em_tokens_split(struct em_loader *loader, struct em_arena *arena, struct path_list *list, const char *text,
+                    const char *separators, const char *origin, bool is_main)
 {
-    struct em_arena *arena = loader->arena;
-
     list->ready = true;
     /* Wholly empty is no path; an empty entry among others is the working directory. */
     if (!text || !*text)
@@ -124,7 +124,7 @@ int em_tokens_split(struct em_loader *loader, struct path_list *list, const char
         if (length == 0 || *expanded) {
             const char *spelling = length == 0 ? "" : directory_text(arena, expanded);
 
-            r = spelling ? add_entry(loader, list, written, spelling) : EM_NO_MEMORY;
+            r = spelling ? add_entry(loader, arena, list, written, spelling) : EM_NO_MEMORY;
         }
         if (r < 0)
             return r;

@@ -26,18 +26,6 @@ static int problem(struct check *check, struct em_version_problem what)
     return em_vec_push(em_process_arena(check->process), &check->open->versions, what);
 }
 
-/* find_needed: by the names that it was asked for, and not by SONAME; in load order. */
-static const struct loaded *find_provider(const struct process *process, const char *file)
-{
-    if (process->main && em_loaded_has_name(process->main, file))
-        return process->main;
-    for (size_t i = 0; i < process->base.objects.count; i++) {
-        if (em_loaded_has_name(em_process_at(process, i), file))
-            return em_process_at(process, i);
-    }
-    return NULL;
-}
-
 /* Some NEEDED of that name is missing: then a failed provider is no news. */
 static bool is_missing(const struct check *check, const char *file)
 {
@@ -62,7 +50,9 @@ static bool defines(const struct em_object *object, const struct em_version *ver
 static int check_need(struct check *check, const struct loaded *object, const struct em_verneed *need)
 {
     struct em_arena *arena = em_process_arena(check->process);
-    const struct loaded *provider = find_provider(check->process, need->file);
+    struct em_loader *loader = check->process->base.loader;
+    /* find_needed: by the names that it was asked for, and not by SONAME; in load order. */
+    const struct loaded *provider = em_present_by_name(check->process, need->file);
     struct em_version_problem what = { .from = &object->base,
                                        .file = need->file,
                                        .provider = provider ? &provider->base : NULL };
@@ -75,6 +65,7 @@ static int check_need(struct check *check, const struct loaded *object, const st
         what.why = em_arena_printf(
             arena, "needs versions of %s, and nothing is loaded under that name: Assertion `needed != NULL' failed",
             need->file);
+        what.why = em_loader_text(loader, what.why);
         return what.why ? problem(check, what) : EM_NO_MEMORY;
     }
     /* Without any definitions it was linked against another build of it; glibc only grumbles, and that only at the start. */
@@ -87,7 +78,7 @@ static int check_need(struct check *check, const struct loaded *object, const st
             continue;
         what.version = version->name;
         what.weak = version->weak;
-        what.why = em_arena_printf(arena, "version `%s' not found", version->name);
+        what.why = em_loader_text(loader, em_arena_printf(arena, "version `%s' not found", version->name));
         r = what.why ? problem(check, what) : EM_NO_MEMORY;
     }
     return r;

@@ -249,7 +249,7 @@ static void asking_and_forking_leave_the_process_alone(void **state)
     assert_int_equal(request->result, EM_RESULT_MISSING);
     assert_int_equal(process->objects.count, objects);
     assert_int_equal(process->requests.count, requests);
-    assert_int_equal(em_process_fork(&copy, process), EM_OK);
+    assert_int_equal(em_process_fork(&copy, process, arena), EM_OK);
     assert_int_equal(em_process_open(copy, "libutil.so.1", NULL, &open), EM_OK);
     assert_true(open.ok);
     assert_int_equal(copy->objects.count, objects + 1);
