@@ -187,20 +187,21 @@ static int keep_case(struct run *run, struct em_case item)
 
 static struct em_openings *openings_of(struct run *run, const struct em_env_object *object, const struct em_object *elf, int *r)
 {
-    struct em_openings **place = &run->openings[index_of(run, object)], *openings;
+    struct em_openings *openings = run->openings[index_of(run, object)];
 
     *r = EM_OK;
-    if (*place)
-        return *place;
+    if (openings)
+        return openings;
     openings = em_new(run->arena, struct em_openings);
     *r = EM_NO_MEMORY;
     if (!openings)
         return NULL;
     *r = em_openings_of(openings, run->arena, run->knowledge, run->env->tree, object->path, elf, run->cache,
                         &run->loading->bytes_read, run->error);
-    if (*r == EM_OK)
-        *place = openings;
-    return *place;
+    if (*r < 0)
+        return NULL;
+    run->openings[index_of(run, object)] = openings;
+    return openings;
 }
 
 /* Asks for an opening's names in turn, as the object would; the last answer is the one to the wanted name if none is found. */
