@@ -241,7 +241,7 @@ int em_judge_python(struct em_findings *findings, const struct em_advisor *advis
         if (r == EM_OK)
             r = judge_module(&unfit, advisor, &fitting, object);
     em_vec_each (const char *, path, &env->impostors)
-        if (r == EM_OK)
+        if (r == EM_OK && em_env_is_tagged(*path))
             r = judge_impostor(&unfit, advisor, &fitting, *path);
     em_vec_each (const struct em_module_group, group, &unfit.of_other_pythons)
         if (r == EM_OK)

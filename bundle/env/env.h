@@ -92,7 +92,7 @@ struct em_env {
     struct {
         EM_VEC(struct em_env_object);
     } objects;                   /* by path */
-    struct em_strings impostors; /* absolute paths that are named as modules are, with a tag, and are no ELF files */
+    struct em_strings impostors; /* absolute paths of files that are named as libraries are, and are no ELF objects */
     struct em_map
         odd_rows; /* absolute normal path -> the distribution, for rows that em_env_row_spelling would spell otherwise */
 };

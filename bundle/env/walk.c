@@ -205,7 +205,7 @@ static int look_at_file(struct search *search, const char *directory, const stru
     r = em_env_is_object(env, object.path, &is_object, &object.node, error);
     if (r < 0 || is_object)
         return r < 0 ? r : em_vec_push(env->arena, &env->objects, object);
-    return em_env_is_tagged(object.path) ? em_vec_push(env->arena, &env->impostors, object.path) : EM_OK;
+    return em_is_library_name(entry->name) ? em_vec_push(env->arena, &env->impostors, object.path) : EM_OK;
 }
 
 /* A site is a directory with a .dist-info, if it does not lie in another one: setuptools and pip carry others' in themselves. */

@@ -67,6 +67,14 @@ int em_source_add_candidate(struct em_source *source, const struct em_env_object
     return r < 0 ? r : em_vec_push(source->env.arena, &source->candidates, candidate);
 }
 
+/* A library by its name alone: one that was cut off, or whose first byte is another, shall be refused and not passed over. */
+static int add_impostor(struct em_source *source, const char *path, struct em_error *error)
+{
+    struct em_env_object object = { .path = path, .owner = em_env_owner(&source->env, path) };
+
+    return em_tree_stat(source->env.tree, path, &object.node) < 0 ? EM_OK : em_source_add_candidate(source, &object, error);
+}
+
 int em_source_read_directory(struct em_source *source, struct em_arena *arena, struct em_tree *tree, const char *directory,
                              struct em_error *error)
 {
@@ -74,12 +82,13 @@ int em_source_read_directory(struct em_source *source, struct em_arena *arena, s
 
     if (r < 0)
         return r;
-    if (source->env.objects.count == 0)
+    if (source->env.objects.count + source->env.impostors.count == 0)
         return em_fail(error, EM_UNSUPPORTED, source->place, "holds no library that could be copied");
-    em_vec_each (struct em_env_object, object, &source->env.objects) {
-        r = em_source_add_candidate(source, object, error);
-        if (r < 0)
-            return r;
-    }
-    return EM_OK;
+    em_vec_each (struct em_env_object, object, &source->env.objects)
+        if (r == EM_OK)
+            r = em_source_add_candidate(source, object, error);
+    em_vec_each (const char *, path, &source->env.impostors)
+        if (r == EM_OK)
+            r = add_impostor(source, *path, error);
+    return r;
 }
