@@ -43,6 +43,18 @@ static const char *answer_of(const struct em_advisor *advisor, const struct em_c
     return em_path_dirname(advisor->arena, item->request->path);
 }
 
+/* What an import asks for says more than a plugin of the same package. Of builds for several CUDAs, of which a package opens the one that
+ * fits, the one for the CUDA that is here counts; else the first. */
+static bool tells_more(const struct em_advisor *advisor, const struct em_framework *framework, const struct em_case *item,
+                       const char *cuda)
+{
+    const char *here = advisor->cuda ? advisor->cuda + strlen("cu") : NULL;
+
+    if (!framework->cuda || item->by_import != framework->by_import)
+        return !framework->cuda || item->by_import;
+    return here && strcmp(cuda, here) == 0 && strcmp(framework->cuda, here) != 0;
+}
+
 static int note_case(struct em_frameworks *frameworks, const struct em_advisor *advisor, const struct em_case *item)
 {
     const struct em_distribution *owner = item->object->owner;
@@ -61,8 +73,7 @@ static int note_case(struct em_frameworks *frameworks, const struct em_advisor *
     framework = framework_of(frameworks, advisor, owner);
     if (!framework)
         return EM_NO_MEMORY;
-    /* What an import asks for says more than a plugin of the same package: the first one stands otherwise. */
-    if (cuda && (!framework->cuda || (item->by_import && !framework->by_import))) {
+    if (cuda && tells_more(advisor, framework, item, cuda)) {
         framework->cuda = em_arena_strdup(advisor->arena, cuda);
         framework->object = item->object->path;
         framework->by_import = item->by_import;

@@ -56,4 +56,21 @@ object v/gpu/libgpu_provider.so '' away/libcublas.so.12
 mv v/gpu/libgpu_provider.so v/gpu/libgpu_provider12.so; cp v/gpu/libgpu_provider12.so v/gpu/libgpu_provider13.so
 distribution gpu gpu/_core.abi3.so gpu/libgpu_provider12.so gpu/libgpu_provider13.so
 exits 0 "one of several builds: exit 0" "$ELFMEND" audit --world manylinux v
+# Builds for two CUDAs, one of which is here: the table has that one
+rm -rf v/gpu*
+for major in 11 12; do
+    object away/libcublas.so.$major '' -Wl,-soname,libcublas.so.$major
+    object v/gpu/libgpu_cuda$major.so '' away/libcublas.so.$major
+done
+object v/gpu/_core.abi3.so ''
+distribution gpu gpu/_core.abi3.so gpu/libgpu_cuda11.so gpu/libgpu_cuda12.so
+for major in 11 12; do
+    object v/nvidia/cublas/lib/libcublas.so.$major '' -Wl,-soname,libcublas.so.$major
+    distribution nvidia-cublas-cu$major nvidia/cublas/lib/libcublas.so.$major
+    status=0
+    "$ELFMEND" audit --json --world manylinux v > out 2> err || status=$?
+    is $major "$("${PYTHON:-python3}" -c 'import json; print(*(f["cuda"] for f in json.load(open("out"))["targets"][0]["frameworks"] if f["name"] == "gpu"))')" \
+        "CUDA $major is here: the table says so"
+    rm -r v/nvidia*
+done
 finish
