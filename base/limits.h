@@ -20,6 +20,10 @@
 #define EM_MAX_PATH_LIST (1u << 16)       /* bytes of an RPATH, RUNPATH or LD_LIBRARY_PATH [3 KB]: all of it per name */
 #define EM_MAX_TRIES (1u << 18)           /* NEEDED of an object times directories of its path [1,500] */
 
+/* All objects of a target. */
+#define EM_MAX_STEPS (1u << 21) /* libraries asked for and directories tried, in all the processes of one diagnosis [300,000] */
+#define EM_STEPS_TO_MAP 3u      /* what a library counts for that is mapped */
+
 /* Texts. */
 #define EM_MAX_RECORD ((uint64_t)64 << 20)      /* bytes of a RECORD [3 MB] */
 #define EM_MAX_RECORD_ROWS 500000u              /* its rows [25,000] */

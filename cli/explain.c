@@ -588,6 +588,8 @@ int em_cmd_explain(int argc, char **argv)
         r = find_askers(&explain);
     if (r == EM_OK)
         r = find_answers(&explain);
+    if (r == EM_LIMIT && !error.sentence[0])
+        r = em_loader_fail_limit(&error, explain.env.given);
     if (r == EM_OK)
         r = try_attempts(&explain, &error);
     if (r < 0) {

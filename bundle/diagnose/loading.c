@@ -630,5 +630,5 @@ int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em
     if (r == EM_OK)
         spread_reach(&run);
     loading->bytes_read += em_loader_bytes_read(loading->loader);
-    return r;
+    return r == EM_LIMIT ? em_loader_fail_limit(error, env->given) : r;
 }

@@ -61,7 +61,9 @@ static int reuse(struct process *process, const struct question *question, struc
 
 static int add_try(struct search *search, struct em_try try)
 {
-    return em_vec_push(em_process_arena(search->process), &search->request->tried, try);
+    int r = em_loader_step(loader_of(search->process), 1);
+
+    return r < 0 ? r : em_vec_push(em_process_arena(search->process), &search->request->tried, try);
 }
 
 static void take(struct search *search, struct loadable *file, const char *path, enum em_rule rule)
@@ -428,6 +430,9 @@ static int map(struct search *search)
         request->refusal = EM_REFUSAL_NONE;
     if (request->why || question->asking)
         return EM_OK;
+    r = em_loader_step(loader_of(process), EM_STEPS_TO_MAP);
+    if (r < 0)
+        return r;
     /* The caller of dlopen lends its path to find the root, and is not its loader (__RTLD_CALLMAP). */
     object = em_process_add(process, search->path, question->name, search->file, calls ? NULL : question->from);
     if (!object)

@@ -174,6 +174,9 @@ struct em_loadable *em_loader_look(struct em_loader *loader, const char *path);
  * loader does not look. */
 bool em_loader_wants_stack(const struct em_world *world, const struct em_object *object);
 
+/* What EM_LIMIT of a process means: all requests of all processes of one loader together go over EM_MAX_STEPS. */
+int em_loader_fail_limit(struct em_error *error, const char *target);
+
 /* Bytes read from objects so far. */
 uint64_t em_loader_bytes_read(const struct em_loader *loader);
 

@@ -57,8 +57,9 @@ static int add_try(struct search *search, const char *directory, const char *ent
                           .skipped = skipped,
                           .relative = directory[0] != '/',
                           .ends = ends };
+    int r = em_loader_step(search->process->base.loader, 1);
 
-    return em_vec_push(em_process_arena(search->process), &search->request->tried, try);
+    return r < 0 ? r : em_vec_push(em_process_arena(search->process), &search->request->tried, try);
 }
 
 /* One entry of path_open: any file that can be opened is taken. */
@@ -280,6 +281,9 @@ static int map(struct search *search, struct loaded *from)
     request->result = EM_RESULT_LOADED;
     if (question->asking)
         return EM_OK;
+    r = em_loader_step(process->base.loader, EM_STEPS_TO_MAP);
+    if (r < 0)
+        return r;
     object = em_process_add(process, search->path, NULL, search->file, from);
     if (!object)
         return EM_NO_MEMORY;

@@ -28,6 +28,21 @@ uint64_t em_loader_bytes_read(const struct em_loader *loader)
     return loader->bytes_read;
 }
 
+int em_loader_step(struct em_loader *loader, unsigned steps)
+{
+    loader->steps += steps;
+    return loader->steps <= EM_MAX_STEPS ? EM_OK : EM_LIMIT;
+}
+
+int em_loader_fail_limit(struct em_error *error, const char *target)
+{
+    return em_fail(
+        error, EM_LIMIT, target,
+        "needs more than the %u steps in which a target's libraries are looked for: objects that need each other, each "
+        "with all others, or long search paths",
+        EM_MAX_STEPS);
+}
+
 const char *em_loader_text(struct em_loader *loader, const char *text)
 {
     const char *kept = text ? em_map_get(&loader->texts, text) : NULL;

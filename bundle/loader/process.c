@@ -80,7 +80,10 @@ struct loaded *em_process_add(struct process *process, const char *name, const c
 int em_request_new(struct process *process, const struct question *question, struct em_request **request)
 {
     struct em_arena *arena = em_process_arena(process);
+    int r = em_loader_step(process->base.loader, 1);
 
+    if (r < 0)
+        return r;
     *request = em_new(arena, struct em_request);
     if (!*request)
         return EM_NO_MEMORY;

@@ -65,7 +65,12 @@ struct em_loader {
     struct em_map promised;    /* name -> struct loadable that is not on this machine */
     struct em_map texts;       /* each string that a process has, once: it outlives the process */
     uint64_t bytes_read;
+    unsigned steps; /* of EM_MAX_STEPS */
 };
+
+/* One more request, one more directory that is tried, EM_STEPS_TO_MAP for one more library that is mapped. EM_LIMIT, without a sentence:
+ * they are too many. */
+int em_loader_step(struct em_loader *loader, unsigned steps);
 
 int em_loader_find(struct em_loader *loader, const char *path, struct found **found);
 int em_loader_find_in(struct em_loader *loader, struct spot *spot, const char *name, struct found **found);

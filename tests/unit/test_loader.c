@@ -1,7 +1,7 @@
 /* What the oracle (tests/oracle) does not reach: caches of every format, damaged ones included; the world as ld.so itself tells it;
  * asking and forking, which must leave a process alone; the words for stability. */
 #include "bundle/loader/cache.h"
-#include "bundle/loader/loader.h"
+#include "bundle/loader/room.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ static void numbers_compare_as_numbers(void **state)
 
 /* ---- caches ---- */
 
-struct entry {
+struct cached {
     uint32_t flags;
     const char *key, *path;
     uint64_t hwcap;
@@ -42,7 +42,7 @@ static size_t add_string(uint8_t *file, size_t *end, const char *text)
 }
 
 /* The new format, as ldconfig of glibc 2.33 and later writes it, with the extension that names the hwcaps subdirectories. */
-static size_t new_cache(uint8_t *file, const struct entry *entries, uint32_t count, const char *const *names,
+static size_t new_cache(uint8_t *file, const struct cached *entries, uint32_t count, const char *const *names,
                         uint32_t name_count)
 {
     size_t end = 48 + count * 24u, extension, table;
@@ -91,7 +91,7 @@ static const char *cached(const struct em_world *world, struct em_arena *arena, 
 }
 
 static const char *const level_names[] = { "x86-64-v2", "x86-64-v3", "x86-64-v4" };
-static const struct entry level_entries[] = {
+static const struct cached level_entries[] = {
     { 0x303, "libz.so.1", "/v4/libz.so.1", NAMED(2) },
     { 0x303, "libz.so.1", "/v2/libz.so.1", NAMED(0) },
     { 0x303, "libz.so.1", "/v3/libz.so.1", NAMED(1) },
@@ -260,6 +260,30 @@ static void asking_and_forking_leave_the_process_alone(void **state)
     assert_int_equal(process->objects.count, objects);
 }
 
+/* Objects that need each other make each process as large as all of them: there is an end to it, and the user is told which. */
+static void steps_are_counted(void **state)
+{
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    em_cleanup_tree struct em_tree *tree = NULL;
+    struct em_world_wish wish = { .libc = "glibc" };
+    struct em_error error = EM_ERROR_INIT;
+    struct em_process *process;
+    struct em_request *request;
+    struct em_loader *loader;
+    struct em_world world;
+
+    (void)state;
+    assert_int_equal(em_tree_disk(&tree, NULL, NULL), EM_OK);
+    assert_int_equal(em_world_read(&world, arena, tree, &wish, NULL), EM_OK);
+    loader = em_loader_new(&world, arena);
+    assert_int_equal(em_process_new(&process, loader, NULL, NULL), EM_OK);
+    loader->steps = EM_MAX_STEPS - 1;
+    assert_int_equal(em_process_ask(process, "/nowhere/libx.so", NULL, EM_VIA_DLOPEN, &request), EM_OK);
+    assert_int_equal(em_process_ask(process, "/nowhere/libx.so", NULL, EM_VIA_DLOPEN, &request), EM_LIMIT);
+    assert_int_equal(em_loader_fail_limit(&error, ".venv"), EM_LIMIT);
+    assert_non_null(strstr(error.sentence, "2097152 steps"));
+}
+
 static void stability_is_computed(void **state)
 {
     struct em_loadable one, other;
@@ -292,6 +316,7 @@ int main(void)
         cmocka_unit_test(a_damaged_cache_is_an_error_or_less),
         cmocka_unit_test(the_world_is_what_the_loader_says),
         cmocka_unit_test(asking_and_forking_leave_the_process_alone),
+        cmocka_unit_test(steps_are_counted),
         cmocka_unit_test(stability_is_computed),
     };
 
