@@ -9,7 +9,7 @@
 #   make check-faults dying, failing and losing power at every call; as root also on file systems of its own. Some ten minutes
 #   make fuzz         every parser under libFuzzer, FUZZ_SECONDS each (60)
 #   make check-real   the real wheels from PyPI, cached outside of the tree (ELFMEND_CACHE, default ~/.cache/elfmend)
-#   make check-matrix linkers x options x machines x edits x what follows, side by side with patchelf and LIEF. Some 20 minutes
+#   make check-matrix linkers x options x machines x edits x what follows, side by side with patchelf and LIEF. An hour on two cores
 #   make bench        each figure as a ratio to a peer or a floor, in one run
 #   make bench-growth what twice as many objects, rows, members, NEEDED cost
 #   make lint         clang-format, cppcheck, clang-tidy with clang's static analyzer; what is clean is not looked at again

@@ -18,6 +18,8 @@ COMPLAINT = re.compile(r"^readelf: (?:.*: )?((?:Warning|Error): .*)$", re.M)
 SECTION = re.compile(r"^  \[ *(\d+)\] \S+ +([A-Z_]+) +[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) ", re.M)
 HOMELESS = re.compile(r"^section \[ *(\d+)\] .*(?:alloc flag set but section not in any loaded segment|"
                       r"not fully contained in segment of program header entry \d+)$")
+LOAD = re.compile(r"^  LOAD +0x[0-9a-f]+ 0x([0-9a-f]+) 0x[0-9a-f]+ 0x[0-9a-f]+ 0x([0-9a-f]+) (...) ", re.M)
+READ_ONLY = re.compile(r"^section \[ *\d+\] '(.*)': relocation (\d+): read-only section modified but text relocation flag not set$")
 NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+")
 
 
@@ -69,7 +71,8 @@ def read(text, lint):
     said = collections.Counter(NUMBER.sub("", line) for line in COMPLAINT.findall(text))
     without_bytes = {index for index, kind, size in SECTION.findall(text) if kind == "NOBITS" or int(size, 16) == 0}
     complaints = collections.Counter(NUMBER.sub("", line) for line in lint.splitlines()
-                                     if line and line != "No errors" and not is_about_nothing(line, without_bytes))
+                                     if line and line != "No errors" and not is_about_nothing(line, without_bytes)
+                                     and not is_written(line, text))
     return facts, said, complaints
 
 
@@ -78,6 +81,17 @@ def is_about_nothing(line, without_bytes):
     eu-elflint looks for it there. That this was its own segment before an edit added another is nothing that an edit could keep."""
     homeless = HOMELESS.match(line)
     return homeless and homeless.group(1) in without_bytes
+
+
+def is_written(line, text):
+    """eu-elflint takes a relocation to be as long as its symbol: that of a long function, in the table that is last in the writable
+    segment, reaches into a read-only segment behind that. Where the word that is relocated can be written, it is mistaken."""
+    claim = READ_ONLY.match(line)
+    table = claim and re.search(rf"^Relocation section '{re.escape(claim.group(1))}' at .*\n.*\n((?:[0-9a-f].*\n)+)", text, re.M)
+    if not table:
+        return False
+    place = int(table.group(1).splitlines()[int(claim.group(2))].split()[0], 16)
+    return any("W" in flags and int(start, 16) <= place < int(start, 16) + int(size, 16) for start, size, flags in LOAD.findall(text))
 
 
 def difference(wanted, got):

@@ -4,6 +4,7 @@ are stripped, and the loader must make of the one what it makes of the other: al
     study(editor, path)   (verdict, why, growth); verdict as in study.py
 """
 import os
+import re
 import shutil
 
 import edits
@@ -11,6 +12,7 @@ import judge
 from editors import dies
 from process import run
 
+PROCESS = re.compile(r"^==\d+==", re.M)  # the sanitizers' runtimes begin each line with its number
 MOST_LINTED = 2 << 20  # bytes; eu-elflint is slow on larger ones
 
 
@@ -26,7 +28,7 @@ def libraries():
 
 def loads(path):
     status, said = run(["/bin/true"], env=dict(os.environ, LD_PRELOAD=f"./{path}", LD_BIND_NOW="1"))
-    return status, said.replace(path, "FILE")
+    return status, PROCESS.sub("", said.replace(path, "FILE"))
 
 
 def study(editor, path):
