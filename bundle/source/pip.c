@@ -55,13 +55,16 @@ static const char *own_python(const struct em_env *target)
     return "python3";
 }
 
-/* One wheel into directory: by pip; where the environment has none, as uv makes them, by uv, which unpacks it at once. */
+/* One wheel into directory, and no bytecode into the environment (-B): by pip; where the environment has none, as uv makes them, by uv,
+ * which unpacks it at once. */
 static int fetch(const char *place, const char *requirement, const char *python, const char *directory, struct em_error *error)
 {
-    char *const has_pip[] = { (char *)python, "-I", "-c", "import importlib.util as u, sys; sys.exit(not u.find_spec('pip'))",
-                              NULL };
+    char *const has_pip[] = {
+        (char *)python, "-I", "-B", "-c", "import importlib.util as u, sys; sys.exit(not u.find_spec('pip'))", NULL
+    };
     char *const pip[] = { (char *)python,
                           "-I",
+                          "-B",
                           "-m",
                           "pip",
                           "--disable-pip-version-check",

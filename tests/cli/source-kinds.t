@@ -108,4 +108,35 @@ while [ $i -lt 5 ]; do
     files v > now
     same "... taken back" shipped now
 done
+
+# A wheel that the environment's own pip fetches, from where its settings say
+pip=$("$python" -I -c 'import os, pip; print(os.path.dirname(pip.__file__))' 2> log) || pip=
+if [ -n "$pip" ]; then
+    cp -r "$pip" "$(echo v/lib/python3*/site-packages)"
+    find v -name __pycache__ -prune -exec rm -r {} +
+    mkdir index
+    export PIP_NO_INDEX=1 PIP_FIND_LINKS="$PWD/index"
+    files v > shipped
+    fetched() { # FAULT
+        place wheel "$1"
+        mv "$name" index
+        name=pip:nvidia-cudnn-cu12==9.10.2.21
+    }
+    for fault in flipped:'libcudnn_cnn.so.9.*(sha256|SHA-256)' truncated:'could not be fetched' foreign:'cannot be used: it is for' \
+        climbs:'does not stay where it is unpacked' link:'is a symbolic link' bomb:'is a bomb'; do
+        fetched "${fault%%:*}"
+        exits 2 "pip:, ${fault%%:*}: exit 2" "$ELFMEND" fix --yes --source "$name" v
+        check "... ${fault#*:}" grep -E -e "${fault#*:}" err
+        files v > now
+        same "... nothing has changed, and pip has left no bytecode" shipped now
+    done
+    fetched none
+    exits 0 "pip:, whole: exit 0" "$ELFMEND" fix --yes --source "$name" v
+    exits 0 "... it works" "$ELFMEND_TOP/fixtures/hidden" v/bin/python -B -c "$use"
+    exits 0 "... undo: exit 0" "$ELFMEND" undo --all v
+    files v > now
+    same "... everything is as it was" shipped now
+else
+    skip "pip:" "there is no pip"
+fi
 finish

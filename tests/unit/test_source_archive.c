@@ -462,10 +462,10 @@ static void fetched_by_the_environment(void **state)
     shell("rm -rf v && mkdir -p v/bin v/lib/python3.11/site-packages && touch v/pyvenv.cfg && cp a.whl "
           "v/cudnn-1-py3-none-any.whl &&"
           "printf '#!/bin/sh\\ncase \"$*\" in *find_spec*) exit 0 ;; esac\\n"
-          "test \"$*\" = \"-I -m pip --disable-pip-version-check --no-input download --quiet --no-deps --only-binary=:all: "
+          "test \"$*\" = \"-I -B -m pip --disable-pip-version-check --no-input download --quiet --no-deps --only-binary=:all: "
           "--dest "
-          "${11} -- cudnn==1\" || { echo \"args: $*\" >&2; exit 9; }\\n"
-          "echo to-standard-output; cp \"${0%%/*}/../cudnn-1-py3-none-any.whl\" \"${11}\"\\n' > v/bin/python3 && chmod +x "
+          "${12} -- cudnn==1\" || { echo \"args: $*\" >&2; exit 9; }\\n"
+          "echo to-standard-output; cp \"${0%%/*}/../cudnn-1-py3-none-any.whl\" \"${12}\"\\n' > v/bin/python3 && chmod +x "
           "v/bin/python3");
     assert_int_equal(em_env_read(&env, f->arena, f->tree, "v", &error), EM_OK);
     for (int i = 0; i < 2; i++) {
