@@ -33,28 +33,34 @@ static void soname_major(const char *soname, char major[16])
     major[length] = '\0';
 }
 
-/* The pattern's {major} takes the soname's own digits, whatever follows them: "libnvrtc-builtins.so.{major}" fits ".so.12.8". */
-static bool fits_soname(const char *pattern, const char *soname)
+/* name: "libnvrtc-builtins.so.", of a soname. The pattern's {major} takes the digits behind it, whatever follows them:
+ * "libnvrtc-builtins.so.{major}" fits ".so.12.8". */
+static bool fits_soname(const char *pattern, const char *name)
 {
     const char *hole = strstr(pattern, "{major}");
-    const char *so = strstr(soname, ".so.");
-    char stem[256], name[256];
+    char stem[256];
 
-    if (!hole || !so || (size_t)(hole - pattern) >= sizeof stem || (size_t)(so - soname) + 4 >= sizeof name)
+    if (!hole || (size_t)(hole - pattern) >= sizeof stem)
         return false;
-    snprintf(stem, sizeof stem, "%.*s", (int)(hole - pattern), pattern);
-    snprintf(name, sizeof name, "%.*s", (int)(so - soname) + 4, soname);
-    return isdigit((unsigned char)so[4]) && fnmatch(stem, name, 0) == 0;
+    memcpy(stem, pattern, (size_t)(hole - pattern));
+    stem[hole - pattern] = '\0';
+    return fnmatch(stem, name, 0) == 0;
 }
 
+/* Asked for each object of an environment, most of which have no version behind ".so" and are none of these. */
 const struct em_package *em_knowledge_package(const struct em_knowledge *knowledge, const char *soname, char major[16])
 {
-    char digits[16];
+    const char *so = strstr(soname, ".so.");
+    char digits[16], name[256];
 
     soname_major(soname, major ? major : digits);
+    if (!so || !isdigit((unsigned char)so[4]) || (size_t)(so - soname) + 4 >= sizeof name)
+        return NULL;
+    memcpy(name, soname, (size_t)(so - soname) + 4);
+    name[(so - soname) + 4] = '\0';
     em_vec_each (struct em_package, package, &knowledge->packages)
         em_vec_each (const char *, pattern, &package->sonames)
-            if (fits_soname(*pattern, soname))
+            if (fits_soname(*pattern, name))
                 return package;
     return NULL;
 }

@@ -85,12 +85,26 @@ static bool is_declared(const struct em_distribution *distribution, const char *
     return false;
 }
 
+/* What the help of a finding has gone through the same tables with: the CUDA that the environment is built for. cuBLAS says it here. */
+static const char *cuda_of(struct em_arena *arena, const struct em_diagnosis *diagnosis)
+{
+    const char *last = NULL;
+    char major[16], digits[16];
+
+    em_vec_each (const struct em_finding, finding, &diagnosis->findings) {
+        const struct em_package *asked = finding->request ? em_knowledge_package(diagnosis->knowledge, finding->request, digits)
+                                                          : NULL;
+
+        if (asked && (strcmp(asked->component, "cublas") == 0 || strcmp(asked->component, "cudart") == 0))
+            last = strcpy(major, digits);
+    }
+    return last ? em_arena_printf(arena, "cu%s", last) : "cu12";
+}
+
 /* What the wheel requires already counts before what fits best: nvidia-cudnn-cu13 if that is what METADATA has. */
 static const char *choose(struct em_arena *arena, const struct em_package *package, const char *major,
-                          const struct em_distribution *distribution, const struct em_diagnosis *diagnosis, bool *declared)
+                          const struct em_distribution *distribution, const char *cuda, bool *declared)
 {
-    const char *cuda = NULL;
-
     *declared = false;
     em_vec_each (const struct em_package_choice, choice, &package->choices) {
         const char *name = name_of(arena, choice->requirement);
@@ -100,16 +114,7 @@ static const char *choose(struct em_arena *arena, const struct em_package *packa
             return choice->requirement;
         }
     }
-    /* The help of a finding has gone through the same tables with what the environment is built for; cuBLAS says it here. */
-    em_vec_each (const struct em_finding, finding, &diagnosis->findings) {
-        char digits[16];
-        const struct em_package *asked = finding->request ? em_knowledge_package(diagnosis->knowledge, finding->request, digits)
-                                                          : NULL;
-
-        if (asked && (strcmp(asked->component, "cublas") == 0 || strcmp(asked->component, "cudart") == 0))
-            cuda = em_arena_printf(arena, "cu%s", digits);
-    }
-    return em_package_requirement(package, major, cuda ? cuda : "cu12");
+    return em_package_requirement(package, major, cuda);
 }
 
 /* ---- promises ---- */
@@ -234,6 +239,7 @@ struct promising {
     const struct em_distribution *distribution;
     bool undeclared;
     const struct em_plan_wish *sources;
+    const char *cuda; /* "cu12" */
 };
 
 static int promise_library(struct promising *promising, const char *soname, bool *news)
@@ -247,7 +253,7 @@ static int promise_library(struct promising *promising, const char *soname, bool
     bool declared, fresh = false;
     int r;
 
-    choice = package ? choose(arena, package, major, promising->distribution, promising->diagnosis, &declared) : NULL;
+    choice = package ? choose(arena, package, major, promising->distribution, promising->cuda, &declared) : NULL;
     directory = choice ? em_package_directory(package, choice) : NULL;
     if (!directory || (!declared && !promising->undeclared) || is_in_source(promising->sources, world, soname))
         return EM_OK;
@@ -272,9 +278,12 @@ int em_wheel_promise(struct em_installed *installed, struct em_arena *arena, str
                      const struct em_diagnosis *diagnosis, const struct em_distribution *distribution, bool undeclared,
                      const struct em_plan_wish *sources, bool *news, struct em_error *error)
 {
-    struct promising promising = { installed, arena, promises, diagnosis, distribution, undeclared, sources };
+    struct promising promising = { installed, arena, promises, diagnosis, distribution, undeclared, sources, NULL };
 
     *news = false;
+    promising.cuda = cuda_of(arena, diagnosis);
+    if (!promising.cuda)
+        return EM_NO_MEMORY;
     /* What the tables know is for 64-bit little-endian machines, as CUDA is. */
     if (!diagnosis->world->is64 || diagnosis->world->big_endian)
         return EM_OK;
