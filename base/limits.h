@@ -46,7 +46,7 @@
 #define EM_MAX_ARCHIVE_RATIO 200u /* bytes from one */
 
 /* Zip archives. The ratio is PyPI's, and counts from a size on; deflate itself ends near 1032. */
-#define EM_MAX_ZIP_MEMBERS 250000u                /* [67,000] */
+#define EM_MAX_ZIP_MEMBERS 100000u                /* [67,000] */
 #define EM_MAX_ZIP_DIRECTORY ((uint64_t)64 << 20) /* bytes of the central directory [8 MB] */
 #define EM_MAX_ZIP_MEMORY ((uint64_t)16 << 20)    /* bytes of what is remembered of one [1.9 MB torch 2.8.0] */
 #define EM_MAX_ZIP_NAME 4095u                     /* bytes of a name: what can be a path (PATH_MAX) [250] */

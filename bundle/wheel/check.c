@@ -16,25 +16,49 @@ bool em_is_signature(const char *name)
     return strcmp(base, "RECORD.jws") == 0 || strcmp(base, "RECORD.p7s") == 0;
 }
 
-/* "pkg-1.0.dist-info" of a file that is called otherwise is what pip and PyPI refuse; another spelling of the same is made the file's. */
-static int check_dist_info(const struct em_wheel *wheel, struct em_arena *arena, struct em_error *error)
+bool em_is_data_directory(const char *name, size_t length)
 {
-    const char *end = wheel->dist_info + strlen(wheel->dist_info) - strlen(".dist-info");
-    const char *dash = memrchr(wheel->dist_info, '-', (size_t)(end - wheel->dist_info));
+    return length > 5 && name[length] == '/' && memcmp(name + length - 5, ".data", 5) == 0;
+}
+
+/* "pkg-1.0.dist-info" of a file that is called otherwise is what pip and PyPI refuse; another spelling of the same is made the file's.
+ * Of another "x-1.data" some installers make files of this distribution, and others a directory of that name. */
+static int check_directory(const struct em_wheel *wheel, struct em_arena *arena, const char *directory, const char *suffix,
+                           struct em_error *error)
+{
+    const char *end = directory + strlen(directory) - strlen(suffix);
+    const char *dash = memrchr(directory, '-', (size_t)(end - directory));
     char *name, *version, *wanted = em_normalize_name(arena, wheel->name);
 
     if (!dash)
-        return em_fail(error, EM_BAD_RECORD, wheel->given, "has a .dist-info directory that is not NAME-VERSION: %s",
-                       wheel->dist_info);
-    name = em_arena_strndup(arena, wheel->dist_info, (size_t)(dash - wheel->dist_info));
+        return em_fail(error, EM_BAD_RECORD, wheel->given, "has a %s directory that is not NAME-VERSION: %s", suffix,
+                       directory);
+    name = em_arena_strndup(arena, directory, (size_t)(dash - directory));
     name = name ? em_normalize_name(arena, name) : NULL;
     version = em_arena_strndup(arena, dash + 1, (size_t)(end - dash - 1));
     if (!wanted || !name || !version)
         return EM_NO_MEMORY;
     if (strcmp(name, wanted) != 0 || !em_metadata_is_same_version(version, wheel->version))
         return em_fail(error, EM_BAD_RECORD, wheel->given, "is the wheel of another distribution by its directory: %s",
-                       wheel->dist_info);
+                       directory);
     return EM_OK;
+}
+
+static int check_directories(const struct em_wheel *wheel, struct em_arena *arena, struct em_error *error)
+{
+    const char *last = "";
+    int r = check_directory(wheel, arena, wheel->dist_info, ".dist-info", error);
+
+    em_vec_each (const struct em_zip_member, member, em_zip_members(wheel->zip)) {
+        const size_t length = strcspn(member->name, "/");
+
+        if (r < 0 || !em_is_data_directory(member->name, length) ||
+            (strlen(last) == length && memcmp(member->name, last, length) == 0))
+            continue;
+        last = em_arena_strndup(arena, member->name, length);
+        r = last ? check_directory(wheel, arena, last, ".data", error) : EM_NO_MEMORY;
+    }
+    return r;
 }
 
 static int check_metadata(const struct em_wheel *wheel, struct em_arena *arena, struct em_error *error)
@@ -94,7 +118,7 @@ static int check_form(const struct em_wheel *wheel, struct em_arena *arena, stru
         if (member->local_differs)
             return em_fail_at(error, EM_BAD_ZIP, wheel->given, member->header,
                               "has a member whose local header has another size or CRC than the directory: %s", member->name);
-    r = check_dist_info(wheel, arena, error);
+    r = check_directories(wheel, arena, error);
     if (r == EM_OK)
         r = check_metadata(wheel, arena, error);
     return r < 0 ? r : check_wheel_version(wheel, arena, error);

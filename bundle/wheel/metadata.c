@@ -1,6 +1,7 @@
 #include "bundle/wheel/metadata.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 bool em_metadata_is_local(const char *label)
@@ -274,6 +275,45 @@ static bool next_part(const char **at, const char **part, size_t *size)
     return true;
 }
 
+/* Without white space around it, and what the line ends in. */
+static struct em_bytes value_of(const char *line, size_t size)
+{
+    const char *at = memchr(line, ':', size), *end = line + size;
+
+    for (at++; at < end && isspace((unsigned char)*at);)
+        at++;
+    while (end > at && isspace((unsigned char)end[-1]))
+        end--;
+    return (struct em_bytes){ (const uint8_t *)at, (size_t)(end - at) };
+}
+
+/* tags: a line each, which WHEEL may have in another order. */
+static bool says(struct em_bytes wheel, const char *build, const struct em_text *tags)
+{
+    struct lines lines = { (const char *)wheel.data, (const char *)wheel.data + wheel.size };
+    size_t builds = 0, tagged = 0, wanted = 0, size;
+    const char *line;
+
+    for (const char *at = tags->data; (at = strchr(at, '\n')) != NULL; at++)
+        wanted++;
+    while (next_line(&lines, &line, &size) && !is_empty(line, size)) {
+        const bool is_tag = is_header(line, size, "Tag"), is_build = is_header(line, size, "Build");
+        const struct em_bytes value = is_tag || is_build ? value_of(line, size) : (struct em_bytes){ 0 };
+        char spelled[512];
+
+        if (is_build && (++builds > 1 || !build || strlen(build) != value.size || memcmp(build, value.data, value.size) != 0))
+            return false;
+        if (!is_tag)
+            continue;
+        if (snprintf(spelled, sizeof spelled, "Tag: %.*s\n", (int)value.size, (const char *)value.data) >=
+                (int)sizeof spelled ||
+            !strstr(tags->data, spelled))
+            return false;
+        tagged++;
+    }
+    return tagged == wanted && builds == (build != NULL);
+}
+
 static int add_tags(struct em_text *text, struct em_arena *arena, const char *tags)
 {
     const char *fields[3], *python, *abi, *platform;
@@ -297,21 +337,25 @@ int em_metadata_edit_wheel(struct em_bytes *edited, struct em_arena *arena, stru
                            const char *tags, const char *label, struct em_error *error)
 {
     struct lines lines = { (const char *)wheel.data, (const char *)wheel.data + wheel.size };
-    em_cleanup_text struct em_text text = { 0 };
+    em_cleanup_text struct em_text text = { 0 }, tagged = { 0 };
     size_t place = place_behind(wheel, "Tag"), size;
     const char *line;
 
+    *edited = (struct em_bytes){ 0 };
     if (place == 0)
         return no_headers(error, label, "WHEEL");
+    if (add_tags(&tagged, arena, tags) < 0 || tagged.failed)
+        return EM_NO_MEMORY;
+    if (says(wheel, build, &tagged))
+        return EM_OK;
     while (next_line(&lines, &line, &size)) {
-        if (!(build && is_header(line, size, "Build")) && !(tags && is_header(line, size, "Tag")))
+        if (!is_header(line, size, "Build") && !is_header(line, size, "Tag"))
             em_text_add_bytes(&text, line, size);
         if ((size_t)(lines.at - (const char *)wheel.data) != place)
             continue;
         if (text.size > 0 && text.data[text.size - 1] != '\n')
             em_text_add(&text, "\n");
-        if (tags && add_tags(&text, arena, tags) < 0)
-            return EM_NO_MEMORY;
+        em_text_add_bytes(&text, tagged.data, tagged.size);
         if (build)
             em_text_printf(&text, "Build: %s\n", build);
     }

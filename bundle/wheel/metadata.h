@@ -28,7 +28,8 @@ int em_metadata_edit(struct em_bytes *edited, struct em_arena *arena, struct em_
                      const struct em_plan_wheel *change, const struct em_strings *licences, const char *label,
                      struct em_error *error);
 
-/* WHEEL with a build tag, and with a Tag for each combination of "cp311-abi3-linux_x86_64.linux_i686"; NULL: as they are. */
+/* WHEEL with the Build of the file's name (NULL: none) and a Tag for each combination of its "cp311-abi3-linux_x86_64.linux_i686"; empty if
+ * it says just that, in whatever order. */
 int em_metadata_edit_wheel(struct em_bytes *edited, struct em_arena *arena, struct em_bytes wheel, const char *build,
                            const char *tags, const char *label, struct em_error *error);
 

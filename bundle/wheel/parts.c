@@ -10,19 +10,19 @@ struct collecting {
     struct em_arena *arena;
     struct em_error *error;
     struct em_parts *parts;
-    const char *data_dir, *new_data_dir; /* "x-1.data/", with the slash */
-    struct em_strings licences;          /* that .dist-info/licenses gains */
+    const char *new_data_dir;   /* "x-1.data" */
+    struct em_strings licences; /* that .dist-info/licenses gains */
 };
 
+/* There is one .dist-info, and no .data but its own (em_wheel_check). */
 static const char *renamed(struct collecting *collecting, const char *name)
 {
     const struct em_rewrite *rewrite = collecting->rewrite;
-    size_t length = strlen(rewrite->wheel->dist_info);
+    const size_t length = strcspn(name, "/");
 
-    if (strncmp(name, rewrite->wheel->dist_info, length) == 0 && name[length] == '/')
+    if (length == strlen(rewrite->wheel->dist_info) && memcmp(name, rewrite->wheel->dist_info, length) == 0)
         return em_arena_printf(collecting->arena, "%s%s", rewrite->new_dist_info, name + length);
-    length = strlen(collecting->data_dir);
-    if (strncmp(name, collecting->data_dir, length) == 0)
+    if (em_is_data_directory(name, length))
         return em_arena_printf(collecting->arena, "%s%s", collecting->new_data_dir, name + length);
     return name;
 }
@@ -49,7 +49,7 @@ static int edit_text(struct collecting *collecting, struct em_part *part)
     const struct em_rewrite *rewrite = collecting->rewrite;
     const struct em_plan_wheel *change = rewrite->plan->wheel;
     const char *base = em_path_basename(part->name);
-    bool wheel = (change->build || change->tags) && strcmp(base, "WHEEL") == 0;
+    bool wheel = strcmp(base, "WHEEL") == 0;
     bool metadata = strcmp(base, "METADATA") == 0 &&
                     (change->version || change->requires.count + collecting->licences.count > 0);
     struct em_bytes bytes;
@@ -60,10 +60,15 @@ static int edit_text(struct collecting *collecting, struct em_part *part)
     r = em_zip_read(rewrite->wheel->zip, part->member, collecting->arena, EM_MAX_METADATA, &bytes, collecting->error);
     if (r < 0)
         return r;
-    return wheel ? em_metadata_edit_wheel(&part->text, collecting->arena, bytes, change->build, change->tags,
-                                          rewrite->wheel->given, collecting->error)
-                 : em_metadata_edit(&part->text, collecting->arena, bytes, change, &collecting->licences, rewrite->wheel->given,
-                                    collecting->error);
+    if (metadata)
+        return em_metadata_edit(&part->text, collecting->arena, bytes, change, &collecting->licences, rewrite->wheel->given,
+                                collecting->error);
+    r = em_metadata_edit_wheel(&part->text, collecting->arena, bytes, change->build ? change->build : rewrite->wheel->build,
+                               change->tags ? change->tags : rewrite->wheel->tags, rewrite->wheel->given, collecting->error);
+    if (r < 0 || !part->text.data || change->build || change->tags)
+        return r;
+    return em_vec_push(rewrite->arena, rewrite->tidied,
+                       (const char *)"WHEEL says the tags and the build of the file's name now");
 }
 
 static bool is_in_dist_info(const struct collecting *collecting, const char *name)
@@ -174,11 +179,9 @@ static int collect(struct collecting *collecting)
 int em_parts_collect(struct em_parts *parts, struct em_arena *arena, const struct em_rewrite *rewrite, struct em_error *error)
 {
     struct collecting collecting = { .rewrite = rewrite, .arena = arena, .error = error, .parts = parts };
-    const char *dist_info = rewrite->wheel->dist_info;
+    const char *dist_info = rewrite->new_dist_info;
 
     *parts = (struct em_parts){ 0 };
-    collecting.data_dir = em_arena_printf(arena, "%.*s.data/", (int)strlen(dist_info) - 10, dist_info);
-    dist_info = rewrite->new_dist_info;
-    collecting.new_data_dir = em_arena_printf(arena, "%.*s.data/", (int)strlen(dist_info) - 10, dist_info);
-    return collecting.data_dir && collecting.new_data_dir ? collect(&collecting) : EM_NO_MEMORY;
+    collecting.new_data_dir = em_arena_printf(arena, "%.*s.data", (int)strlen(dist_info) - 10, dist_info);
+    return collecting.new_data_dir ? collect(&collecting) : EM_NO_MEMORY;
 }

@@ -290,7 +290,8 @@ static int write_wheel(struct run *run, int fd, const char *path)
                                   .providers = &run->result->providers,
                                   .jobs = run->wish->jobs,
                                   .new_dist_info = run->new_dist_info,
-                                  .dropped = &run->result->dropped };
+                                  .dropped = &run->result->dropped,
+                                  .tidied = &run->result->tidied };
     struct em_reader whole;
     struct stat st;
     int r = em_rewrite(&rewrite, fd, run->result->path, run->error);

@@ -76,6 +76,8 @@ int em_wheel_check(struct em_wheel *wheel, struct em_arena *arena, unsigned jobs
                    struct em_error *error);
 /* Of RECORD, which it need not list (binary distribution format), and which is another one once the wheel is rewritten. */
 bool em_is_signature(const char *name);
+/* "x-1.data", by its first length bytes: what pip takes for one, whatever stands before the ".data". */
+bool em_is_data_directory(const char *name, size_t length);
 
 /* ---- tidy.c: what a rewrite sets right without being asked, private to the room ---- */
 
@@ -100,7 +102,7 @@ struct em_rewrite {
     struct em_providers *providers;
     unsigned jobs;
     const char *new_dist_info; /* as the file is called */
-    struct em_strings *dropped;
+    struct em_strings *dropped, *tidied;
     struct em_wheel_known known; /* of the new wheel, by writing it */
 };
 int em_rewrite(struct em_rewrite *rewrite, int fd, const char *label, struct em_error *error);

@@ -12,6 +12,12 @@ bool em_is_wheel_name(const char *path)
 
 /* ---- the name ---- */
 
+/* Letters, digits and what joins them in names, versions (PEP 440) and tags. */
+static bool is_plain(const char *part)
+{
+    return *part && part[strspn(part, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.+!")] == '\0';
+}
+
 /* "{name}-{version}(-{build})?-{python}-{abi}-{platform}.whl" (binary distribution format, "File name convention"). */
 static int read_name(struct em_wheel *wheel, struct em_arena *arena)
 {
@@ -23,11 +29,11 @@ static int read_name(struct em_wheel *wheel, struct em_arena *arena)
     if (!copy)
         return EM_NO_MEMORY;
     while ((part = strsep(&copy, "-")) != NULL) {
-        if (count == 6 || *part == '\0')
+        if (count == 6 || !is_plain(part))
             return EM_OK;
         parts[count++] = part;
     }
-    if (count < 5)
+    if (count < 5 || (count == 6 && !isdigit((unsigned char)*parts[2])))
         return EM_OK;
     wheel->name = parts[0];
     wheel->version = parts[1];

@@ -196,6 +196,8 @@ CASES = [
     ("no-dist-info", "repack", "no .dist-info", archive(members()[:2])),
     ("other-name", "repack", "another distribution by its directory", archive(members(info="other-1.0.dist-info/"))),
     ("other-version", "repack", "another distribution by its directory", archive(members(info="pkg-2.0.dist-info/"))),
+    ("data-of-another", "repack", "another distribution by its directory: other-1.0.data", archive(members(
+        Member("other-1.0.data/purelib/x.py", b"x")))),
     ("metadata-missing", "repack", "METADATA", archive(members(without=[INFO + "METADATA"], record=lambda t: "".join(
         line for line in t.splitlines(True) if "METADATA" not in line)))),
     ("metadata-empty", "repack", "", archive(members(METADATA=b""))),
@@ -226,6 +228,10 @@ CASES = [
     ("signed", "repaired", "drop ", archive(members(Member(INFO + "RECORD.jws", b"{}", listed=False),
                                                Member(INFO + "RECORD.p7s", b"x", listed=False)))),
     ("spelled-otherwise", "repaired", "spelled as the file is", archive(members(info="Pkg-1.0.0.dist-info/", METADATA=METADATA.replace(b": pkg", b": Pkg")))),
+    ("data-spelled-otherwise", "repaired", "", archive(members(Member("Pkg-1.0.data/scripts/x", b"#!python")))),
+    ("other-tags", "repaired", "the tags and the build of the file's name", archive(members(WHEEL=WHEEL.replace(b"abi3", b"none")))),
+    ("needless-build", "repaired", "the tags and the build of the file's name", archive(members(WHEEL=WHEEL + b"Build: 7\n"))),
+    ("no-tags", "repaired", "the tags and the build of the file's name", archive(members(WHEEL=WHEEL.split(b"Tag")[0]))),
     ("listed-twice-alike", "repaired", "RECORD names each file once", archive(members(record=lambda t: row(Member("pkg/__init__.py", b"x = 1\n")) + t))),
     ("record-crlf", "repaired", "", archive(members(record=lambda t: t.replace("\n", "\r\n")))),
     ("record-no-last-newline", "repaired", "", archive(members(record=str.rstrip))),

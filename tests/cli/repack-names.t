@@ -63,6 +63,11 @@ refused "another name than the directory has" other-1.0 pkg 1.0 pkg-1.0
 refused "another version than the directory has" pkg-2.0 pkg 1.0 pkg-1.0
 refused "another name than METADATA has" pkg-1.0 other 1.0 pkg-1.0
 refused "another version than METADATA has" pkg-1.0 pkg 2.0 pkg-1.0
+for file in pkg-1.0-x-$tags pkg-1.0-py3-none "pkg-1.0-py3-none-linux x86_64" "$(printf 'pkg-1.0\n-%s' $tags)"; do
+    cp pkg-1.0-$tags.whl "$file.whl"
+    exits 2 "a file called $(echo "$file" | tr '\n' ' '): exit 2" "$ELFMEND" repack "$file.whl" -o refused
+    check "... says what a name is, and writes nothing" sh -c 'grep -q "NAME-VERSION(-BUILD)-PYTHON-ABI-PLATFORM" err && { test ! -e refused || rmdir refused; }'
+done
 spelled() { # WHAT NEW FILE NAME VERSION DISTINFO
     what=$1 new=$2; shift 2
     wheel "$@"

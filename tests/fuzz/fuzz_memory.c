@@ -141,7 +141,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         prepare();
     write_memory(data, size);
     open_archive(&zip);
-    known = em_zip_recall(zip);
+    /* Of one that is not called sound the members are known all the same. */
+    known = em_zip_recall(zip) || em_zip_find(zip, "lib.so")->learned;
     FUZZ_HOLDS(known || size > 0);
     for (size_t i = 0; i < PLACES; i++) {
         uint8_t bytes[16];
