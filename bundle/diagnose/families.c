@@ -414,12 +414,15 @@ static const struct member *member_of(const struct judging *judging, const struc
 static int judge_strays(struct judging *judging)
 {
     const struct em_env *env = judging->advisor->env;
-    struct em_map owned = { .arena = judging->arena };
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
+    struct em_map owned = { .arena = scratch };
     struct em_finding note = { .id = "EM603", .severity = EM_SEVERITY_NOTE, .message = "is listed in no RECORD" };
     int r = EM_OK;
 
+    if (!scratch)
+        return EM_NO_MEMORY;
     em_vec_each (struct em_env_object, object, &env->objects) {
-        char *directory = object->owner ? em_path_dirname(judging->arena, object->path) : NULL;
+        char *directory = object->owner ? em_path_dirname(scratch, object->path) : NULL;
 
         if (object->owner && (!directory || em_map_put(&owned, directory, object->owner) < 0))
             return EM_NO_MEMORY;
@@ -427,7 +430,7 @@ static int judge_strays(struct judging *judging)
     em_vec_each (struct em_env_object, object, &env->objects) {
         const struct member *member = object->owner ? NULL : member_of(judging, object);
         const struct em_case *opened = member && member->package ? opened_as(judging, object) : NULL;
-        char *directory = object->owner ? NULL : em_path_dirname(judging->arena, object->path);
+        char *directory = object->owner ? NULL : em_path_dirname(scratch, object->path);
 
         if (object->owner || !directory || !em_map_get(&owned, directory))
             continue;

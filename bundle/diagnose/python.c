@@ -179,7 +179,7 @@ static int find_fitting(struct em_map *fitting, const struct em_advisor *advisor
         if (!em_env_is_extension(object->path) || em_advise_foreign(advisor, object) ||
             !em_python_fits(em_path_basename(object->path), env->python_version, advisor->world, tag))
             continue;
-        module = module_of(advisor->arena, object->path);
+        module = module_of(fitting->arena, object->path);
         if (!module || em_map_put(fitting, module, object) < 0)
             return EM_NO_MEMORY;
     }
@@ -199,7 +199,7 @@ static int judge_module(struct unfit *unfit, const struct em_advisor *advisor, c
 
     if (!em_env_is_extension(object->path))
         return EM_OK;
-    module = module_of(advisor->arena, object->path);
+    module = module_of(fitting->arena, object->path);
     if (!module)
         return EM_NO_MEMORY;
     if (em_map_get(fitting, module))
@@ -217,7 +217,7 @@ static int judge_impostor(struct unfit *unfit, const struct em_advisor *advisor,
 {
     const struct em_env *env = advisor->env;
     const struct em_env_object object = { .path = path, .owner = em_env_owner(env, path) };
-    const char *module = module_of(advisor->arena, path);
+    const char *module = module_of(fitting->arena, path);
     char tag[64];
 
     if (!module)
@@ -230,12 +230,15 @@ static int judge_impostor(struct unfit *unfit, const struct em_advisor *advisor,
 int em_judge_python(struct em_findings *findings, const struct em_advisor *advisor)
 {
     const struct em_env *env = advisor->env;
-    struct em_map fitting = { .arena = advisor->arena };
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
+    struct em_map fitting = { .arena = scratch };
     struct unfit unfit = { 0 };
     int r;
 
     if (!env->python_version || is_other_python(env))
         return EM_OK;
+    if (!scratch)
+        return EM_NO_MEMORY;
     r = find_fitting(&fitting, advisor);
     em_vec_each (const struct em_env_object, object, &env->objects)
         if (r == EM_OK)

@@ -178,7 +178,7 @@ static int find(struct em_loader *loader, const char *path, struct found **resul
 
 int em_loader_find(struct em_loader *loader, const char *path, struct found **found)
 {
-    char *kept;
+    const char *kept;
     int r;
 
     path = em_loader_absolute(loader, path);
@@ -187,7 +187,7 @@ int em_loader_find(struct em_loader *loader, const char *path, struct found **fo
     *found = em_map_get(&loader->paths, path);
     if (*found)
         return EM_OK;
-    kept = em_arena_strdup(loader->arena, path);
+    kept = em_loader_text(loader, path);
     if (!kept)
         return EM_NO_MEMORY;
     r = find(loader, path, found);
