@@ -4,6 +4,9 @@
 #include <pthread.h>
 #include <string.h>
 
+/* Each takes a third of a megabyte: with more of them memory would not be the same on every machine. */
+#define MOST_INFLATERS 16u
+
 static int bad(const struct em_wheel *wheel, struct em_error *error, const char *sentence)
 {
     return em_fail(error, EM_BAD_RECORD, wheel->given, "%s", sentence);
@@ -215,7 +218,9 @@ int em_wheel_check(struct em_wheel *wheel, struct em_arena *arena, unsigned jobs
     if (r < 0 || em_zip_recall(wheel->zip))
         return r;
     pthread_mutex_init(&check.lock, NULL);
-    r = em_pool_each(jobs, em_zip_members(wheel->zip)->count, check_one, &check);
+    if (jobs == 0)
+        jobs = em_pool_cores();
+    r = em_pool_each(jobs < MOST_INFLATERS ? jobs : MOST_INFLATERS, em_zip_members(wheel->zip)->count, check_one, &check);
     pthread_mutex_destroy(&check.lock);
     if (r == EM_OK)
         em_zip_vouch(wheel->zip);
