@@ -101,22 +101,13 @@ int em_source_named(struct em_source *source, const char *name, const struct em_
     return r;
 }
 
-bool em_source_has(struct em_source *source, const char *name, const struct em_world *world)
+bool em_source_has(struct em_source *source, const char *name)
 {
     struct em_error unread = EM_ERROR_INIT;
     struct em_strings names = { .items = &name, .count = 1, .capacity = 1 };
     const struct em_candidates *named;
 
-    if (em_source_look(source, &names, false, &unread) < 0 || em_source_named(source, name, &named) < 0)
-        return true;
-    em_vec_each (struct em_candidate *, candidate, named) {
-        const struct em_object *object = &(*candidate)->object;
-
-        if ((*candidate)->problem || (object->type == ET_DYN && object->machine == world->machine &&
-                                      object->is64 == world->is64 && object->big_endian == world->big_endian))
-            return true;
-    }
-    return false;
+    return em_source_look(source, &names, false, &unread) < 0 || em_source_named(source, name, &named) < 0 || named->count > 0;
 }
 
 /* ---- what vouches for a candidate ---- */

@@ -95,9 +95,9 @@ int em_pins_read(struct em_pins *pins, struct em_arena *arena, const char *path,
  * also those that only call themselves so (SONAME), for which each library of an archive has to be looked into. names NULL: all. */
 int em_source_look(struct em_source *source, const struct em_strings *names, bool deep, struct em_error *error);
 
-/* Whether a loader for that world would find something in it under that name: by SONAME or by file name. What cannot be looked into
+/* Whether it has something under that name, by SONAME or by file name, be it for another machine or broken. What cannot be looked into
  * has everything: whoever asks for it hears what is wrong. */
-bool em_source_has(struct em_source *source, const char *name, const struct em_world *world);
+bool em_source_has(struct em_source *source, const char *name);
 
 /* ---- family.c: which of them are taken ---- */
 

@@ -222,11 +222,11 @@ static int put_company(struct em_installed *installed, struct em_arena *arena, c
     return EM_OK;
 }
 
-static bool is_in_source(const struct em_plan_wish *sources, const struct em_world *world, const char *soname)
+static bool is_in_source(const struct em_plan_wish *sources, const char *soname)
 {
     if (sources)
         em_vec_each (struct em_source *, source, &sources->sources)
-            if (em_source_has(*source, soname, world))
+            if (em_source_has(*source, soname))
                 return true;
     return false;
 }
@@ -255,7 +255,7 @@ static int promise_library(struct promising *promising, const char *soname, bool
 
     choice = package ? choose(arena, package, major, promising->distribution, promising->cuda, &declared) : NULL;
     directory = choice ? em_package_directory(package, choice) : NULL;
-    if (!directory || (!declared && !promising->undeclared) || is_in_source(promising->sources, world, soname))
+    if (!directory || (!declared && !promising->undeclared) || is_in_source(promising->sources, soname))
         return EM_OK;
     name = name_of(arena, choice);
     requirement = em_promise_requirement(arena, package, choice, major);

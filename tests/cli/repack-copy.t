@@ -152,6 +152,13 @@ exits 2 "a licence that was changed: exit 2" "$ELFMEND" repack $whl -o bad --str
 check "... names it" grep -F License.txt err
 check "... and writes nothing" rmdir bad
 
+# A source that has it for another machine: said, and not required instead
+cp -r flipped foreign
+printf '\267' | dd of=foreign/nvidia/cublas/lib/libcublas.so.12 bs=1 seek=18 conv=notrunc 2> log
+exits 2 "a library for another machine: exit 2" "$ELFMEND" repack $whl -o bad --strategy copy --source foreign
+check "... says so" grep -F 'libcublas.so.12: cannot be used: it is for' err
+check "... and writes nothing" rmdir bad
+
 # By path nothing comes along, and the name's promise stands; what is required already is not required again.
 for names in "" "Requires-Dist: NVIDIA_cublas.cu12 (>=12)
 "; do
