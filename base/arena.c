@@ -12,7 +12,8 @@
  * of it gets a chunk of its own, so that it wastes no rest of the current one. */
 #define CHUNK_SIZE ((size_t)64 * 1024)
 #define LARGE (CHUNK_SIZE / 4)
-#define FIRST_CHUNK ((size_t)4 * 1024) /* many an arena is for one attempt at something, and holds little */
+/* Many an arena is for one attempt at something, and holds little; each next one is twice as large. */
+#define FIRST_CHUNK ((size_t)4 * 1024)
 
 struct chunk {
     struct chunk *next, *previous; /* next: the one that was added before it */
@@ -24,6 +25,7 @@ struct chunk {
 struct em_arena {
     struct chunk *chunks; /* the last one added */
     uint64_t added;
+    size_t next_size; /* of the next chunk for what is small; 0: none was added so far */
     unsigned char *at;
     size_t left;
 };
@@ -100,8 +102,11 @@ void *em_arena_alloc(struct em_arena *arena, size_t size)
         return chunk->bytes;
     }
     if (rounded > arena->left) {
-        size_t more = arena->chunks || rounded > FIRST_CHUNK ? CHUNK_SIZE : FIRST_CHUNK;
+        size_t more = arena->next_size ? arena->next_size : FIRST_CHUNK;
 
+        while (more < rounded)
+            more *= 2;
+        arena->next_size = more < CHUNK_SIZE ? more * 2 : CHUNK_SIZE;
         chunk = add_chunk(arena, more);
         if (!chunk)
             return NULL;

@@ -14,7 +14,7 @@ static int64_t read_pages(void *context, void *buffer, size_t length, uint64_t o
 {
     struct em_pages *pages = context;
     uint64_t page = offset / EM_PAGE;
-    size_t slot = (size_t)(page % EM_PAGES), from = (size_t)(offset % EM_PAGE);
+    size_t slot = (size_t)(page % pages->places), from = (size_t)(offset % EM_PAGE);
 
     if (length > 4 * EM_PAGE)
         return read_below(pages, buffer, length, offset, error);
@@ -37,7 +37,10 @@ static int64_t read_pages(void *context, void *buffer, size_t length, uint64_t o
 
 int em_pages_init(struct em_pages *pages, struct em_arena *arena, struct em_reader *below)
 {
-    *pages = (struct em_pages){ .below = below, .bytes = em_arena_alloc(arena, EM_PAGES * EM_PAGE) };
+    *pages = (struct em_pages){ .below = below, .places = EM_PAGES };
+    if (below->size / EM_PAGE < EM_PAGES)
+        pages->places = (size_t)(below->size / EM_PAGE) + 1;
+    pages->bytes = em_arena_alloc(arena, pages->places * EM_PAGE);
     pages->reader = (struct em_reader){ .read = read_pages, .context = pages, .size = below->size, .name = below->name };
     return pages->bytes ? EM_OK : EM_NO_MEMORY;
 }

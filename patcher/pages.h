@@ -16,7 +16,8 @@
 struct em_pages {
     struct em_reader *below;
     struct em_reader reader;
-    uint8_t *bytes;             /* EM_PAGES of them; a page has one place only */
+    size_t places;              /* EM_PAGES, or as many as the object has pages */
+    uint8_t *bytes;             /* that many of them; a page has one place only */
     uint64_t numbers[EM_PAGES]; /* of the page that is there, plus 1; 0 for none */
     size_t sizes[EM_PAGES];     /* less than a page at the end of the file */
 };
