@@ -56,7 +56,7 @@ struct em_command {
 #define EM_TAKES_WITH (1u << 12)   /* --with */
 #define EM_TAKES_PROBE (1u << 14)  /* --probe */
 #define EM_TAKES_OUTPUT (1u << 15) /* -o --output --wheel-dir --index */
-#define EM_TAKES_REPACK (1u << 13) /* --local --build-tag --keep-name */
+#define EM_TAKES_REPACK (1u << 13) /* --local --build-tag --keep-name --copy-unchanged */
 
 enum em_color { EM_COLOR_AUTO, EM_COLOR_ALWAYS, EM_COLOR_NEVER };
 
@@ -80,7 +80,7 @@ struct em_options {
     const char *knowledge;
     struct em_strings with;
     const char *output, *local, *build_tag, *index;
-    bool keep_name;
+    bool keep_name, copy_unchanged;
     struct em_strings gpus;
     bool probe;
 };

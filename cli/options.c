@@ -61,6 +61,8 @@ static const struct option_spec {
       EM_TAKES_REPACK },
     { "keep-name", NULL, "neither: the file is named as it was", FLAG, offsetof(struct em_options, keep_name),
       EM_TAKES_REPACK },
+    { "copy-unchanged", NULL, "a wheel with nothing to mend goes to DIR too, as it is", FLAG,
+      offsetof(struct em_options, copy_unchanged), EM_TAKES_REPACK },
     { "index", "DIR", "a simple index for pip and uv, written or brought up to date there; a --hash= line for each wheel",
       VALUE, offsetof(struct em_options, index), EM_TAKES_OUTPUT },
     { "knowledge", "FILE", "further tables, in the format of the built-in ones", VALUE, offsetof(struct em_options, knowledge),

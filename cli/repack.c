@@ -18,8 +18,9 @@ const struct em_command em_repack_command = {
         "written\n"
         "anew, everything else copied as it is packed. Without --source, paths lead to where the packages that bring the\n"
         "libraries will be, and METADATA requires these; with --source, libraries are copied in. A wheel with nothing to mend\n"
-        "is left where it is. Before anything is written each member is held against RECORD, and a wheel with one that\n"
-        "differs is refused; that takes longer than all the rest, and is remembered as long as the file stays as it is.\n"
+        "is left where it is, but with --copy-unchanged, for who wants one wheel out for each in, as cibuildwheel does.\n"
+        "Before anything is written each member is held against RECORD, and a wheel with one that differs is refused; that\n"
+        "takes longer than all the rest, and is remembered as long as the file stays as it is.\n"
         "SOURCE_DATE_EPOCH is honoured. Exit status 1 if something is still wrong, 2 if a wheel was refused; the others are\n"
         "done all the same.\n",
     .accepts = EM_TAKES_WORLD | EM_TAKES_FILTER | EM_TAKES_JOBS | EM_TAKES_KNOWLEDGE | EM_TAKES_SOURCE | EM_TAKES_STRATEGY |
@@ -120,6 +121,7 @@ static int prepare(struct command *command, struct em_error *error)
     wish->output = options->output;
     wish->local = options->keep_name || options->build_tag ? NULL : options->local ? options->local : "mend.1";
     wish->build = options->build_tag;
+    wish->copy_unchanged = options->copy_unchanged;
     wish->with = &options->with;
     wish->world = &command->world;
     wish->knowledge = &command->knowledge;
@@ -160,8 +162,8 @@ static int repack_one(struct command *command, const char *path)
     if (r == EM_OK)
         r = em_repack_report(&result, options, command->wheels, &status, &error);
     if (r == EM_OK && options->index)
-        r = em_index_add(options->index, arena, result.written ? result.path : path, &error);
-    if (r == EM_OK && result.written)
+        r = em_index_add(options->index, arena, result.written || result.copied ? result.path : path, &error);
+    if (r == EM_OK && (result.written || result.copied))
         r = em_vec_push(options->arena, &command->made, (const char *)em_arena_strdup(options->arena, result.file_name));
     em_repack_free(&result);
     return r < 0 ? em_repack_report_failure(path, command->wheels, &error, r) : status;

@@ -74,9 +74,10 @@ static void print_result(const struct em_repack *result, const struct em_finding
     if (result->plan.steps.count == 0)
         puts("  nothing to do");
     em_print_findings(left, env, options);
-    if (!result->written)
+    if (!result->written && !result->copied)
         return;
-    printf("  written   %s   (%llu bytes)\n", result->path, (unsigned long long)result->size);
+    printf("  %s   %s   (%llu bytes)\n", result->written ? "written" : "copied ", result->path,
+           (unsigned long long)result->size);
     if (!options->index)
         return;
     em_sha256_hex(&result->sha256, hex);
@@ -89,6 +90,7 @@ static json_t *result_json(const struct em_repack *result, const struct em_findi
     const struct em_plan_wheel *change = result->plan.wheel;
     em_cleanup_text struct em_text text = { 0 };
     json_t *plan = NULL, *findings = json_array(), *requires = json_array(), *licences = json_array(), *dropped = json_array();
+    const bool there = result->written || result->copied;
     json_t *tidied = json_array();
     char hex[EM_SHA256_HEX_SIZE];
 
@@ -109,11 +111,12 @@ static json_t *result_json(const struct em_repack *result, const struct em_findi
     em_sha256_hex(&result->sha256, hex);
     return json_pack("{s:s, s:s, s:s?, s:s?, s:I, s:o, s:o, s:s?, s:o, s:o, s:o?, s:o}", "path", result->wheel->given, "status",
                      result->written            ? "written"
+                     : result->copied           ? "copied"
                      : result->plan.steps.count ? "planned"
                                                 : "unchanged",
-                     "output", result->written ? result->path : NULL, "sha256", result->written ? hex : NULL, "size",
-                     (json_int_t)result->size, "requires", requires, "licences", licences, "tags", change->tags, "dropped",
-                     dropped, "tidied", tidied, "plan", plan, "findings", findings);
+                     "output", there ? result->path : NULL, "sha256", there ? hex : NULL, "size", (json_int_t)result->size,
+                     "requires", requires, "licences", licences, "tags", change->tags, "dropped", dropped, "tidied", tidied,
+                     "plan", plan, "findings", findings);
 }
 
 int em_repack_report(struct em_repack *result, const struct em_options *options, json_t *wheels, int *status,

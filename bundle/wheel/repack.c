@@ -176,6 +176,8 @@ static int choose_names(struct run *run)
     run->new_dist_info = em_arena_printf(run->arena, "%s-%s.dist-info", wheel->name, version);
     run->result->file_name = em_arena_printf(run->arena, "%s-%s%s%s-%s.whl", wheel->name, version, build ? "-" : "",
                                              build ? build : "", change->tags ? change->tags : wheel->tags);
+    if (run->result->plan.steps.count == 0)
+        run->result->file_name = wheel->file_name;
     if (!run->new_dist_info || !run->result->file_name)
         return EM_NO_MEMORY;
     run->result->path = em_path_join(run->arena, run->wish->output ? run->wish->output : ".", run->result->file_name);
@@ -281,6 +283,13 @@ static int prove(struct run *run, const char *path, const struct em_wheel_known 
     return EM_OK;
 }
 
+static int digest(struct run *run, int fd)
+{
+    struct em_reader whole = em_reader_fd(fd, run->result->size, run->result->path);
+
+    return run->wish->digest ? em_hash_reader(&whole, &run->result->sha256, NULL, run->error) : EM_OK;
+}
+
 static int write_wheel(struct run *run, int fd, const char *path)
 {
     struct em_rewrite rewrite = { .arena = run->arena,
@@ -292,7 +301,6 @@ static int write_wheel(struct run *run, int fd, const char *path)
                                   .new_dist_info = run->new_dist_info,
                                   .dropped = &run->result->dropped,
                                   .tidied = &run->result->tidied };
-    struct em_reader whole;
     struct stat st;
     int r = em_rewrite(&rewrite, fd, run->result->path, run->error);
 
@@ -307,10 +315,19 @@ static int write_wheel(struct run *run, int fd, const char *path)
     if (fstat(fd, &st) < 0)
         return em_fail_errno(run->error, run->result->path, "cannot be examined");
     run->result->size = (uint64_t)st.st_size;
-    if (!run->wish->digest)
-        return EM_OK;
-    whole = em_reader_fd(fd, run->result->size, run->result->path);
-    return em_hash_reader(&whole, &run->result->sha256, NULL, run->error);
+    return digest(run, fd);
+}
+
+/* Byte for byte. */
+static int copy_wheel(struct run *run, int fd)
+{
+    struct em_repack *result = run->result;
+    int r = em_copy_fd(em_zip_fd(result->wheel->zip), fd, em_zip_size(result->wheel->zip), result->path, run->error);
+
+    result->size = em_zip_size(result->wheel->zip);
+    if (r == EM_OK && run->wish->sync)
+        r = em_fsync(fd, result->path, run->error);
+    return r < 0 ? r : digest(run, fd);
 }
 
 /* The input is never touched, whatever it and the result are called. */
@@ -334,6 +351,7 @@ static int place_wheel(struct run *run)
 {
     em_cleanup_aside struct em_aside aside = EM_ASIDE_INIT;
     const char *base = run->result->file_name, *path;
+    const bool anew = run->result->plan.steps.count > 0;
     em_cleanup_fd int fd = -1;
     int r = em_aside_open(&aside, run->arena, run->wish->output, run->error);
 
@@ -347,14 +365,15 @@ static int place_wheel(struct run *run)
     if (r == EM_OK)
         r = fd = em_aside_file(&aside, base, run->error);
     if (r >= 0)
-        r = write_wheel(run, fd, path);
+        r = anew ? write_wheel(run, fd, path) : copy_wheel(run, fd);
     if (r == EM_OK)
         r = em_aside_place(&aside, base, aside.directory, run->error);
     if (r == EM_OK && run->wish->sync)
         r = em_fsync(aside.directory, run->wish->output, run->error);
-    if (r == EM_OK)
+    if (r == EM_OK && anew)
         r = em_repack_tidied(run->result, run->arena, &run->record, run->new_dist_info);
-    run->result->written = r == EM_OK;
+    run->result->written = r == EM_OK && anew;
+    run->result->copied = r == EM_OK && !anew;
     return r;
 }
 
@@ -373,7 +392,7 @@ int em_repack(struct em_repack *result, struct em_arena *arena, const char *path
     r = look(&run);
     if (r == EM_OK)
         r = decide(&run);
-    if (r == EM_OK && result->plan.steps.count > 0 && !wish->dry_run)
+    if (r == EM_OK && (result->plan.steps.count > 0 || wish->copy_unchanged) && !wish->dry_run)
         r = place_wheel(&run);
     em_zip_remember(result->wheel->zip);
     return r;

@@ -38,10 +38,11 @@ struct em_repack_wish {
     const struct em_knowledge *knowledge;
     struct em_plan_wish plan; /* strategy, tag, sources, pins */
     unsigned jobs;
-    int64_t epoch; /* SOURCE_DATE_EPOCH; below 0: the members' own times */
-    bool dry_run;  /* stop behind the plan */
-    bool digest;   /* of the result: as long as copying it once more */
-    bool sync;     /* on the disk before it takes its name */
+    int64_t epoch;       /* SOURCE_DATE_EPOCH; below 0: the members' own times */
+    bool dry_run;        /* stop behind the plan */
+    bool copy_unchanged; /* what has nothing to mend is put into output too, as it is */
+    bool digest;         /* of the result: as long as copying it once more */
+    bool sync;           /* on the disk before it takes its name */
 };
 
 struct em_repack {
@@ -52,6 +53,7 @@ struct em_repack {
     struct em_strings tidied;  /* what was odd and harmless, and is so no more: a sentence each */
 
     bool written;          /* false: nothing to do, or a dry run */
+    bool copied;           /* nothing to do, and put into output as it is */
     const char *file_name; /* of the result */
     const char *path;
     uint64_t size;

@@ -62,6 +62,18 @@ exits 0 "the new wheel audits clean" "$ELFMEND" audit $new
 exits 0 "a second repack has nothing to do" "$ELFMEND" repack $new -o o3
 check "... says so" grep -F 'nothing to do' out
 check "... and writes nothing" rmdir o3
+exits 0 "... unless asked" "$ELFMEND" repack --copy-unchanged $new -w o3
+same "... the same bytes under the same name" $new o3/"$(basename $new)"
+check "... and nothing else" sh -c 'test "$(ls -A o3 | wc -l)" -eq 1'
+exits 2 "... not into its own directory" "$ELFMEND" repack --copy-unchanged $new -w "$(dirname $new)"
+rm -rf o3
+exits 0 "... as JSON" "$ELFMEND" repack --json --copy-unchanged --local two $new $whl -w o3
+conforms repack-1
+check "... copied, with its digest; a broken one is mended as ever" python3 -c 'import hashlib, json
+copied, written = json.load(open("out"))["wheels"]
+assert (copied["status"], written["status"]) == ("copied", "written"), (copied, written)
+assert copied["sha256"] == hashlib.sha256(open(copied["output"], "rb").read()).hexdigest()'
+rm -rf o3
 SOURCE_DATE_EPOCH=1600000000 "$ELFMEND" repack -q $whl -o o4 --build-tag 7mend
 check "a build tag instead, in name and WHEEL" sh -c 'unzip -p o4/pkg-1.0-7mend-*.whl pkg-1.0.dist-info/WHEEL 2>/dev/null | grep -qx "Build: 7mend" || python3 -c "
 import glob, zipfile; z = zipfile.ZipFile(glob.glob(\"o4/pkg-1.0-7mend-*.whl\")[0]); assert b\"Build: 7mend\\n\" in z.read(\"pkg-1.0.dist-info/WHEEL\")"'
