@@ -108,9 +108,8 @@ static bool is_changed(const struct em_layout *layout, uint64_t offset)
     em_vec_each (const struct em_change, change, &layout->placement->overwrites)
         if (offset >= change->offset && offset < change->offset + change->size)
             return true;
-    /* References to renamed symbols lie in a table that changes as a whole, so these are few. */
-    for (size_t i = 0; goal->renames.count == 0 && i < goal->refs.count; i++)
-        if (offset >= goal->refs.items[i].offset && offset < goal->refs.items[i].offset + 4)
+    em_vec_each (const struct em_goal_ref, ref, &goal->refs)
+        if (offset >= ref->offset && offset < ref->offset + 4)
             return true;
     return false;
 }
@@ -194,15 +193,21 @@ static int check_interpreter(const struct em_layout *layout, struct em_image *af
 
     for (uint32_t i = 0; wanted && i < after->phnum; i++) {
         const uint8_t *at;
+        uint64_t size;
         int r;
 
         if (after->phdrs[i].type != PT_INTERP)
             continue;
-        if (after->phdrs[i].filesz != strlen(wanted) + 1)
+        size = after->phdrs[i].filesz;
+        if (size <= strlen(wanted))
             return wrong(error, after, "would have an interpreter name of the wrong length");
-        r = em_image_peek(after, after->phdrs[i].offset, strlen(wanted) + 1, "its interpreter's name", &at, error);
-        if (r < 0 || memcmp(at, wanted, strlen(wanted) + 1) == 0)
+        r = em_image_peek(after, after->phdrs[i].offset, (size_t)size, "its interpreter's name", &at, error);
+        if (r < 0)
             return r;
+        /* Zeros behind it: the kernel looks at the last byte. */
+        if (memcmp(at, wanted, strlen(wanted)) == 0 && strnlen((const char *)at, (size_t)size) == strlen(wanted) &&
+            at[size - 1] == '\0')
+            return EM_OK;
         return wrong(error, after, "would have another interpreter than it should");
     }
     return EM_OK;

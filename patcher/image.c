@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define LEAST_PAGE ((uint64_t)4096) /* of any machine: what a larger one maps besides is not counted on */
+
 int em_image_peek(struct em_image *image, uint64_t offset, size_t length, const char *what, const uint8_t **at,
                   struct em_error *error)
 {
@@ -169,6 +171,23 @@ static int check_loads(struct em_image *image, struct em_error *error)
     return EM_OK;
 }
 
+/* How many bytes of a PT_LOAD come from the file once it is mapped. Pages are mapped whole: what the file has behind the last byte, up
+ * to the end of its page, comes along where nothing is zeroed there and no other PT_LOAD has that page. */
+static uint64_t mapped_size(const struct em_image *image, const struct em_phdr *phdr)
+{
+    uint64_t end = phdr->vaddr + phdr->filesz, over = end % LEAST_PAGE, tail = over ? LEAST_PAGE - over : 0;
+
+    if (tail == 0 || phdr->filesz == 0 || phdr->memsz != phdr->filesz || (phdr->vaddr - phdr->offset) % LEAST_PAGE != 0)
+        return phdr->filesz;
+    if (tail > image->size - (phdr->offset + phdr->filesz))
+        tail = image->size - (phdr->offset + phdr->filesz);
+    for (uint32_t i = 0; i < image->phnum; i++)
+        if (image->phdrs[i].type == PT_LOAD && &image->phdrs[i] != phdr &&
+            image->phdrs[i].vaddr / LEAST_PAGE == end / LEAST_PAGE)
+            return phdr->filesz;
+    return phdr->filesz + tail;
+}
+
 bool em_image_offset(const struct em_image *image, uint64_t addr, uint64_t size, uint64_t *offset)
 {
     uint64_t room = em_image_room(image, addr);
@@ -178,7 +197,7 @@ bool em_image_offset(const struct em_image *image, uint64_t addr, uint64_t size,
     for (uint32_t i = 0; i < image->phnum; i++) {
         const struct em_phdr *phdr = &image->phdrs[i];
 
-        if (phdr->type == PT_LOAD && addr >= phdr->vaddr && addr - phdr->vaddr < phdr->filesz) {
+        if (phdr->type == PT_LOAD && addr >= phdr->vaddr && addr - phdr->vaddr < mapped_size(image, phdr)) {
             *offset = phdr->offset + (addr - phdr->vaddr);
             return true;
         }
@@ -191,10 +210,23 @@ uint64_t em_image_room(const struct em_image *image, uint64_t addr)
     for (uint32_t i = 0; i < image->phnum; i++) {
         const struct em_phdr *phdr = &image->phdrs[i];
 
-        if (phdr->type == PT_LOAD && addr >= phdr->vaddr && addr - phdr->vaddr < phdr->filesz)
-            return phdr->filesz - (addr - phdr->vaddr);
+        if (phdr->type == PT_LOAD && addr >= phdr->vaddr && addr - phdr->vaddr < mapped_size(image, phdr))
+            return mapped_size(image, phdr) - (addr - phdr->vaddr);
     }
     return 0;
+}
+
+/* Some PT_LOAD says itself that it has all of it. */
+static bool is_announced(const struct em_image *image, uint64_t addr, uint64_t size)
+{
+    for (uint32_t i = 0; i < image->phnum; i++) {
+        const struct em_phdr *phdr = &image->phdrs[i];
+
+        if (phdr->type == PT_LOAD && addr >= phdr->vaddr && addr - phdr->vaddr <= phdr->memsz &&
+            size <= phdr->memsz - (addr - phdr->vaddr))
+            return true;
+    }
+    return false;
 }
 
 /* PT_DYNAMIC counts by its address: that is what a loader goes by. The section may hold anything behind DT_NULL; only the zeroed
@@ -299,6 +331,9 @@ int em_image_open(struct em_image *image, struct em_arena *arena, struct em_read
         r = find_strtab(image, error);
     if (r < 0)
         return r;
+    if (image->dynamic)
+        image->unannounced = !is_announced(image, image->dynamic->vaddr, image->dyn_count * em_dyn_size(image)) ||
+                             (image->has_strtab && !is_announced(image, image->strtab_addr, image->strtab_size));
     if (image->shoff != 0 &&
         (image->shoff > image->size || (uint64_t)image->shnum * image->shentsize > image->size - image->shoff))
         image->sections_beyond_end = true;

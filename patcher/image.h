@@ -61,6 +61,8 @@ struct em_image {
     struct em_dyn *dyns;
     size_t dyn_count; /* entries before the first DT_NULL */
     size_t dyn_slots; /* all that fit, DT_NULLs included */
+    bool
+        unannounced; /* the dynamic section or its strings lie behind what any PT_LOAD has, and come along in the rest of its page */
 
     bool has_strtab;
     uint64_t strtab_addr, strtab_offset, strtab_size;
@@ -86,7 +88,7 @@ int em_image_adopt_dynamic(struct em_image *image, struct em_error *error);
 int em_image_peek(struct em_image *image, uint64_t offset, size_t length, const char *what, const uint8_t **at,
                   struct em_error *error);
 
-/* The file offset of size bytes at an address: all of them in the file's part of one PT_LOAD. */
+/* The file offset of size bytes at an address: all of them in what one PT_LOAD maps of the file, its last page as a whole. */
 bool em_image_offset(const struct em_image *image, uint64_t addr, uint64_t size, uint64_t *offset);
 /* How many bytes of the file follow addr in its PT_LOAD, itself included; 0 if it is in none. */
 uint64_t em_image_room(const struct em_image *image, uint64_t addr);

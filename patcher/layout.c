@@ -214,6 +214,10 @@ static int choose_leaving(struct em_layout *layout, const struct em_chain *chain
     if (layout->goal->interpreter) {
         interp->new_size = strlen(layout->goal->interpreter) + 1;
         interp->leaves = interp->leaves || interp->new_size > interp->size;
+        /* A shorter name keeps the place of the old one, with zeros behind: bytes of a segment that are no section's, strip tools give to
+         * what is never loaded. */
+        if (!interp->leaves)
+            interp->new_size = interp->size;
     }
     if (layout->candidate.move_dynamic) {
         dynamic->new_size = (entries + 4) * em_dyn_size(layout->image);

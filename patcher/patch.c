@@ -102,6 +102,11 @@ static int open_image(struct em_image *image, struct em_arena *arena, struct em_
 
     if (r == EM_OK)
         r = em_image_open(image, arena, reader, error);
+    if (r == EM_OK && image->unannounced)
+        r = em_fail_at(
+            error, EM_UNSUPPORTED, image->name, image->dynamic_offset,
+            "cannot be edited safely: a tool has left its dynamic section where no PT_LOAD has it, and it works since "
+            "pages are mapped as a whole");
     if (r == EM_OK)
         r = em_image_read_sections(image, error);
     if (r == EM_OK && image->sections_beyond_end)

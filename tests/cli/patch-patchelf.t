@@ -97,6 +97,13 @@ fi
 fails 2 "in place into another output" "$ELFMEND" patch --in-place --output x --set-rpath /a mine.so
 
 echo "dep other" > map; $patchelf --rename-dynamic-symbols map new.so; nm -D new.so | grep -q ' other$'; ok $? "rename a symbol" log
+# Each of two edits fits by pushing what follows; so do both in one call, although both change the table of needed versions' neighbours.
+echo 'int puts(const char *); int alias(void) { return puts("x"); }' > alias.c
+gcc -shared -fPIC -Wl,--hash-style=gnu alias.c -o alias.so && echo "alias alias_of_a_longer_name" > map
+rung() { "$ELFMEND" patch --debug "$@" --output two.so alias.so 2>&1 | sed -n 's/^elfmend: alias.so: \([a-z-]*\), .*/\1/p'; }
+one=$(rung --rename-dynamic-symbols map)
+is "$one" "$(rung --replace-needed libc.so.6 libc-0123456789abcdef.so.6)" "a longer name of a library takes the rung of a longer name of a symbol"
+is "$one" "$(rung --rename-dynamic-symbols map --replace-needed libc.so.6 libc-0123456789abcdef.so.6)" "... and so do both"
 # GNU ld for aarch64 lets the empty GNU hash table of a program that defines nothing begin at its first symbol.
 if command -v aarch64-linux-gnu-gcc > log 2>&1; then
     echo 'int abs(int); int main(int argc, char **argv) { return abs(-argc); }' > far.c
