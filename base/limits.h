@@ -21,7 +21,7 @@
 #define EM_MAX_TRIES (1u << 18)           /* NEEDED of an object times directories of its path [1,500] */
 
 /* All objects of a target. */
-#define EM_MAX_STEPS (1u << 21) /* libraries asked for and directories tried, in all the processes of one diagnosis [300,000] */
+#define EM_MAX_STEPS (1u << 22) /* libraries asked for and directories tried, in all the processes of one diagnosis [300,000] */
 #define EM_STEPS_TO_MAP 3u      /* what a library counts for that is mapped */
 
 /* Texts. */
