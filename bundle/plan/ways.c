@@ -190,6 +190,5 @@ bool em_planner_is_other_major(const struct em_finding *finding)
 bool em_planner_is_actionable(const struct em_planner *planner, const struct em_finding *finding)
 {
     return finding->requester && finding->mend != EM_MEND_AWAY && finding->severity != EM_SEVERITY_NOTE &&
-           (!planner->wish->only || finding->requester->owner == planner->wish->only) &&
-           em_planner_is_wanted(planner, finding);
+           (!planner->wish->only || finding->requester->owner == planner->wish->only) && em_planner_is_wanted(planner, finding);
 }
