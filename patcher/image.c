@@ -188,32 +188,33 @@ static uint64_t mapped_size(const struct em_image *image, const struct em_phdr *
     return phdr->filesz + tail;
 }
 
-bool em_image_offset(const struct em_image *image, uint64_t addr, uint64_t size, uint64_t *offset)
-{
-    uint64_t room = em_image_room(image, addr);
-
-    if (room == 0 || size > room)
-        return false;
-    for (uint32_t i = 0; i < image->phnum; i++) {
-        const struct em_phdr *phdr = &image->phdrs[i];
-
-        if (phdr->type == PT_LOAD && addr >= phdr->vaddr && addr - phdr->vaddr < mapped_size(image, phdr)) {
-            *offset = phdr->offset + (addr - phdr->vaddr);
-            return true;
-        }
-    }
-    return false;
-}
-
-uint64_t em_image_room(const struct em_image *image, uint64_t addr)
+/* The PT_LOAD that brings the byte at addr from the file; NULL: none. */
+static const struct em_phdr *load_of(const struct em_image *image, uint64_t addr)
 {
     for (uint32_t i = 0; i < image->phnum; i++) {
         const struct em_phdr *phdr = &image->phdrs[i];
 
         if (phdr->type == PT_LOAD && addr >= phdr->vaddr && addr - phdr->vaddr < mapped_size(image, phdr))
-            return mapped_size(image, phdr) - (addr - phdr->vaddr);
+            return phdr;
     }
-    return 0;
+    return NULL;
+}
+
+bool em_image_offset(const struct em_image *image, uint64_t addr, uint64_t size, uint64_t *offset)
+{
+    const struct em_phdr *load = load_of(image, addr);
+
+    if (!load || size > mapped_size(image, load) - (addr - load->vaddr))
+        return false;
+    *offset = load->offset + (addr - load->vaddr);
+    return true;
+}
+
+uint64_t em_image_room(const struct em_image *image, uint64_t addr)
+{
+    const struct em_phdr *load = load_of(image, addr);
+
+    return load ? mapped_size(image, load) - (addr - load->vaddr) : 0;
 }
 
 /* Some PT_LOAD says itself that it has all of it. */

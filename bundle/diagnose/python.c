@@ -81,48 +81,44 @@ static bool is_other_python(const struct em_env *env)
     return strncmp(name, "pypy", 4) == 0 || strncmp(name, "graalpy", 7) == 0;
 }
 
-static int add_python(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
-                      const struct em_module_group *group)
+/* otherwise: the help for modules that nobody installed */
+static int add_group(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
+                     const struct em_module_group *group, struct em_finding finding, const char *fails, const char *otherwise)
 {
-    struct em_finding finding = {
-        .id = "EM502", .severity = EM_SEVERITY_ERROR, .object = group->paths.items[0], .owner = group->owner
-    };
     int r;
 
-    finding.message = em_arena_printf(arena, "is built for %s, and this is CPython %s: the import system passes it over",
-                                      group->fault, env->python_version);
+    finding.severity = EM_SEVERITY_ERROR;
+    finding.object = group->paths.items[0];
+    finding.owner = group->owner;
     if (!finding.message)
         return EM_NO_MEMORY;
     r = em_module_group_show(arena, &finding, env, group);
-    if (r == EM_OK)
-        r = em_evidence_add(&finding.evidence, arena, "it fails",
-                            "ModuleNotFoundError, or ImportError for a name of a partly initialised package");
-    if (group->owner)
-        finding.help = em_arena_printf(arena, "%s with this environment's own pip",
-                                       em_distribution_reinstall(arena, group->owner));
-    else
-        finding.help = "build it again with this environment's Python";
+    if (r == EM_OK && fails)
+        r = em_evidence_add(&finding.evidence, arena, "it fails", fails);
+    finding.help = group->owner ? em_arena_printf(arena, "%s with this environment's own pip",
+                                                  em_distribution_reinstall(arena, group->owner))
+                                : otherwise;
     return r < 0 ? r : em_vec_push(arena, findings, finding);
+}
+
+static int add_python(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
+                      const struct em_module_group *group)
+{
+    const char *message = em_arena_printf(arena, "is built for %s, and this is CPython %s: the import system passes it over",
+                                          group->fault, env->python_version);
+
+    return add_group(findings, arena, env, group, (struct em_finding){ .id = "EM502", .message = message },
+                     "ModuleNotFoundError, or ImportError for a name of a partly initialised package",
+                     "build it again with this environment's Python");
 }
 
 static int add_unloadable(struct em_findings *findings, struct em_arena *arena, const struct em_env *env,
                           const struct em_module_group *group)
 {
-    struct em_finding finding = {
-        .id = "EM107", .severity = EM_SEVERITY_ERROR, .object = group->paths.items[0], .owner = group->owner
-    };
-    int r;
+    const char *message = em_arena_printf(arena, "cannot be loaded: %s", group->fault);
 
-    finding.message = em_arena_printf(arena, "cannot be loaded: %s", group->fault);
-    if (!finding.message)
-        return EM_NO_MEMORY;
-    r = em_module_group_show(arena, &finding, env, group);
-    if (group->owner)
-        finding.help = em_arena_printf(arena, "%s with this environment's own pip",
-                                       em_distribution_reinstall(arena, group->owner));
-    else
-        finding.help = "build it again on this machine";
-    return r < 0 ? r : em_vec_push(arena, findings, finding);
+    return add_group(findings, arena, env, group, (struct em_finding){ .id = "EM107", .message = message }, NULL,
+                     "build it again on this machine");
 }
 
 /* Whether the import system takes the file for a module: by its tag, or by the entry that it defines where the name has none. A package
