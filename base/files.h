@@ -49,6 +49,10 @@ int em_open_at(int dir, const char *name, int flags, mode_t mode, struct em_erro
 int em_read_file_at(int dir, const char *name, uint64_t limit, struct em_arena *arena, struct em_bytes *bytes,
                     struct em_error *error);
 
+/* Up to length bytes at offset, as pread(2), but for EINTR: -1 and errno. What lies in a hole is not read: it would pass through the
+ * page cache, which takes seconds a gigabyte, and a file of a terabyte of nothing costs nobody anything to make. */
+ssize_t em_pread(int fd, void *buffer, size_t length, uint64_t offset);
+
 int em_write_all(int fd, const void *data, size_t size, const char *label, struct em_error *error);
 int em_pwrite_all(int fd, const void *data, size_t size, uint64_t offset, const char *label, struct em_error *error);
 int em_fsync(int fd, const char *label, struct em_error *error);

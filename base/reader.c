@@ -1,20 +1,14 @@
 #include "base/reader.h"
 
+#include "base/files.h"
+
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static int64_t read_fd(void *context, void *buffer, size_t length, uint64_t offset, struct em_error *error)
 {
-    int fd = (int)(intptr_t)context;
-    ssize_t got;
+    ssize_t got = em_pread((int)(intptr_t)context, buffer, length, offset);
 
-    do
-        got = pread(fd, buffer, length, (off_t)offset);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return em_fail_errno(error, NULL, "cannot be read");
-    return got;
+    return got < 0 ? em_fail_errno(error, NULL, "cannot be read") : got;
 }
 
 struct em_reader em_reader_fd(int fd, uint64_t size, const char *name)

@@ -227,9 +227,7 @@ static int64_t read_place(void *context, void *buffer, size_t length, uint64_t o
         length = (size_t)(member->size - offset);
     if (member->method == EM_ZIP_DEFLATED)
         return read_deflated(zip, member, buffer, length, offset, error);
-    do
-        got = pread(zip->fd, buffer, length, (off_t)(member->data + offset));
-    while (got < 0 && errno == EINTR);
+    got = em_pread(zip->fd, buffer, length, member->data + offset);
     return got < 0 ? em_fail_errno(error, zip->path, "cannot be read") : got;
 }
 
@@ -241,11 +239,8 @@ struct em_reader em_zip_reader(struct em_zip_place *place)
 static int64_t read_packed(void *context, void *buffer, size_t length, uint64_t offset, struct em_error *error)
 {
     const struct em_zip_place *place = context;
-    ssize_t got;
+    ssize_t got = em_pread(place->zip->fd, buffer, length, place->member->data + offset);
 
-    do
-        got = pread(place->zip->fd, buffer, length, (off_t)(place->member->data + offset));
-    while (got < 0 && errno == EINTR);
     return got < 0 ? em_fail_errno(error, place->zip->path, "cannot be read") : got;
 }
 

@@ -29,9 +29,7 @@ static int64_t read_pieces(void *context, void *buffer, size_t length, uint64_t 
         r = em_read_at(pieced->packed, buffer, length, piece->offset + inside, error);
         return r < 0 ? r : (int64_t)length;
     }
-    do
-        got = pread(pieced->scratch->fd, buffer, length, (off_t)(piece->offset + inside));
-    while (got < 0 && errno == EINTR);
+    got = em_pread(pieced->scratch->fd, buffer, length, piece->offset + inside);
     return got < 0 ? em_fail_errno(error, "temporary file", "cannot be read back") : got;
 }
 

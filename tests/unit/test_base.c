@@ -4,6 +4,7 @@
 #include "base/base.h"
 
 #include <stdio.h>
+#include <sys/mman.h>
 
 static void a_normal_path_has_no_detours(void **state)
 {
@@ -336,6 +337,47 @@ static void a_copy_has_the_same_holes(void **state)
     assert_int_equal(em_copy_fd(in, out, (uint64_t)size + 1, "holes", &error), EM_CHANGED);
 }
 
+/* Holes before, between and behind some bytes are read as zeros, and do not get into the page cache; nor is there more than the file. */
+static void a_hole_is_read_without_reading(void **state)
+{
+    enum { PIECE = 1 << 20, PIECES = 64 };
+    static uint8_t piece[PIECE], resident[(size_t)PIECE * PIECES / 4096];
+    const uint64_t size = (uint64_t)PIECE * PIECES, places[] = { 5000, 20 * PIECE - 1, 20 * PIECE + 70000 };
+    struct em_error error = EM_ERROR_INIT;
+    em_cleanup_fd int fd = em_open_at(AT_FDCWD, "sparse", O_RDWR | O_CREAT | O_TRUNC, 0600, &error);
+    struct em_reader reader = em_reader_fd(fd, size, "sparse");
+    size_t found = 0, cached = 0, before = 0;
+    void *map;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(em_pwrite_all(fd, "x", 1, places[i], "sparse", &error), EM_OK);
+    assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(map, MAP_FAILED);
+    assert_int_equal(mincore(map, size, resident), 0);
+    for (size_t i = 0; i < sizeof resident; i++)
+        before += resident[i] & 1;
+    for (uint64_t at = 0; at < size; at += PIECE) {
+        memset(piece, 'y', PIECE);
+        assert_int_equal(em_read_at(&reader, piece, PIECE, at, &error), EM_OK);
+        for (size_t i = 0; i < PIECE; i++) {
+            if (piece[i] == 0)
+                continue;
+            assert_int_equal(piece[i], 'x');
+            assert_int_equal(at + i, places[found++]);
+        }
+    }
+    assert_int_equal(found, 3);
+    assert_int_equal(mincore(map, size, resident), 0);
+    for (size_t i = 0; i < sizeof resident; i++)
+        cached += resident[i] & 1;
+    assert_in_range(cached, before, before + 3 * PIECE / 4096); /* of 64 */
+    assert_int_equal(munmap(map, size), 0);
+    assert_int_equal(em_pread(fd, piece, PIECE, size), 0);
+    assert_int_equal(em_pread(fd, piece, PIECE, size - 5), 5);
+}
+
 static void an_error_keeps_the_end_of_a_long_path(void **state)
 {
     struct em_error error = EM_ERROR_INIT;
@@ -369,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_copy_has_the_same_bytes),
         cmocka_unit_test(a_pair_is_found_wherever_it_stands),
         cmocka_unit_test(a_copy_has_the_same_holes),
+        cmocka_unit_test(a_hole_is_read_without_reading),
         cmocka_unit_test(an_error_keeps_the_end_of_a_long_path),
     };
 
