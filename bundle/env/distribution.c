@@ -186,24 +186,24 @@ static int name_by_directory(struct em_env *env, struct em_distribution *distrib
 
 /* A file of the .dist-info; found is false if it is not there. */
 static int read_part(struct em_env *env, struct em_distribution *distribution, const char *name, uint64_t limit,
-                     struct em_arena *arena, struct em_bytes *bytes, bool *found, const char **path, struct em_error *error)
+                     struct em_arena *arena, struct em_bytes *bytes, bool *found, struct em_node *node, const char **path,
+                     struct em_error *error)
 {
-    struct em_node node;
-
     *path = em_path_join(env->arena, distribution->dist_info, name);
     if (!*path)
         return EM_NO_MEMORY;
-    *found = em_tree_stat(env->tree, *path, &node) == 0 && node.kind == EM_NODE_FILE;
+    *found = em_tree_stat(env->tree, *path, node) == 0 && node->kind == EM_NODE_FILE;
     return *found ? em_tree_read(env->tree, arena, *path, limit, bytes, error) : EM_OK;
 }
 
 static int read_installer(struct em_env *env, struct em_distribution *distribution, struct em_error *error)
 {
     struct em_bytes bytes;
+    struct em_node node;
     const char *path;
     size_t length = 0;
     bool found;
-    int r = read_part(env, distribution, "INSTALLER", EM_MAX_METADATA, env->arena, &bytes, &found, &path, error);
+    int r = read_part(env, distribution, "INSTALLER", EM_MAX_METADATA, env->arena, &bytes, &found, &node, &path, error);
 
     if (r < 0 || !found)
         return r;
@@ -218,8 +218,8 @@ static int read_record(struct em_env *env, struct em_distribution *distribution,
     em_cleanup_arena struct em_arena *scratch = em_arena_new(); /* the record keeps a copy of its own */
     struct em_bytes bytes;
     const char *path;
-    int r = scratch ? read_part(env, distribution, "RECORD", EM_MAX_RECORD, scratch, &bytes, &distribution->has_record, &path,
-                                error)
+    int r = scratch ? read_part(env, distribution, "RECORD", EM_MAX_RECORD, scratch, &bytes, &distribution->has_record,
+                                &distribution->record_node, &path, error)
                     : EM_NO_MEMORY;
 
     if (r < 0 || !distribution->has_record)

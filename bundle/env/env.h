@@ -63,6 +63,7 @@ struct em_distribution {
     } requirements;
     bool has_record;
     struct em_record record;
+    struct em_node record_node; /* the file that it was read from, as it was then */
 };
 
 struct em_env_object {

@@ -92,15 +92,6 @@ static int add_licences(struct papers *papers, struct em_strings *files)
     return EM_OK;
 }
 
-/* All that would be copied lies there: another run repaired the environment since it was diagnosed, and its bill is no older one. */
-static bool was_overtaken(const struct papers *papers)
-{
-    em_vec_each (struct em_draft_change *, change, &papers->writer->draft->changes)
-        if ((*change)->candidate && (*change)->owner == papers->owner && !is_there(papers, (*change)->path))
-            return false;
-    return true;
-}
-
 static int add_bill(struct papers *papers, struct em_strings *files)
 {
     struct em_arena *arena = papers->writer->arena;
@@ -116,9 +107,6 @@ static int add_bill(struct papers *papers, struct em_strings *files)
 
     while (path && is_there(papers, path))
         path = em_sbom_path(arena, owner->dist_info, ++number);
-    if (number > 1 && was_overtaken(papers))
-        return em_fail(papers->writer->error, EM_CHANGED, owner->dist_info,
-                       "changed while it was looked at: another elfmend has repaired it; run the command again");
     return path ? add(papers, &step, path, files) : EM_NO_MEMORY;
 }
 

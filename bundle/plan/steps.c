@@ -35,6 +35,35 @@ int em_steps_add_input(struct em_steps_writer *writer, const char *path, bool is
     return em_vec_push(writer->arena, &writer->plan->inputs, input);
 }
 
+static bool is_same(const struct em_node *node, const struct em_stamp *stamp)
+{
+    return node->device == stamp->device && node->inode == stamp->inode && node->size == stamp->size &&
+           node->mtime_ns == (int64_t)stamp->modified.tv_sec * 1000000000 + stamp->modified.tv_nsec;
+}
+
+/* A file of the target that was read for the diagnosis, node as it was then: what was found wrong is no longer so if a package manager
+ * or another elfmend has been there meanwhile. */
+static int add_read_input(struct em_steps_writer *writer, const char *path, const struct em_node *node)
+{
+    const size_t known = writer->plan->inputs.count;
+    int r = em_steps_add_input(writer, path, false);
+
+    if (r < 0 || writer->plan->inputs.count == known || is_same(node, &writer->plan->inputs.items[known].stamp))
+        return r;
+    return em_fail(writer->error, EM_CHANGED, path, "has changed while the target was looked at; run the command again");
+}
+
+/* What a change replaces: an object that was read, or another file in the place of one that is copied. */
+static int add_changed_input(struct em_steps_writer *writer, const struct em_draft_change *change)
+{
+    const struct em_draft *draft = writer->draft;
+    const size_t position = (size_t)(uintptr_t)em_map_get(&draft->positions, change->path);
+    const char *path = em_steps_in_root(writer, change->path);
+
+    return position ? add_read_input(writer, path, &draft->env->objects.items[position - 1].node)
+                    : em_steps_add_input(writer, path, false);
+}
+
 static const char *voucher_of(struct em_steps_writer *writer, const struct em_candidate *candidate)
 {
     switch (candidate->voucher) {
@@ -67,7 +96,7 @@ static int add_copy_step(struct em_steps_writer *writer, const struct em_draft_c
     int r = em_steps_add_input(writer, candidate->path, true);
 
     if (r == EM_OK && em_tree_stat_link(writer->draft->env->tree, change->path, &node) == 0)
-        r = em_steps_add_input(writer, step.path, false);
+        r = add_changed_input(writer, change);
     if (r < 0)
         return r;
     if (distribution)
@@ -86,7 +115,7 @@ static int add_path_step(struct em_steps_writer *writer, const struct em_draft_c
                             .value = change->value,
                             .old_value = change->old_value,
                             .tag = change->tag };
-    int r = em_steps_add_input(writer, step.path, false);
+    int r = add_changed_input(writer, change);
 
     return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
 }
@@ -99,7 +128,7 @@ static int add_needed_step(struct em_steps_writer *writer, const struct em_draft
                             .reason = rename->reason,
                             .needed = rename->from,
                             .by = rename->to };
-    int r = em_steps_add_input(writer, step.path, false);
+    int r = add_changed_input(writer, change);
 
     return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
 }
@@ -110,7 +139,7 @@ static int add_remove_step(struct em_steps_writer *writer, const struct em_draft
                             .path = em_steps_in_root(writer, change->path),
                             .resolves = change->resolves,
                             .reason = change->reason };
-    int r = em_steps_add_input(writer, step.path, false);
+    int r = add_changed_input(writer, change);
 
     return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
 }
@@ -123,7 +152,7 @@ static int add_stack_step(struct em_steps_writer *writer, const struct em_draft_
     int r = em_vec_push(writer->arena, &step.resolves, "EM106");
 
     if (r == EM_OK && !change->candidate)
-        r = em_steps_add_input(writer, step.path, false);
+        r = add_changed_input(writer, change);
     return r < 0 ? r : em_vec_push(writer->arena, &writer->plan->steps, step);
 }
 
@@ -194,7 +223,7 @@ static int add_record_steps(struct em_steps_writer *writer)
             continue;
         step.path = em_steps_in_root(writer, path);
         step.site = em_steps_in_root(writer, (*distribution)->site);
-        r = em_steps_add_input(writer, step.path, false);
+        r = add_read_input(writer, step.path, &(*distribution)->record_node);
         if (r == EM_OK)
             r = em_vec_push(writer->arena, &writer->plan->steps, step);
         if (r == EM_OK)
@@ -244,7 +273,7 @@ static int add_conda_steps(struct em_steps_writer *writer)
         int r = files_of_condas(writer, *package, &step.files);
 
         if (r == EM_OK && step.files.count > 0)
-            r = em_steps_add_input(writer, step.path, false);
+            r = add_read_input(writer, step.path, &(*package)->record_node);
         if (r == EM_OK && step.files.count > 0)
             r = em_vec_push(writer->arena, &writer->plan->steps, step);
         if (r < 0)

@@ -20,7 +20,8 @@ struct em_steps_writer {
 };
 
 const char *em_steps_in_root(const struct em_steps_writer *writer, const char *path);
-/* path: relative to the plan's root, or absolute if it is a source. Known already: once is enough. */
+/* What the plan rests on becomes an input, as it is now. path: relative to the plan's root, or absolute if it is a source. Known
+ * already: once is enough. */
 int em_steps_add_input(struct em_steps_writer *writer, const char *path, bool is_source);
 
 /* papers.c: what goes along with the libraries that are copied for a distribution: the licences under which they may be handed on, and a

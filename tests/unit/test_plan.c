@@ -3,6 +3,7 @@
 #include "tests/unit/snapshot.h"
 
 #include "bundle/plan/plan.h"
+#include "bundle/plan/planner.h"
 #include "bundle/plan/transaction.h"
 
 #include <jansson.h>
@@ -451,6 +452,50 @@ static void a_bad_record_stops_it(void **state)
     assert_untouched(w);
 }
 
+/* An environment in which a library is missed that lies in another package: looked at, then changed by a command, then planned for. */
+static int plan_after(struct world *w, const char *command)
+{
+    static const struct em_plan_wish wish = { .strategy = EM_STRATEGY_PATH };
+    const struct em_world_wish outside = { .kind = "empty", .libc = "glibc" };
+    const struct em_diagnose_options options = { 0 };
+    em_cleanup_tree struct em_tree *tree = NULL;
+    struct em_env env;
+    struct em_world world;
+    struct em_knowledge knowledge;
+    struct em_diagnosis diagnosis;
+
+    assert_int_equal(
+        system("rm -rf e && mkdir -p e/pkg e/other e/pkg-1.dist-info e/other-1.dist-info && touch s/none.c && "
+               "cc -shared -o e/other/libmissed.so.1 s/none.c -nostdlib -Wl,-soname,libmissed.so.1 && "
+               "cc -shared -o e/pkg/_module.abi3.so s/none.c -nostdlib -Wl,--no-as-needed e/other/libmissed.so.1 && "
+               "echo 'pkg/_module.abi3.so,,' > e/pkg-1.dist-info/RECORD && echo 'other/libmissed.so.1,,' > "
+               "e/other-1.dist-info/RECORD && "
+               "for name in pkg other; do printf 'Name: %s\\nVersion: 1\\n' $name > e/$name-1.dist-info/METADATA; done && "
+               "echo 'Requires-Dist: other' >> e/pkg-1.dist-info/METADATA"),
+        0);
+    assert_int_equal(em_tree_disk(&tree, NULL, &w->error), EM_OK);
+    assert_int_equal(em_env_read(&env, w->arena, tree, "e", &w->error), EM_OK);
+    assert_int_equal(em_world_read(&world, w->arena, tree, &outside, &w->error), EM_OK);
+    assert_int_equal(em_knowledge_load(&knowledge, w->arena, NULL, &w->error), EM_OK);
+    assert_int_equal(em_diagnose(&diagnosis, w->arena, &env, &world, &knowledge, &options, &w->error), EM_OK);
+    assert_int_equal(system(command), 0);
+    return em_plan_make(&w->plan, w->arena, &diagnosis, &wish, &w->error);
+}
+
+/* A package manager, or another elfmend, is no slower than who reads the diagnosis. */
+static void what_changed_since_it_was_read_is_not_planned_for(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(plan_after(w, "true"), EM_OK);
+    assert_int_equal(w->plan.steps.count, 2);
+    assert_int_equal(plan_after(w, "cp e/pkg/_module.abi3.so e/new && mv e/new e/pkg/_module.abi3.so"), EM_CHANGED);
+    assert_string_equal(w->error.path, "pkg/_module.abi3.so");
+    assert_int_equal(plan_after(w, "echo 'pkg/more,,' >> e/pkg-1.dist-info/RECORD"), EM_CHANGED);
+    assert_string_equal(w->error.path, "pkg-1.dist-info/RECORD");
+    assert_int_equal(plan_after(w, "echo 'other/more,,' >> e/other-1.dist-info/RECORD"), EM_OK);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -468,6 +513,7 @@ int main(void)
         TEST(a_plain_copy_has_the_bytes_of_its_source),
         TEST(a_copy_never_replaces),
         TEST(a_bad_record_stops_it),
+        TEST(what_changed_since_it_was_read_is_not_planned_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
