@@ -69,6 +69,22 @@ void em_text_free(struct em_text *text)
     *text = (struct em_text){ 0 };
 }
 
+size_t em_utf8_size(const void *at, size_t left)
+{
+    const unsigned char *byte = at;
+    size_t size = byte[0] < 0x80 ? 1 : byte[0] < 0xc2 ? 0 : byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : byte[0] < 0xf5 ? 4 : 0;
+
+    if (size == 0 || size > left)
+        return 0;
+    for (size_t i = 1; i < size; i++)
+        if ((byte[i] & 0xc0) != 0x80)
+            return 0;
+    if ((byte[0] == 0xe0 && byte[1] < 0xa0) || (byte[0] == 0xed && byte[1] > 0x9f) || (byte[0] == 0xf0 && byte[1] < 0x90) ||
+        (byte[0] == 0xf4 && byte[1] > 0x8f))
+        return 0;
+    return size;
+}
+
 int em_version_compare(const char *a, const char *b)
 {
     for (;;) {

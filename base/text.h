@@ -26,6 +26,10 @@ void em_text_free(struct em_text *text);
 
 #define em_cleanup_text __attribute__((cleanup(em_text_free)))
 
+/* The bytes of the UTF-8 character that stands first, 1 to 4; 0: none does (RFC 3629, section 4: no overlong forms, no surrogates).
+ * left: the bytes there are, at least 1. */
+size_t em_utf8_size(const void *at, size_t left);
+
 /* Orders dotted versions by their numbers, as far as both have digits: "4.10" after "4.9". */
 int em_version_compare(const char *a, const char *b);
 

@@ -125,7 +125,7 @@ int em_json_print(json_t *document);
 void em_json_findings_add(struct em_text *findings, json_t *finding);
 int em_json_print_findings(json_t *document, const struct em_text *findings);
 
-/* A string as JSON; null for NULL. Bytes that are no UTF-8, in a file's name for one, become U+FFFD. */
+/* A string as JSON; null for NULL. Names come from files and need not be UTF-8: bytes that are not become "\xNN". */
 json_t *em_json_string(const char *string);
 
 /* Progress of long work on stderr: only on a terminal, not with --quiet. */

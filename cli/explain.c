@@ -471,31 +471,29 @@ static json_t *edge_json(const struct explain *explain, const struct edge *edge)
     json_t *item = json_object(), *steps = json_array(), *attempts = json_array();
 
     em_vec_each (struct em_attempt, attempt, &edge->attempts)
-        json_array_append_new(attempts, json_pack("{s:o, s:b, s:o}", "what", em_loading_string(attempt->what), "helps",
-                                                  attempt->helps, "why", em_loading_string(attempt->why)));
+        json_array_append_new(attempts, json_pack("{s:o, s:b, s:o}", "what", em_json_string(attempt->what), "helps",
+                                                  attempt->helps, "why", em_json_string(attempt->why)));
     for (size_t i = 0; request && i < request->tried.count; i++) {
         const struct em_try *try = &request->tried.items[i];
         json_t *step = json_object();
 
-        json_object_set_new(step, "directory", em_loading_string(try->directory));
-        json_object_set_new(step, "entry", em_loading_string(try->entry));
-        json_object_set_new(step, "rule", em_loading_string(em_rule_name(try->rule)));
-        json_object_set_new(step, "owner", em_loading_string(try->owner ? try->owner->name : NULL));
+        json_object_set_new(step, "directory", em_json_string(try->directory));
+        json_object_set_new(step, "entry", em_json_string(try->entry));
+        json_object_set_new(step, "rule", em_json_string(em_rule_name(try->rule)));
+        json_object_set_new(step, "owner", em_json_string(try->owner ? try->owner->name : NULL));
         json_object_set_new(step, "absent", json_boolean(try->absent));
-        json_object_set_new(step, "skipped", em_loading_string(try->skipped));
+        json_object_set_new(step, "skipped", em_json_string(try->skipped));
         json_array_append_new(steps, step);
     }
-    json_object_set_new(item, "object",
-                        em_loading_string(edge->object ? em_env_show(&explain->env, edge->object->path) : NULL));
-    json_object_set_new(item, "owner",
-                        em_loading_string(edge->object && edge->object->owner ? edge->object->owner->name : NULL));
+    json_object_set_new(item, "object", em_json_string(edge->object ? em_env_show(&explain->env, edge->object->path) : NULL));
+    json_object_set_new(item, "owner", em_json_string(edge->object && edge->object->owner ? edge->object->owner->name : NULL));
     json_object_set_new(item, "request", request ? em_loading_request(request) : json_null());
     json_object_set_new(item, "steps", steps);
-    json_object_set_new(item, "stability", em_loading_string(stability(edge)));
+    json_object_set_new(item, "stability", em_json_string(stability(edge)));
     json_object_set_new(item, "processes", json_integer((json_int_t)edge->answers.count));
-    json_object_set_new(item, "change", em_loading_string(request ? change(explain, edge, request) : NULL));
+    json_object_set_new(item, "change", em_json_string(request ? change(explain, edge, request) : NULL));
     json_object_set_new(item, "attempts", attempts);
-    json_object_set_new(item, "why", em_loading_string(request ? request->why : edge->alone_why));
+    json_object_set_new(item, "why", em_json_string(request ? request->why : edge->alone_why));
     return item;
 }
 
@@ -515,8 +513,8 @@ static int report(const struct explain *explain)
             print_edge(explain, edge);
     }
     if (edges && em_json_print(json_pack("{s:s, s:o, s:o, s:o}", "schema", "elfmend.explain/1", "target",
-                                         em_loading_string(explain->env.given), "name", em_loading_string(explain->name),
-                                         "edges", edges)) != EM_EXIT_OK)
+                                         em_json_string(explain->env.given), "name", em_json_string(explain->name), "edges",
+                                         edges)) != EM_EXIT_OK)
         return EM_EXIT_FAILED;
     return status;
 }

@@ -2,23 +2,6 @@
 
 #include <string.h>
 
-/* How many bytes of well-formed UTF-8 stand at the start: 0 if none do (RFC 3629, section 4, without the overlong forms' details:
- * what jansson refuses all the same is replaced byte by byte by the caller). */
-static size_t utf8_length(const char *at)
-{
-    unsigned char first = (unsigned char)*at;
-    size_t length = first < 0x80                    ? 1
-                    : first >= 0xc2 && first < 0xe0 ? 2
-                    : first >= 0xe0 && first < 0xf0 ? 3
-                    : first >= 0xf0 && first < 0xf5 ? 4
-                                                    : 0;
-
-    for (size_t i = 1; i < length; i++)
-        if (((unsigned char)at[i] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
-
 json_t *em_json_string(const char *string)
 {
     em_cleanup_text struct em_text text = { 0 };
@@ -27,13 +10,13 @@ json_t *em_json_string(const char *string)
     if (json)
         return json;
     for (const char *at = string; *at;) {
-        size_t length = utf8_length(at);
+        size_t size = em_utf8_size(at, strlen(at));
 
-        if (length > 0)
-            em_text_add_bytes(&text, at, length);
+        if (size > 0)
+            em_text_add_bytes(&text, at, size);
         else
-            em_text_add(&text, "\xef\xbf\xbd");
-        at += length ? length : 1;
+            em_text_printf(&text, "\\x%02x", (unsigned char)*at);
+        at += size ? size : 1;
     }
     return text.failed ? NULL : json_string(text.data);
 }

@@ -4,39 +4,20 @@
 
 /* ---- JSON ---- */
 
-json_t *em_loading_string(const char *text)
-{
-    em_cleanup_text struct em_text escaped = { 0 };
-    json_t *json;
-
-    if (!text)
-        return json_null();
-    json = json_string(text);
-    if (json)
-        return json;
-    for (; *text; text++) {
-        if ((unsigned char)*text < 0x80)
-            em_text_add_bytes(&escaped, text, 1);
-        else
-            em_text_printf(&escaped, "\\x%02x", (unsigned char)*text);
-    }
-    return json_string(escaped.data && !escaped.failed ? escaped.data : "");
-}
-
 json_t *em_loading_request(const struct em_request *request)
 {
     json_t *item = json_object(), *tried = json_array();
 
     for (size_t i = 0; i < request->tried.count; i++)
-        json_array_append_new(tried, em_loading_string(request->tried.items[i].directory));
-    json_object_set_new(item, "from", em_loading_string(request->from ? request->from->name : NULL));
-    json_object_set_new(item, "name", em_loading_string(request->name));
+        json_array_append_new(tried, em_json_string(request->tried.items[i].directory));
+    json_object_set_new(item, "from", em_json_string(request->from ? request->from->name : NULL));
+    json_object_set_new(item, "name", em_json_string(request->name));
     json_object_set_new(item, "via", json_string(em_via_name(request->via)));
     json_object_set_new(item, "result", json_string(em_result_name(request->result)));
-    json_object_set_new(item, "path", em_loading_string(request->path));
-    json_object_set_new(item, "rule", em_loading_string(em_rule_name(request->rule)));
+    json_object_set_new(item, "path", em_json_string(request->path));
+    json_object_set_new(item, "rule", em_json_string(em_rule_name(request->rule)));
     json_object_set_new(item, "tried", tried);
-    json_object_set_new(item, "why", em_loading_string(request->why));
+    json_object_set_new(item, "why", em_json_string(request->why));
     return item;
 }
 

@@ -6,8 +6,6 @@
 #include "bundle/loader/loader.h"
 #include "cli/cli.h"
 
-/* null for NULL. Names come from files and need not be UTF-8: bytes that are not become "\xNN". */
-json_t *em_loading_string(const char *text);
 /* One of elfmend.trace/1's "requests". */
 json_t *em_loading_request(const struct em_request *request);
 

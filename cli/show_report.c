@@ -232,26 +232,12 @@ static void show_wheel(const struct em_shown_wheel *wheel)
 
 /* ---- JSON ---- */
 
-/* A string of the file; what is not UTF-8 is not JSON, and is spelled byte by byte. */
-static json_t *string_json(const char *string)
-{
-    em_cleanup_text struct em_text text = { 0 };
-    json_t *json;
-
-    if (!string)
-        return json_null();
-    json = json_string(string);
-    for (const char *at = string; !json && *at; at++)
-        em_text_printf(&text, (unsigned char)*at < 0x80 ? "%c" : "\\x%02x", (unsigned char)*at);
-    return json ? json : json_string(text.data && !text.failed ? text.data : "");
-}
-
 static json_t *strings_json(const struct em_strings *strings)
 {
     json_t *array = json_array();
 
     em_vec_each (const char *, string, strings)
-        json_array_append_new(array, string_json(*string));
+        json_array_append_new(array, em_json_string(*string));
     return array;
 }
 
@@ -268,7 +254,7 @@ static json_t *versions_json(const struct em_versions *versions)
 
     em_vec_each (const struct em_version, version, versions)
         if (!version->base)
-            json_array_append_new(array, string_json(version->name));
+            json_array_append_new(array, em_json_string(version->name));
     return array;
 }
 
@@ -306,22 +292,22 @@ static json_t *object_json(const struct em_shown *shown, struct em_arena *arena)
     append_words(flags_1, flag_1_words, sizeof flag_1_words / sizeof *flag_1_words, object->dt_flags_1);
     em_vec_each (const struct em_verneed, need, &object->verneed)
         json_array_append_new(
-            needs, json_pack("{s:o, s:o}", "file", string_json(need->file), "versions", versions_json(&need->versions)));
+            needs, json_pack("{s:o, s:o}", "file", em_json_string(need->file), "versions", versions_json(&need->versions)));
     build_id(object, id);
-    json_object_set_new(json, "path", string_json(shown->path));
+    json_object_set_new(json, "path", em_json_string(shown->path));
     json_object_set_new(json, "class", json_integer(object->is64 ? 64 : 32));
     json_object_set_new(json, "byte_order", json_string(object->big_endian ? "big" : "little"));
-    json_object_set_new(json, "machine", string_json(em_machine_name(arena, object->machine)));
+    json_object_set_new(json, "machine", em_json_string(em_machine_name(arena, object->machine)));
     json_object_set_new(json, "type", json_string(type_name(object)));
     json_object_set_new(json, "os_abi", json_string(em_abi_name(arena, object->osabi)));
     json_object_set_new(json, "size", json_integer((json_int_t)object->size));
-    json_object_set_new(json, "soname", string_json(object->soname));
+    json_object_set_new(json, "soname", em_json_string(object->soname));
     json_object_set_new(json, "needed", strings_json(&object->needed));
     json_object_set_new(json, "filters", strings_json(&object->filters));
     json_object_set_new(json, "auxiliaries", strings_json(&object->auxiliaries));
-    json_object_set_new(json, "rpath", string_json(object->rpath));
-    json_object_set_new(json, "runpath", string_json(object->runpath));
-    json_object_set_new(json, "interpreter", string_json(object->interpreter));
+    json_object_set_new(json, "rpath", em_json_string(object->rpath));
+    json_object_set_new(json, "runpath", em_json_string(object->runpath));
+    json_object_set_new(json, "interpreter", em_json_string(object->interpreter));
     json_object_set_new(json, "flags", flags);
     json_object_set_new(json, "flags_1", flags_1);
     json_object_set_new(json, "stack", json_string(stack_name(object->stack)));
@@ -341,7 +327,7 @@ static json_t *object_json(const struct em_shown *shown, struct em_arena *arena)
 
 static json_t *wheel_json(const struct em_shown_wheel *wheel)
 {
-    return json_pack("{s:o, s:s?, s:s?, s:s?, s:I, s:I, s:I, s:o}", "path", string_json(wheel->path), "name", wheel->name,
+    return json_pack("{s:o, s:s?, s:s?, s:s?, s:I, s:I, s:I, s:o}", "path", em_json_string(wheel->path), "name", wheel->name,
                      "version", wheel->version, "tags", wheel->tags, "size", (json_int_t)wheel->size, "unpacked",
                      (json_int_t)wheel->unpacked, "members", (json_int_t)wheel->members, "objects",
                      strings_json(&wheel->objects));

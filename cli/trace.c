@@ -150,8 +150,8 @@ static json_t *objects_json(const struct trace *trace)
         const struct em_loaded *object = trace->process->objects.items[i];
         json_t *item = json_object();
 
-        json_object_set_new(item, "path", em_loading_string(object->name));
-        json_object_set_new(item, "soname", em_loading_string(object->file->object.soname));
+        json_object_set_new(item, "path", em_json_string(object->name));
+        json_object_set_new(item, "soname", em_json_string(object->file->object.soname));
         json_array_append_new(list, item);
     }
     return list;
@@ -165,12 +165,12 @@ static json_t *versions_json(const struct trace *trace)
         em_vec_each (struct em_version_problem, problem, &open->versions) {
             json_t *item = json_object();
 
-            json_object_set_new(item, "from", em_loading_string(problem->from->name));
-            json_object_set_new(item, "file", em_loading_string(problem->file));
-            json_object_set_new(item, "version", em_loading_string(problem->version));
-            json_object_set_new(item, "provider", em_loading_string(problem->provider ? problem->provider->name : NULL));
+            json_object_set_new(item, "from", em_json_string(problem->from->name));
+            json_object_set_new(item, "file", em_json_string(problem->file));
+            json_object_set_new(item, "version", em_json_string(problem->version));
+            json_object_set_new(item, "provider", em_json_string(problem->provider ? problem->provider->name : NULL));
             json_object_set_new(item, "weak", json_boolean(problem->weak));
-            json_object_set_new(item, "why", em_loading_string(problem->why));
+            json_object_set_new(item, "why", em_json_string(problem->why));
             json_array_append_new(list, item);
         }
     }
@@ -185,9 +185,9 @@ static json_t *opens_json(const struct trace *trace)
         const struct em_open *open = &trace->opens.items[i];
         json_t *item = json_object();
 
-        json_object_set_new(item, "file", em_loading_string(trace->files.items[trace->first + i]));
+        json_object_set_new(item, "file", em_json_string(trace->files.items[trace->first + i]));
         json_object_set_new(item, "ok", json_boolean(open->ok));
-        json_object_set_new(item, "why", em_loading_string(open->ok ? NULL : open->why));
+        json_object_set_new(item, "why", em_json_string(open->ok ? NULL : open->why));
         json_object_set_new(item, "aborts", json_boolean(open->aborts));
         json_array_append_new(list, item);
     }

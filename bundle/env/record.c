@@ -50,28 +50,11 @@ static size_t line_end_size(const struct input *in)
     return peek(in) == '\r' && in->at + 1 < in->size && in->data[in->at + 1] == '\n' ? 2 : 0;
 }
 
-/* The length of the UTF-8 character at the place, 0 if it is none (RFC 3629: no overlong forms, no surrogates). */
-static size_t character_size(const uint8_t *at, size_t left)
-{
-    size_t size = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : at[0] < 0xf5 ? 4 : 0;
-
-    if (size == 0 || size > left)
-        return 0;
-    for (size_t i = 1; i < size; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
-        (at[0] == 0xf4 && at[1] > 0x8f))
-        return 0;
-    return size;
-}
-
 /* Goes over one character of a field. */
 static int step(struct input *in)
 {
     const uint8_t *at = (const uint8_t *)in->data + in->at;
-    size_t size = character_size(at, in->size - in->at);
+    size_t size = em_utf8_size(at, in->size - in->at);
 
     if (size == 0)
         return row_wrong(in, in->line, "is not UTF-8");

@@ -133,21 +133,13 @@ static int read_end(struct em_zip *zip, struct em_arena *scratch, struct end *en
 
 /* ---- names ---- */
 
-/* Well-formed UTF-8 (RFC 3629), nothing that a terminal or a path would stumble over. */
+/* UTF-8, and nothing that a terminal or a path would stumble over. */
 static bool is_clean_text(const uint8_t *at, size_t size)
 {
-    for (size_t i = 0; i < size;) {
-        uint8_t c = at[i++];
-        unsigned more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 9;
-
-        if (c < 0x20 || c == 0x7f || c == '\\' || more > size - i)
+    for (size_t i = 0, step; i < size; i += step) {
+        step = em_utf8_size(at + i, size - i);
+        if (step == 0 || at[i] < 0x20 || at[i] == 0x7f || at[i] == '\\')
             return false;
-        if ((c == 0xe0 && at[i] < 0xa0) || (c == 0xed && at[i] > 0x9f) || (c == 0xf0 && at[i] < 0x90) ||
-            (c == 0xf4 && at[i] > 0x8f))
-            return false;
-        for (; more > 0; more--)
-            if ((at[i++] & 0xc0) != 0x80)
-                return false;
     }
     return true;
 }

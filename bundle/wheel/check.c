@@ -71,13 +71,13 @@ static int check_metadata(const struct em_wheel *wheel, struct em_arena *arena, 
     int r = em_zip_read(wheel->zip, em_wheel_part(wheel, arena, "METADATA"), arena, EM_MAX_METADATA, &bytes, error);
 
     if (r == EM_OK)
+        r = em_metadata_check(bytes, wheel->given, error);
+    if (r == EM_OK)
         r = em_metadata_header(&name, arena, bytes, "Name");
     if (r == EM_OK)
         r = em_metadata_header(&version, arena, bytes, "Version");
     if (r < 0)
         return r;
-    if (!name || !version)
-        return em_fail(error, EM_BAD_RECORD, wheel->given, "has a METADATA without a %s", name ? "Version" : "Name");
     normalized = em_normalize_name(arena, name);
     if (!wanted || !normalized)
         return EM_NO_MEMORY;

@@ -97,6 +97,38 @@ int em_metadata_header(const char **value, struct em_arena *arena, struct em_byt
     return EM_OK;
 }
 
+/* 0: all of it is UTF-8. Else the line, from 1, that is not. */
+static size_t find_odd_line(struct em_bytes text)
+{
+    size_t line = 1;
+
+    for (size_t at = 0, size; at < text.size; at += size) {
+        size = em_utf8_size(text.data + at, text.size - at);
+        if (size == 0)
+            return line;
+        line += text.data[at] == '\n';
+    }
+    return 0;
+}
+
+int em_metadata_check(struct em_bytes metadata, const char *label, struct em_error *error)
+{
+    static const char *const once[] = { "Metadata-Version", "Name", "Version" };
+    struct lines lines = { (const char *)metadata.data, (const char *)metadata.data + metadata.size };
+    size_t seen[sizeof once / sizeof *once] = { 0 }, size, odd = find_odd_line(metadata);
+    const char *line;
+
+    if (odd)
+        return em_fail(error, EM_BAD_RECORD, label, "has a METADATA that is not UTF-8 in line %zu", odd);
+    while (next_line(&lines, &line, &size) && !is_empty(line, size))
+        for (size_t i = 0; i < sizeof once / sizeof *once; i++)
+            seen[i] += is_header(line, size, once[i]);
+    for (size_t i = 0; i < sizeof once / sizeof *once; i++)
+        if (seen[i] != 1)
+            return em_fail(error, EM_BAD_RECORD, label, "has a METADATA with %s %s", seen[i] ? "more than one" : "no", once[i]);
+    return EM_OK;
+}
+
 /* The release: its numbers, without zeros at the end. Both are moved behind theirs. */
 static bool is_same_release(const char **a, const char **b)
 {

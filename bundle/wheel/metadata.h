@@ -19,6 +19,9 @@ bool em_metadata_is_local(const char *label);
 /* The first header of that name, without white space around it; NULL in *value: there is none. EM_NO_MEMORY. */
 int em_metadata_header(const char **value, struct em_arena *arena, struct em_bytes bytes, const char *name);
 
+/* METADATA as readers insist on having it: UTF-8, and with one Metadata-Version, Name and Version each (core metadata). */
+int em_metadata_check(struct em_bytes metadata, const char *label, struct em_error *error);
+
 /* Two spellings of one version: "1.0-RC1" and "1.0.0rc1" (PEP 440, "Normalization"). */
 bool em_metadata_is_same_version(const char *a, const char *b);
 

@@ -201,6 +201,10 @@ CASES = [
     ("metadata-missing", "repack", "METADATA", archive(members(without=[INFO + "METADATA"], record=lambda t: "".join(
         line for line in t.splitlines(True) if "METADATA" not in line)))),
     ("metadata-empty", "repack", "", archive(members(METADATA=b""))),
+    ("metadata-latin-1", "repack", "not UTF-8 in line 4", archive(members(METADATA=METADATA.replace(b"\n\n", b"\nSummary: caf\xe9\n\n")))),
+    ("metadata-two-names", "repack", "more than one Name", archive(members(METADATA=METADATA.replace(b"\n\n", b"\nname: other\n\n")))),
+    ("metadata-two-versions", "repack", "more than one Version", archive(members(METADATA=METADATA.replace(b"\n\n", b"\nVersion: 1.0\n\n")))),
+    ("metadata-no-version", "repack", "no Version", archive(members(METADATA=METADATA.replace(b"\nVersion: 1.0", b"")))),
     ("metadata-other-name", "repack", "another distribution by its METADATA", archive(members(METADATA=METADATA.replace(b"Name: pkg", b"Name: other")))),
     ("metadata-other-version", "repack", "another distribution by its METADATA", archive(members(METADATA=METADATA.replace(b"Version: 1.0", b"Version: 3")))),
     ("wheel-missing", "repack", "WHEEL", archive(members(without=[INFO + "WHEEL"], record=lambda t: "".join(

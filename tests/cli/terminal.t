@@ -28,4 +28,23 @@ says apply apply plan.json
 says "a file of that name" show "$bad"
 cp "$bad.so" "d/$bad.so"
 says "a file of that name in a directory" audit -v --fail-on note d
+
+# As JSON: what is not UTF-8, a surrogate and an overlong form among it, is spelled byte by byte, and the rest stays as it is.
+odd=$(printf 'd\303\251-\377-\355\240\200-\300\257')
+cp -r d "$odd"
+rm "$odd/$bad.so"
+as_json() { # ARGUMENTS...: one JSON document in which the name stands
+    run "$@"
+    check "$1 --json of a name that is not UTF-8" "$python" -c '
+import json
+text = open("out", encoding="utf-8").read()
+json.loads(text)
+assert "d\u00e9" + r"-\\xff-\\xed\\xa0\\x80-\\xc0\\xaf" in text'
+}
+as_json audit --json "$odd"
+as_json explain --json "$odd" libx.so
+as_json trace --json "$odd/a.so"
+as_json show --json "$odd/a.so"
+exits 2 "... but a plan, which has to name files, is refused" "$ELFMEND" fix --dry-run --json "$odd"
+check "... with the reason" grep -F 'no JSON document can hold' err
 finish

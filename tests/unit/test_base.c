@@ -117,6 +117,31 @@ static void a_digest_is_spelled_as_record_does(void **state)
     assert_false(em_sha256_from_hex("ba78", &again));
 }
 
+/* By the code points that there are: each has one spelling, of the length that its size asks for, and no other bytes are one. */
+static void utf8_is_what_spells_a_code_point(void **state)
+{
+    size_t found[5] = { 0 };
+    uint8_t at[4];
+
+    (void)state;
+    for (uint32_t i = 0; i < 1u << 24; i++) {
+        at[0] = (uint8_t)(i >> 16), at[1] = (uint8_t)(i >> 8), at[2] = (uint8_t)i;
+        found[em_utf8_size(at, 3)]++;
+    }
+    assert_int_equal(found[1], 0x80 << 16);
+    assert_int_equal(found[2], (0x800 - 0x80) << 8);
+    assert_int_equal(found[3], 0x10000 - 0x800 - 0x800); /* the surrogates spell nothing */
+    for (uint32_t code = 0x10000; code < 0x110000; code++) {
+        at[0] = (uint8_t)(0xf0 | code >> 18), at[1] = (uint8_t)(0x80 | (code >> 12 & 0x3f));
+        at[2] = (uint8_t)(0x80 | (code >> 6 & 0x3f)), at[3] = (uint8_t)(0x80 | (code & 0x3f));
+        assert_int_equal(em_utf8_size(at, 4), 4);
+        assert_int_equal(em_utf8_size(at, 3), 0);
+    }
+    assert_int_equal(em_utf8_size("\xf0\x8f\xbf\xbf", 4), 0); /* overlong */
+    assert_int_equal(em_utf8_size("\xf4\x90\x80\x80", 4), 0); /* behind the last */
+    assert_int_equal(em_utf8_size("\xf1\x80\x80x", 4), 0);
+}
+
 static void a_library_that_is_not_there_is_named(void **state)
 {
     static const char *const names[] = { "no_such_function" };
@@ -408,6 +433,7 @@ int main(void)
         cmocka_unit_test(two_streams_at_once_are_two_digests),
         cmocka_unit_test(no_byte_beyond_the_end_is_read),
         cmocka_unit_test(the_pool_works_on_each_item_once),
+        cmocka_unit_test(utf8_is_what_spells_a_code_point),
         cmocka_unit_test(a_copy_has_the_same_bytes),
         cmocka_unit_test(a_pair_is_found_wherever_it_stands),
         cmocka_unit_test(a_copy_has_the_same_holes),
