@@ -2,11 +2,20 @@
 
 #include <string.h>
 
-static bool is_respelled(const char *dist_info, const char *new_dist_info)
+/* Another NAME before the version, in "NAME-1.0.dist-info" and "NAME-1.0.data". */
+static bool is_respelled(const char *directory, const char *new_dist_info)
 {
-    const size_t name = strcspn(dist_info, "-"), new_name = strcspn(new_dist_info, "-");
+    const size_t name = strcspn(directory, "-"), new_name = strcspn(new_dist_info, "-");
 
-    return name != new_name || memcmp(dist_info, new_dist_info, name) != 0;
+    return name != new_name || memcmp(directory, new_dist_info, name) != 0;
+}
+
+static bool is_data_respelled(const struct em_wheel *wheel, const char *new_dist_info)
+{
+    em_vec_each (const struct em_zip_member, member, em_zip_members(wheel->zip))
+        if (em_is_data_directory(member->name, strcspn(member->name, "/")) && is_respelled(member->name, new_dist_info))
+            return true;
+    return false;
 }
 
 int em_repack_tidied(struct em_repack *result, struct em_arena *arena, const struct em_record *record,
@@ -26,6 +35,7 @@ int em_repack_tidied(struct em_repack *result, struct em_arena *arena, const str
         { odd->hidden, "a byte that belongs to no member is left out", "bytes that belong to no member are left out" },
         { record->repeats, "RECORD names each file once now", NULL },
         { is_respelled(result->wheel->dist_info, new_dist_info), ".dist-info is spelled as the file is now", NULL },
+        { is_data_respelled(result->wheel, new_dist_info), ".data is spelled as the file is now", NULL },
     };
 
     for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++) {

@@ -232,7 +232,7 @@ CASES = [
     ("signed", "repaired", "drop ", archive(members(Member(INFO + "RECORD.jws", b"{}", listed=False),
                                                Member(INFO + "RECORD.p7s", b"x", listed=False)))),
     ("spelled-otherwise", "repaired", "spelled as the file is", archive(members(info="Pkg-1.0.0.dist-info/", METADATA=METADATA.replace(b": pkg", b": Pkg")))),
-    ("data-spelled-otherwise", "repaired", "", archive(members(Member("Pkg-1.0.data/scripts/x", b"#!python")))),
+    ("data-spelled-otherwise", "repaired", ".data is spelled as the file is", archive(members(Member("Pkg-1.0.data/scripts/x", b"#!python")))),
     ("other-tags", "repaired", "the tags and the build of the file's name", archive(members(WHEEL=WHEEL.replace(b"abi3", b"none")))),
     ("needless-build", "repaired", "the tags and the build of the file's name", archive(members(WHEEL=WHEEL + b"Build: 7\n"))),
     ("no-tags", "repaired", "the tags and the build of the file's name", archive(members(WHEEL=WHEEL.split(b"Tag")[0]))),
