@@ -7,7 +7,7 @@
  * How an environment is judged:
  *   1. Each extension module is opened by the interpreter in a fresh process, as an import does; then each object that none of
  *      them loaded is opened in a process of its own. An object that a consumer loads is judged there and not alone: many
- *      libraries have no path of their own and need none (loading.c).
+ *      libraries have no path of their own and need none (roots.c).
  *   2. In each process, each loaded object of the environment is asked which names it would dlopen (opens.c: the tables, and the
  *      strings they point at), and the loader which files those names give.
  *   3. A request that fails, or that only this machine answers although a package should, becomes a finding, with the provider

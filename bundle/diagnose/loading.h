@@ -1,7 +1,7 @@
 /* loading.h: the environment as the loader meets it. Private to diagnose.
  *
  * Opens what an import would open, each in a fresh process, and writes down every request that an object of the environment made,
- * with its answer. What the answers mean is judge.c's.
+ * with its answer. What the answers mean is judge.c's. loading_work.h says which file does what.
  */
 #ifndef EM_BUNDLE_DIAGNOSE_LOADING_H
 #define EM_BUNDLE_DIAGNOSE_LOADING_H
