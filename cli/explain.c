@@ -1,10 +1,6 @@
-#include "bundle/diagnose/attempts.h"
-#include "bundle/diagnose/knowledge.h"
+#include "cli/explain.h"
+
 #include "bundle/diagnose/opens.h"
-#include "bundle/env/env.h"
-#include "bundle/wheel/study.h"
-#include "cli/loading.h"
-#include "cli/places.h"
 #include "cli/survey.h"
 
 #include <string.h>
@@ -25,50 +21,15 @@ const struct em_command em_explain_command = {
     .run = em_cmd_explain,
 };
 
-/* One who asks, and what it gets: opened alone, and as the modules of the target lead to it. */
-struct edge {
-    const struct em_env_object *object; /* who asks; NULL: nobody in the target, asked as the program */
-    const char *name;                   /* as it asks */
-    bool dlopens;
-    struct em_strings names; /* with dlopens: by which it asks, most wanted first */
-    struct {
-        EM_VEC(const struct em_request *);
-    } answers;                        /* of different processes; the first is what is shown */
-    const struct em_env_object *root; /* what was opened in the first of them; NULL: nothing */
-    size_t tried_in;                  /* the last root, counted from 1, in whose process it had its answer */
-    const char *alone_why;            /* it cannot be opened alone */
-    struct em_attempts attempts;
-};
-
-struct explain {
-    struct em_options options;
-    struct em_tree *tree; /* of the machine */
-    struct em_wheel *wheel;
-    struct em_study study; /* of the wheel */
-    struct em_env env;
-    struct em_world world;
-    struct em_knowledge knowledge;
-    struct em_loader *loader;
-    struct em_process *base; /* the interpreter, started */
-    const char *name;        /* what is asked for */
-    const char *given;
-    struct {
-        EM_VEC(struct edge);
-    } edges;
-    struct em_places edges_by_file, objects_by_file;
-    struct em_map by_name; /* file name -> struct em_env_object, the first of that name */
-    size_t roots;          /* that were opened so far */
-};
-
 /* What stands at index of a list, of the objects or of the edges, is about this object. */
-static int add_place(struct explain *explain, struct em_places *places, const struct em_env_object *object, size_t index)
+static int add_place(struct em_explain *explain, struct em_places *places, const struct em_env_object *object, size_t index)
 {
     const struct em_loadable *file = em_loader_look(explain->loader, object->path);
 
     return file ? em_places_add(places, explain->options.arena, file, index) : EM_NO_MEMORY;
 }
 
-static int index_objects(struct explain *explain)
+static int index_objects(struct em_explain *explain)
 {
     const struct em_env_object *objects = explain->env.objects.items;
     int r = EM_OK;
@@ -97,7 +58,7 @@ static bool has(const struct em_strings *list, const char *name)
 }
 
 /* A file of the target stands for its SONAME, or for its name if it has none. */
-static int find_name(struct explain *explain, const char *given, struct em_error *error)
+static int find_name(struct em_explain *explain, const char *given, struct em_error *error)
 {
     const struct em_loadable *file;
     char *real;
@@ -118,7 +79,7 @@ static int find_name(struct explain *explain, const char *given, struct em_error
 
 /* By the tables and the strings they point at, or by its own strings if it calls dlopen itself. asked: the names by which it does, the
  * one that is explained among them; empty if it does not. */
-static int opens(struct explain *explain, const struct em_env_object *object, const struct em_loadable *file,
+static int opens(struct em_explain *explain, const struct em_env_object *object, const struct em_loadable *file,
                  struct em_strings *asked)
 {
     struct em_arena *arena = explain->options.arena;
@@ -143,17 +104,17 @@ static int opens(struct explain *explain, const struct em_env_object *object, co
     return has(&names, explain->name) ? em_vec_push(arena, asked, explain->name) : EM_OK;
 }
 
-static int add_edge(struct explain *explain, const struct em_env_object *object, const char *name,
+static int add_edge(struct em_explain *explain, const struct em_env_object *object, const char *name,
                     const struct em_strings *asked)
 {
-    struct edge edge = { .object = object, .name = name, .dlopens = asked != NULL };
+    struct em_explain_edge edge = { .object = object, .name = name, .dlopens = asked != NULL };
 
     if (asked)
         edge.names = *asked;
     return em_vec_push(explain->options.arena, &explain->edges, edge);
 }
 
-static int find_askers(struct explain *explain)
+static int find_askers(struct em_explain *explain)
 {
     int r = EM_OK;
 
@@ -188,25 +149,21 @@ static int find_askers(struct explain *explain)
 
 /* ---- what they get ---- */
 
-static bool is_unanswered(const struct em_request *request)
-{
-    return request->result == EM_RESULT_MISSING || request->result == EM_RESULT_REFUSED;
-}
-
 /* The first of its names that is found, as the object asks for them in turn; else the one that is explained. */
-static int ask(struct edge *edge, struct em_process *process, const struct em_loaded *from, struct em_request **answer)
+static int ask(struct em_explain_edge *edge, struct em_process *process, const struct em_loaded *from,
+               struct em_request **answer)
 {
     int r = EM_OK;
 
     em_vec_each (const char *, name, &edge->names) {
         r = em_process_ask(process, *name, from, EM_VIA_DLOPEN, answer);
-        if (r < 0 || !is_unanswered(*answer))
+        if (r < 0 || !em_request_is_unanswered(*answer))
             return r;
     }
     return em_process_ask(process, edge->name, from, EM_VIA_DLOPEN, answer);
 }
 
-static int keep_answer(struct explain *explain, struct edge *edge, const struct em_request *request)
+static int keep_answer(struct em_explain *explain, struct em_explain_edge *edge, const struct em_request *request)
 {
     const struct em_request *kept = em_request_keep(explain->options.arena, request);
 
@@ -215,9 +172,9 @@ static int keep_answer(struct explain *explain, struct edge *edge, const struct 
 
 /* One root in a fresh process, where the edges that it leads to get an answer. */
 struct attempt {
-    struct explain *explain;
+    struct em_explain *explain;
     const struct em_env_object *root;
-    const struct edge *only; /* NULL: all */
+    const struct em_explain_edge *only; /* NULL: all */
     struct em_process *process;
     struct em_open open;
 };
@@ -225,12 +182,12 @@ struct attempt {
 /* The edges of one file: by made, a request that it made, or by what it opens, once loaded. */
 static int answer(const struct attempt *attempt, const struct em_loaded *from, const struct em_request *made)
 {
-    struct explain *explain = attempt->explain;
+    struct em_explain *explain = attempt->explain;
     const struct em_places *places = &explain->edges_by_file;
     int r = EM_OK;
 
     for (size_t at = em_places_first(places, from->file); at < places->count && places->items[at].file == from->file; at++) {
-        struct edge *edge = &explain->edges.items[places->items[at].index];
+        struct em_explain_edge *edge = &explain->edges.items[places->items[at].index];
         struct em_request *request = NULL;
 
         if ((attempt->only && edge != attempt->only) || edge->dlopens != !made || edge->tried_in == explain->roots ||
@@ -249,7 +206,8 @@ static int answer(const struct attempt *attempt, const struct em_loaded *from, c
     return EM_OK;
 }
 
-static int try_root_in(struct em_arena *scratch, struct explain *explain, const struct em_env_object *root, struct edge *only)
+static int try_root_in(struct em_arena *scratch, struct em_explain *explain, const struct em_env_object *root,
+                       struct em_explain_edge *only)
 {
     struct attempt attempt = { .explain = explain, .root = root, .only = only };
     struct em_process *process;
@@ -274,14 +232,14 @@ static int try_root_in(struct em_arena *scratch, struct explain *explain, const 
     return r;
 }
 
-static int try_root(struct explain *explain, const struct em_env_object *root, struct edge *only)
+static int try_root(struct em_explain *explain, const struct em_env_object *root, struct em_explain_edge *only)
 {
     em_cleanup_arena struct em_arena *scratch = em_arena_new();
 
     return scratch ? try_root_in(scratch, explain, root, only) : EM_NO_MEMORY;
 }
 
-static int find_answers(struct explain *explain)
+static int find_answers(struct em_explain *explain)
 {
     int r = EM_OK;
 
@@ -291,7 +249,7 @@ static int find_answers(struct explain *explain)
             r = try_root(explain, &explain->env.objects.items[i], NULL);
     }
     for (size_t i = 0; r == EM_OK && i < explain->edges.count; i++) {
-        struct edge *edge = &explain->edges.items[i];
+        struct em_explain_edge *edge = &explain->edges.items[i];
         struct em_request *request;
 
         if (edge->answers.count > 0)
@@ -307,14 +265,14 @@ static int find_answers(struct explain *explain)
     return r;
 }
 
-/* ---- the one change ---- */
+/* ---- what people try ---- */
 
-/* What people do where an opening does not come to the target's own file. */
-static int try_attempts(struct explain *explain, struct em_error *error)
+/* Only where an opening does not come to the target's own file. */
+static int try_attempts(struct em_explain *explain, struct em_error *error)
 {
     int r = EM_OK;
 
-    em_vec_each (struct edge, edge, &explain->edges) {
+    em_vec_each (struct em_explain_edge, edge, &explain->edges) {
         const struct em_request *request = edge->answers.count ? edge->answers.items[0] : NULL;
         struct em_attempt_wish wish = { .env = &explain->env,
                                         .world = &explain->world,
@@ -335,191 +293,7 @@ static int try_attempts(struct explain *explain, struct em_error *error)
     return r;
 }
 
-/* The path that would lead to the target's own; for an edge that finds nothing, or finds it outside. */
-static const char *path_to_provider(const struct explain *explain, const struct edge *edge,
-                                    const struct em_env_object *provider)
-{
-    struct em_arena *arena = explain->options.arena;
-    const struct em_loadable *file;
-    char *from, *to, *relative;
-    bool runpath;
-
-    file = em_loader_look(explain->loader, edge->object->path);
-    runpath = file && file->code == EM_OK && file->object.runpath;
-    from = em_path_dirname(arena, edge->object->path);
-    to = em_path_dirname(arena, provider->path);
-    relative = from && to ? em_path_relative(arena, from, to) : NULL;
-    if (!relative)
-        return NULL;
-    return em_arena_printf(arena, "$ORIGIN%s%s in the %s of %s would find it, in %s: `elfmend fix` does that",
-                           strcmp(relative, ".") == 0 ? "" : "/", strcmp(relative, ".") == 0 ? "" : relative,
-                           runpath ? "DT_RUNPATH" : "DT_RPATH", em_env_show(&explain->env, edge->object->path),
-                           em_env_show(&explain->env, provider->path));
-}
-
-static const char *change_if_missing(const struct explain *explain, const struct edge *edge)
-{
-    struct em_arena *arena = explain->options.arena;
-    const struct em_env_object *provider = em_map_get(&explain->by_name, edge->name);
-
-    if (!provider)
-        return em_arena_printf(arena, "%s is nowhere in the target: install what brings it (`elfmend audit` names the package)",
-                               edge->name);
-    if (!edge->object)
-        return em_arena_printf(arena, "%s has it, for those whose path leads there",
-                               em_env_show(&explain->env, provider->path));
-    return path_to_provider(explain, edge, provider);
-}
-
-/* Whose path it was, as the target's own spelling has it: the loader's has the way it came by. */
-static const char *name_owner(const struct explain *explain, const struct em_loaded *owner)
-{
-    const struct em_places *places = &explain->objects_by_file;
-    size_t at = owner ? em_places_first(places, owner->file) : places->count;
-
-    if (at < places->count)
-        return em_env_show(&explain->env, explain->env.objects.items[places->items[at].index].path);
-    return owner ? owner->name : NULL;
-}
-
-static const char *change(const struct explain *explain, const struct edge *edge, const struct em_request *request)
-{
-    struct em_arena *arena = explain->options.arena;
-    const char *who = name_owner(explain, request->owner);
-    const struct em_env_object *provider;
-
-    if (request->result == EM_RESULT_MISSING)
-        return change_if_missing(explain, edge);
-    if (request->result == EM_RESULT_REFUSED)
-        return em_arena_printf(arena,
-                               "the file itself must go, or another directory come before it: the loader searches no further");
-    switch (request->rule) {
-    case EM_RULE_PATH: return "only another name in the object: a path is not searched";
-    case EM_RULE_SONAME:
-        return "another load order: whoever is loaded first under this name is taken, and paths are not looked at";
-    case EM_RULE_RPATH:
-        return em_arena_printf(
-            arena, "another DT_RPATH of %s, or a library of this name that is loaded before; LD_LIBRARY_PATH comes after", who);
-    case EM_RULE_RUNPATH:
-        return em_arena_printf(
-            arena, "LD_LIBRARY_PATH with another %s in it would win over the DT_RUNPATH of %s; a DT_RPATH would not let it",
-            edge->name, who);
-    case EM_RULE_ENV:
-        return "without LD_LIBRARY_PATH the search would go on; a DT_RPATH of the object that asks comes before it";
-    case EM_RULE_CACHE:
-    case EM_RULE_DEFAULT:
-        provider = edge->object ? em_map_get(&explain->by_name, edge->name) : NULL;
-        if (provider)
-            return path_to_provider(explain, edge, provider);
-        return "any path of the object that asks, or LD_LIBRARY_PATH, comes before the system's own";
-    case EM_RULE_RESERVED: return "nothing: musl takes itself for every library of this name";
-    case EM_RULE_NONE: break;
-    }
-    return NULL;
-}
-
-/* ---- report ---- */
-
-static bool is_bad(const struct edge *edge)
-{
-    const struct em_request *first = edge->answers.count ? edge->answers.items[0] : NULL;
-
-    return !first || is_unanswered(first);
-}
-
-static const char *stability(const struct edge *edge)
-{
-    return em_stability_name(em_stability_of(edge->answers.items, edge->answers.count));
-}
-
-static void print_edge(const struct explain *explain, const struct edge *edge)
-{
-    bool on = em_color_on(&explain->options, stdout);
-    const struct em_request *request = edge->answers.count ? edge->answers.items[0] : NULL;
-    const char *advice = request ? change(explain, edge, request) : NULL;
-
-    fputs(em_paint(on, "bold"), stdout);
-    em_put_plain(edge->object ? em_env_show(&explain->env, edge->object->path) : "nobody in the target asks; the program would",
-                 stdout);
-    printf("%s %s ", em_paint(on, "reset"), edge->object ? (edge->dlopens ? "opens" : "needs") : "get for");
-    em_put_plain(edge->name, stdout);
-    putchar('\n');
-    if (!request) {
-        printf("    it does not get that far: %s\n", edge->alone_why ? edge->alone_why : "it is not loaded");
-        return;
-    }
-    em_loading_print(request, on);
-    if (!is_bad(edge) && request->tried.count > 0) {
-        puts("      tried before, in this order:");
-        em_loading_print_tries(request, "        ");
-    }
-    printf("      %s in %zu process%s tried\n", stability(edge), edge->answers.count, edge->answers.count == 1 ? "" : "es");
-    if (advice) {
-        printf("      what would change it: ");
-        em_put_plain(advice, stdout);
-        putchar('\n');
-    }
-    if (edge->attempts.count > 0)
-        puts("      what people try:");
-    em_vec_each (struct em_attempt, attempt, &edge->attempts)
-        printf("        %-5s %s: %s\n", attempt->helps ? "yes" : "no", attempt->what, attempt->why);
-}
-
-static json_t *edge_json(const struct explain *explain, const struct edge *edge)
-{
-    const struct em_request *request = edge->answers.count ? edge->answers.items[0] : NULL;
-    json_t *item = json_object(), *steps = json_array(), *attempts = json_array();
-
-    em_vec_each (struct em_attempt, attempt, &edge->attempts)
-        json_array_append_new(attempts, json_pack("{s:o, s:b, s:o}", "what", em_json_string(attempt->what), "helps",
-                                                  attempt->helps, "why", em_json_string(attempt->why)));
-    for (size_t i = 0; request && i < request->tried.count; i++) {
-        const struct em_try *try = &request->tried.items[i];
-        json_t *step = json_object();
-
-        json_object_set_new(step, "directory", em_json_string(try->directory));
-        json_object_set_new(step, "entry", em_json_string(try->entry));
-        json_object_set_new(step, "rule", em_json_string(em_rule_name(try->rule)));
-        json_object_set_new(step, "owner", em_json_string(try->owner ? try->owner->name : NULL));
-        json_object_set_new(step, "absent", json_boolean(try->absent));
-        json_object_set_new(step, "skipped", em_json_string(try->skipped));
-        json_array_append_new(steps, step);
-    }
-    json_object_set_new(item, "object", em_json_string(edge->object ? em_env_show(&explain->env, edge->object->path) : NULL));
-    json_object_set_new(item, "owner", em_json_string(edge->object && edge->object->owner ? edge->object->owner->name : NULL));
-    json_object_set_new(item, "request", request ? em_loading_request(request) : json_null());
-    json_object_set_new(item, "steps", steps);
-    json_object_set_new(item, "stability", em_json_string(stability(edge)));
-    json_object_set_new(item, "processes", json_integer((json_int_t)edge->answers.count));
-    json_object_set_new(item, "change", em_json_string(request ? change(explain, edge, request) : NULL));
-    json_object_set_new(item, "attempts", attempts);
-    json_object_set_new(item, "why", em_json_string(request ? request->why : edge->alone_why));
-    return item;
-}
-
-static int report(const struct explain *explain)
-{
-    json_t *edges = explain->options.json ? json_array() : NULL;
-    int status = EM_EXIT_OK;
-
-    for (size_t i = 0; i < explain->edges.count; i++) {
-        const struct edge *edge = &explain->edges.items[i];
-
-        if (is_bad(edge))
-            status = EM_EXIT_FINDINGS;
-        if (edges)
-            json_array_append_new(edges, edge_json(explain, edge));
-        else
-            print_edge(explain, edge);
-    }
-    if (edges && em_json_print(json_pack("{s:s, s:o, s:o, s:o}", "schema", "elfmend.explain/1", "target",
-                                         em_json_string(explain->env.given), "name", em_json_string(explain->name), "edges",
-                                         edges)) != EM_EXIT_OK)
-        return EM_EXIT_FAILED;
-    return status;
-}
-
-static int read_target(struct explain *explain, struct em_error *error)
+static int read_target(struct em_explain *explain, struct em_error *error)
 {
     struct em_options *options = &explain->options;
     int r = em_env_read(&explain->env, options->arena, explain->tree, options->arguments.items[0], error);
@@ -532,7 +306,7 @@ static int read_target(struct explain *explain, struct em_error *error)
 }
 
 /* As audit looks at it: installed, with its siblings and what it requires. */
-static int read_wheel(struct explain *explain, struct em_error *error)
+static int read_wheel(struct em_explain *explain, struct em_error *error)
 {
     struct em_options *options = &explain->options;
     const struct em_study_wish wish = { .with = &options->with };
@@ -549,7 +323,7 @@ static int read_wheel(struct explain *explain, struct em_error *error)
     return r;
 }
 
-static int prepare(struct explain *explain, struct em_error *error)
+static int prepare(struct em_explain *explain, struct em_error *error)
 {
     struct em_options *options = &explain->options;
     int r;
@@ -572,7 +346,7 @@ static int prepare(struct explain *explain, struct em_error *error)
 int em_cmd_explain(int argc, char **argv)
 {
     struct em_error error = EM_ERROR_INIT;
-    struct explain explain = { 0 };
+    struct em_explain explain = { 0 };
     int status = em_options_parse(&explain.options, argc, argv, &em_explain_command), r;
 
     if (status >= 0) {
@@ -594,7 +368,7 @@ int em_cmd_explain(int argc, char **argv)
         error.code = r;
         status = em_report_error(&error);
     } else {
-        status = report(&explain);
+        status = em_explain_report(&explain);
     }
     em_study_free(&explain.study);
     em_wheel_close(explain.wheel);

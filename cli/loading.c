@@ -65,7 +65,7 @@ void em_loading_print_tries(const struct em_request *request, const char *indent
 
 void em_loading_print(const struct em_request *request, bool color)
 {
-    bool bad = request->result == EM_RESULT_MISSING || request->result == EM_RESULT_REFUSED;
+    bool bad = em_request_is_unanswered(request);
 
     printf("    ");
     em_put_plain(request->name, stdout);

@@ -72,7 +72,7 @@ static int try_it(struct outcome *outcome, struct em_arena *arena, const struct 
         struct em_request *answer;
 
         r = em_process_ask(process, wish->names.items[i], caller, EM_VIA_DLOPEN, &answer);
-        if (r < 0 || answer->result == EM_RESULT_MISSING || answer->result == EM_RESULT_REFUSED)
+        if (r < 0 || em_request_is_unanswered(answer))
             continue;
         outcome->request = answer;
         r = em_process_open(process, wish->names.items[i], caller, &open);

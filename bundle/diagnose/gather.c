@@ -96,7 +96,7 @@ static int ask_opening(struct em_process *process, const struct em_loaded *calle
 
         if (r < 0)
             return r;
-        if (!em_loading_is_unanswered(*answer))
+        if (!em_request_is_unanswered(*answer))
             return EM_OK;
         if (strcmp(*name, opening->wanted) == 0)
             wanted = *answer;

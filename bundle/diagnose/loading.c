@@ -23,14 +23,9 @@ const char *em_case_name(const struct em_case *item)
     return item->opening ? item->opening->wanted : item->request->name;
 }
 
-bool em_loading_is_unanswered(const struct em_request *request)
-{
-    return request->result == EM_RESULT_MISSING || request->result == EM_RESULT_REFUSED;
-}
-
 bool em_case_is_missing(const struct em_case *item)
 {
-    return item->unreachable || em_loading_is_unanswered(item->request);
+    return item->unreachable || em_request_is_unanswered(item->request);
 }
 
 bool em_case_is_by_luck(const struct em_case *item, const struct em_loading *loading, const struct em_knowledge *knowledge)

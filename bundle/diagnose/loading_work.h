@@ -25,8 +25,6 @@ struct em_loading_work {
 };
 
 /* ---- loading.c ---- */
-/* Missing, or refused where it was found. */
-bool em_loading_is_unanswered(const struct em_request *request);
 size_t em_loading_index(const struct em_loading_work *work, const struct em_env_object *object);
 /* Puts value under a key that was made in the scratch arena and is copied if it is new. */
 int em_loading_put(struct em_loading_work *work, struct em_map *map, const char *key, const void *value);

@@ -207,6 +207,9 @@ enum em_stability em_stability_of(const struct em_request *const *requests, size
 /* The process as it is now, for a what-if that leaves this one alone; it and all that comes of it lives in arena. */
 int em_process_fork(struct em_process **copy, const struct em_process *process, struct em_arena *arena);
 
+/* Nothing was found, or what was found is refused. */
+bool em_request_is_unanswered(const struct em_request *request);
+
 /* The request for when its process is gone, in arena, with its tries; of who asked and whose paths were tried their names, their
  * files and what they are (is_main, is_system, ...), and not who loaded them. NULL: no memory. */
 struct em_request *em_request_keep(struct em_arena *arena, const struct em_request *request);

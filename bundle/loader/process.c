@@ -503,6 +503,11 @@ static bool is_kept(const struct em_loaded *loaded, const struct em_loaded *copy
     return !loaded || copy;
 }
 
+bool em_request_is_unanswered(const struct em_request *request)
+{
+    return request->result == EM_RESULT_MISSING || request->result == EM_RESULT_REFUSED;
+}
+
 struct em_request *em_request_keep(struct em_arena *arena, const struct em_request *request)
 {
     struct em_request *copy = em_new(arena, struct em_request);
