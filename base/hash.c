@@ -138,6 +138,28 @@ void em_hasher_end(struct em_hasher *hasher, struct em_sha256 *digest)
     em_sha256_begin(&hasher->own);
 }
 
+bool em_hasher_can_leave(void)
+{
+    return em_sha256_is_here();
+}
+
+bool em_hasher_leave(const struct em_hasher *hasher, struct em_sha256_state *state)
+{
+    if (hasher->context || hasher->own.size % sizeof hasher->own.rest != 0)
+        return false;
+    memcpy(state->words, hasher->own.state, sizeof state->words);
+    return true;
+}
+
+bool em_hasher_enter(struct em_hasher *hasher, const struct em_sha256_state *state, uint64_t size)
+{
+    if (hasher->context || size % sizeof hasher->own.rest != 0)
+        return false;
+    memcpy(hasher->own.state, state->words, sizeof state->words);
+    hasher->own.size = size;
+    return true;
+}
+
 static void end_quick(XXH3_state_t *state, struct em_xxh3 *digest)
 {
     XXH128_canonical_t canonical;

@@ -93,17 +93,25 @@ int em_zip_hash(struct em_zip *zip, struct em_zip_member *member, em_zip_sink *s
 
 /* What is known of a member, which is gone through if it is not known yet; *index NULL: stored, or small. As long as the archive. */
 int em_zip_index(struct em_zip *zip, struct em_zip_member *member, const struct em_zip_index **index, struct em_error *error);
-/* Goes through a stream that shall become a member of another archive; member says how long both are, and gets the CRC. What is
- * learned is zip's, as if it had that member. */
-int em_zip_learn(struct em_zip *zip, struct em_zip_member *member, struct em_reader *packed, em_zip_sink *sink, void *context,
-                 struct em_error *error);
+/* A stream that shall become a member of another archive; member says how long it and its file are. It is gone through to its end,
+ * and member gets the CRC. What is learned is zip's, as if it had that member.
+ *
+ * If it begins as a member of zip does, by so many bytes of the stream and of the file, all of that is known already, and it is gone
+ * through from there on: em_zip_inherit gives the offset in the file, 0 if nothing is known. piece is told what lies behind it. */
+typedef int em_zip_piece(void *context, uint64_t at, const uint8_t *bytes, size_t size);
+int em_zip_inherit(struct em_zip *zip, struct em_zip_member *member, const struct em_zip_member *of, uint64_t packed,
+                   uint64_t plain, uint64_t *from);
+int em_zip_learn(struct em_zip *zip, struct em_zip_member *member, struct em_reader *packed, em_zip_piece *piece, void *context,
+                 struct em_sha256 *sha256, struct em_error *error);
+/* The CRCs of its chunks; NULL: it has but one. */
+const struct em_zip_chunk_crcs *em_zip_learned_crcs(const struct em_zip_member *member);
 /* member has the same packed bytes as the one that taught this; the archive that it was learned by stays open longer. */
 void em_zip_same(struct em_zip_member *member, struct em_zip_learned *learned);
 
 /* ---- zip_memory.c: what was learned outlives the run ----
  *
  * Of members that were gone through to their ends the cache (base/cache.h, under "known/") remembers where their blocks begin, the CRCs
- * of their chunks, their digests, and the points before what was asked for; and of the archive whether somebody found it sound in
+ * of their chunks, their digests and what these were between chunks, and the points before what was asked for; and of the archive whether somebody found it sound in
  * every byte: some megabytes for one of gigabytes. The next who opens the same file has all that without going through it again. The
  * same is who has the same device, inode, size, mtime and ctime, none of them
  * younger than the longest step of a file system's clock when it was gone through: nobody can write to a file and leave its ctime as

@@ -2,6 +2,7 @@
 
 #include <libdeflate.h>
 #include <string.h>
+#include <zlib.h>
 
 static int damaged(struct em_zip *zip, const struct em_zip_member *member, struct em_error *error, const char *what)
 {
@@ -129,6 +130,17 @@ static int enter(struct em_inflater *inflater, const struct em_zip_learned *lear
 
 /* ---- learning ---- */
 
+/* A CRC of all and one of the chunk would be twice the work: they are joined (zlib, crc32_combine). */
+static int end_chunk(struct em_zip_learned *learned)
+{
+    const uint64_t size = learned->have % EM_ZIP_CHUNK ? learned->have % EM_ZIP_CHUNK : EM_ZIP_CHUNK;
+    const uint32_t crc = learned->chunk_crc;
+
+    learned->crc = (uint32_t)crc32_combine(learned->crc, crc, (long)size);
+    learned->chunk_crc = 0;
+    return learned->arena ? em_vec_push(learned->arena, &learned->index.crcs, crc) : EM_OK;
+}
+
 static int learn(struct em_zip_learned *learned, const struct em_zip_member *member, uint64_t at, const uint8_t *bytes,
                  size_t size)
 {
@@ -138,10 +150,10 @@ static int learn(struct em_zip_learned *learned, const struct em_zip_member *mem
         return EM_OK;
     bytes += known;
     size -= known;
-    learned->crc = libdeflate_crc32(learned->crc, bytes, size);
-    while (size > 0 && learned->arena) {
+    while (size > 0) {
         uint64_t room = EM_ZIP_CHUNK - learned->have % EM_ZIP_CHUNK;
         size_t part = size < room ? size : (size_t)room;
+        int r;
 
         learned->chunk_crc = libdeflate_crc32(learned->chunk_crc, bytes, part);
         learned->have += part;
@@ -149,11 +161,10 @@ static int learn(struct em_zip_learned *learned, const struct em_zip_member *mem
         size -= part;
         if (learned->have % EM_ZIP_CHUNK != 0 && learned->have != member->size)
             continue;
-        if (em_vec_push(learned->arena, &learned->index.crcs, learned->chunk_crc) < 0)
-            return EM_NO_MEMORY;
-        learned->chunk_crc = 0;
+        r = end_chunk(learned);
+        if (r < 0)
+            return r;
     }
-    learned->have += size;
     return EM_OK;
 }
 
@@ -298,6 +309,16 @@ bool em_zip_kept_digest(struct em_zip *zip, const struct em_zip_member *member, 
     return hashed;
 }
 
+int em_zip_keep_state(struct em_zip_member *member, uint64_t chunks, const struct em_hasher *hasher)
+{
+    struct em_zip_learned *learned = member->learned;
+    struct em_sha256_state state;
+
+    if (!learned || learned->states.count + 1 != chunks || !em_hasher_leave(hasher, &state))
+        return EM_OK;
+    return em_vec_push(learned->arena, &learned->states, state);
+}
+
 /* What is known of a member, ours until it is let go; NULL: no memory. */
 static struct em_zip_learned *take_learned(struct em_zip *zip, struct em_zip_member *member)
 {
@@ -373,33 +394,101 @@ int em_zip_index(struct em_zip *zip, struct em_zip_member *member, const struct 
     return EM_OK;
 }
 
+/* ---- streams of ours ---- */
+
+/* How many chunks of it are known by those of the other, the inflater before the next one and the digest included. */
+static uint64_t chunks_alike(const struct em_zip_learned *of, uint64_t packed, uint64_t plain)
+{
+    uint64_t chunks = plain / EM_ZIP_CHUNK;
+
+    if (!of || !of->complete || !em_hasher_can_leave())
+        return 0;
+    chunks = chunks < of->points.count ? chunks : of->points.count;
+    chunks = chunks < of->states.count ? chunks : of->states.count;
+    while (chunks > 0 &&
+           (of->points.items[chunks - 1].window == EM_ZIP_NO_WINDOW || of->points.items[chunks - 1].at.bit > packed * 8))
+        chunks--;
+    return chunks;
+}
+
+/* The windows are in the file of whoever learned them, so they have one home. */
+static int take_over(struct em_zip_learned *learned, const struct em_zip_learned *of, uint64_t chunks)
+{
+    for (uint64_t i = 0; i < chunks; i++) {
+        struct em_zip_point point = of->points.items[i];
+
+        point.asked = false;
+        learned->have += EM_ZIP_CHUNK;
+        learned->chunk_crc = of->index.crcs.items[i];
+        if (em_vec_push(learned->arena, &learned->points, point) < 0 ||
+            em_vec_push(learned->arena, &learned->states, of->states.items[i]) < 0 || end_chunk(learned) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+int em_zip_inherit(struct em_zip *zip, struct em_zip_member *member, const struct em_zip_member *of, uint64_t packed,
+                   uint64_t plain, uint64_t *from)
+{
+    const uint64_t chunks = chunks_alike(of->learned, packed, plain);
+
+    *from = chunks * EM_ZIP_CHUNK;
+    if (chunks == 0)
+        return EM_OK;
+    pthread_mutex_lock(&zip->lock);
+    member->learned = em_zip_learned_new(zip);
+    pthread_mutex_unlock(&zip->lock);
+    return member->learned ? take_over(member->learned, of->learned, chunks) : EM_NO_MEMORY;
+}
+
 struct made {
-    em_zip_sink *sink;
+    em_zip_piece *piece;
     void *context;
+    struct em_hasher *hasher;
+    uint64_t from; /* what comes before is known */
 };
 
 static int pass_made(void *context, uint64_t at, const uint8_t *bytes, size_t size)
 {
     const struct made *made = context;
+    size_t known = at < made->from ? (size_t)(made->from - at) : 0;
 
-    (void)at;
-    return made->sink(made->context, bytes, size);
+    if (known >= size)
+        return EM_OK;
+    em_hasher_add(made->hasher, bytes + known, size - known);
+    return made->piece(made->context, at + known, bytes + known, size - known);
 }
 
-int em_zip_learn(struct em_zip *zip, struct em_zip_member *member, struct em_reader *packed, em_zip_sink *sink, void *context,
-                 struct em_error *error)
+int em_zip_learn(struct em_zip *zip, struct em_zip_member *member, struct em_reader *packed, em_zip_piece *piece, void *context,
+                 struct em_sha256 *sha256, struct em_error *error)
 {
-    struct made made = { sink, context };
-    struct em_zip_learned once = { .made = true }, *learned = &once;
+    em_cleanup_hasher struct em_hasher *hasher = NULL;
+    struct em_zip_learned once = { 0 }, *learned = &once;
+    struct made made = { piece, context, NULL, 0 };
+    int r = em_hasher_new(&hasher, error);
 
+    if (r < 0)
+        return r;
     if (member->size > EM_ZIP_CHUNK) {
         learned = take_learned(zip, member);
         if (!learned)
             return EM_NO_MEMORY;
-        learned->made = true;
         learned->busy = false; /* nobody else knows of it yet */
     }
-    return walk_learning(zip, member, learned, packed, 0, member->size, pass_made, &made, error);
+    learned->made = true;
+    made.hasher = hasher;
+    made.from = learned->have;
+    if (made.from > 0)
+        em_hasher_enter(hasher, &learned->states.items[learned->states.count - 1], made.from);
+    r = walk_learning(zip, member, learned, packed, made.from, member->size, pass_made, &made, error);
+    if (r == EM_OK)
+        em_hasher_end(hasher, sha256);
+    return r;
+}
+
+const struct em_zip_chunk_crcs *em_zip_learned_crcs(const struct em_zip_member *member)
+{
+    return member->learned ? &member->learned->index.crcs : NULL;
 }
 
 void em_zip_same(struct em_zip_member *member, struct em_zip_learned *learned)

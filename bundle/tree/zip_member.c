@@ -56,16 +56,30 @@ int em_zip_stream(struct em_zip *zip, struct em_zip_member *member, em_zip_sink 
 }
 
 struct hash {
+    struct em_zip_member *member;
     em_zip_sink *sink; /* NULL: none */
     void *context;
     struct em_hasher *hasher;
+    uint64_t at;
 };
 
+/* Chunk by chunk: where the digest stands between them is kept, for a stream that begins as this one does. */
 static int hash_piece(void *context, const uint8_t *bytes, size_t size)
 {
-    const struct hash *hash = context;
+    struct hash *hash = context;
+    const uint8_t *at = bytes;
 
-    em_hasher_add(hash->hasher, bytes, size);
+    for (size_t left = size; left > 0;) {
+        const uint64_t room = EM_ZIP_CHUNK - hash->at % EM_ZIP_CHUNK;
+        const size_t part = left < room ? left : (size_t)room;
+
+        em_hasher_add(hash->hasher, at, part);
+        hash->at += part;
+        at += part;
+        left -= part;
+        if (hash->at % EM_ZIP_CHUNK == 0 && em_zip_keep_state(hash->member, hash->at / EM_ZIP_CHUNK, hash->hasher) < 0)
+            return EM_NO_MEMORY;
+    }
     return hash->sink ? hash->sink(hash->context, bytes, size) : EM_OK;
 }
 
@@ -73,7 +87,7 @@ int em_zip_hash(struct em_zip *zip, struct em_zip_member *member, em_zip_sink *s
                 struct em_error *error)
 {
     em_cleanup_hasher struct em_hasher *hasher = NULL;
-    struct hash hash = { sink, context, NULL };
+    struct hash hash = { member, sink, context, NULL, 0 };
     int r;
 
     if (!sink && em_zip_kept_digest(zip, member, sha256))

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAGIC UINT64_C(0x32776f6e6b6d6c65) /* "elmknow2": another form gets another number */
+#define MAGIC UINT64_C(0x33776f6e6b6d6c65) /* "elmknow3": another form gets another number */
 #define LEAST_BYTES ((uint64_t)4 << 20)    /* an archive below that is gone through sooner than its memory is looked up */
 #define KEPT_DAYS 30
 #define NO_MEMBER UINT64_MAX
@@ -111,6 +111,25 @@ static int take_crcs(struct cursor *cursor, struct em_zip_learned *learned)
     return EM_OK;
 }
 
+static int take_states(struct cursor *cursor, struct em_zip_learned *learned)
+{
+    uint64_t count = take_count(cursor, sizeof(struct em_sha256_state));
+
+    for (uint64_t i = 0; i < count; i++) {
+        struct em_sha256_state state;
+
+        for (size_t j = 0; j < 8; j += 2) {
+            const uint64_t pair = take(cursor);
+
+            state.words[j] = (uint32_t)pair;
+            state.words[j + 1] = (uint32_t)(pair >> 32);
+        }
+        if (em_vec_push(learned->arena, &learned->states, state) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
 /* Gaps stand where nobody had asked. */
 static int take_points(struct cursor *cursor, struct em_zip_learned *learned, const struct em_zip_member *member)
 {
@@ -168,8 +187,11 @@ static int take_member(struct em_zip *zip, struct cursor *cursor, struct em_zip_
     if (r == EM_OK)
         r = take_crcs(cursor, learned);
     if (r == EM_OK)
+        r = take_states(cursor, learned);
+    if (r == EM_OK)
         r = take_points(cursor, learned, member);
     if (r < 0 || cursor->bad || learned->index.blocks.size != member->size ||
+        learned->states.count > member->size / EM_ZIP_CHUNK ||
         learned->index.crcs.count != (member->size + EM_ZIP_CHUNK - 1) / EM_ZIP_CHUNK)
         return r < 0 ? r : EM_BAD_ZIP;
     learned->have = member->size;
@@ -282,6 +304,10 @@ static void put_member(struct em_text *text, uint64_t index, const struct em_zip
     put(text, learned->index.crcs.count);
     em_vec_each (const uint32_t, crc, &learned->index.crcs)
         put(text, *crc);
+    put(text, learned->states.count);
+    em_vec_each (const struct em_sha256_state, state, &learned->states)
+        for (size_t i = 0; i < 8; i += 2)
+            put(text, state->words[i] | (uint64_t)state->words[i + 1] << 32);
     put_points(text, learned);
 }
 

@@ -31,10 +31,13 @@ struct em_zip_learned {
     struct em_zip_index index;
     struct {
         EM_VEC(struct em_zip_point);
-    } points;         /* items[i] is just before chunk i + 1 */
+    } points; /* items[i] is just before chunk i + 1 */
+    struct {
+        EM_VEC(struct em_sha256_state);
+    } states;         /* of SHA-256, if it was hashed: items[i] is behind chunk i, which is whole */
     uint64_t *put_by; /* of each chunk that was asked for: where it is in the file of windows, plus 1; 0: it is not there */
     uint64_t have;    /* bytes that have been seen */
-    uint32_t crc, chunk_crc; /* of them, and of those in the chunk that is not whole yet */
+    uint32_t crc, chunk_crc; /* of the chunks that are whole, and of what there is of the next one */
     struct em_sha256 sha256; /* of all of them, if it was hashed */
     bool busy, complete, hashed;
     bool recalled; /* it is what was remembered, which nothing else has confirmed */
@@ -113,6 +116,8 @@ struct em_zip_learned *em_zip_learned_new(struct em_zip *zip);
 /* The digest of a member, put there and found there. Of one that nothing is learned of, none is kept. */
 void em_zip_keep_digest(struct em_zip *zip, const struct em_zip_member *member, const struct em_sha256 *sha256);
 bool em_zip_kept_digest(struct em_zip *zip, const struct em_zip_member *member, struct em_sha256 *sha256);
+/* Where the digest stands behind so many chunks of a member that is being gone through. */
+int em_zip_keep_state(struct em_zip_member *member, uint64_t chunks, const struct em_hasher *hasher);
 /* 32 KiB to and from the file of windows. */
 int em_zip_keep_window(struct em_zip *zip, const uint8_t *window, uint64_t *at, struct em_error *error);
 int em_zip_kept_window(const struct em_zip *zip, uint64_t at, uint8_t *window, struct em_error *error);
@@ -123,8 +128,6 @@ void em_zip_put_by(struct em_zip_learned *learned, const struct em_zip_member *m
 bool em_zip_is_put_by(const struct em_zip_learned *learned, uint64_t chunk);
 int em_zip_read_put_by(const struct em_zip_learned *learned, uint64_t offset, void *buffer, size_t size,
                        struct em_error *error);
-
-typedef int em_zip_piece(void *context, uint64_t at, const uint8_t *bytes, size_t size);
 
 /* Hands out the pieces of a deflated member that cover from up to end and what lies around them; at its end, size and CRC are what
  * the directory says. Learns on the way. Several may ask, also for one member. */

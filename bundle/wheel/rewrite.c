@@ -60,36 +60,34 @@ static int write_packed(struct work *work, struct em_part *part, const struct em
     return em_pack_copy(&work->pack, &described, em_zip_fd(old->zip), old->member->data, work->error);
 }
 
-struct verify {
-    struct em_splice_check *check;
-    struct em_hasher *hasher;
-};
-
-static int verify_piece(void *context, const uint8_t *bytes, size_t size)
+static int compare_piece(void *context, uint64_t at, const uint8_t *bytes, size_t size)
 {
-    const struct verify *verify = context;
-
-    em_hasher_add(verify->hasher, bytes, size);
-    return em_splice_compare(verify->check, bytes, size);
+    return em_splice_compare(context, at, bytes, size);
 }
 
-/* What is packed: inflated once, which proves it, hashes it and teaches what the proof of the whole wheel wants to know of it. */
-static int verify_pieces(struct work *work, struct em_part *part, struct em_reader *stream, struct em_splice_check *check,
+/* A stream that is about to be packed, and what it has in common with that of a member; member NULL: nothing. */
+struct stream {
+    struct em_reader reader;
+    struct em_zip_place old;
+    uint64_t packed, plain; /* bytes of the stream, and of the file, that are the old one's */
+};
+
+/* Inflated once, which proves it, hashes it and teaches what the proof of the whole wheel wants to know of it: from where it is no
+ * longer the old stream, bit for bit, which was verified. */
+static int verify_stream(struct work *work, struct em_part *part, struct stream *stream, struct em_splice_check *check,
                          uint32_t *crc)
 {
-    struct em_zip_member made = { .name = part->name, .size = check->plain->size, .packed = stream->size };
-    em_cleanup_hasher struct em_hasher *hasher = NULL;
-    struct verify verify = { check, NULL };
-    int r = em_hasher_new(&hasher, work->error);
+    struct em_zip *zip = stream->old.member ? stream->old.zip : work->rewrite->wheel->zip;
+    struct em_zip_member made = { .name = part->name, .size = check->plain->size, .packed = stream->reader.size };
+    int r = EM_OK;
 
-    if (r < 0)
-        return r;
-    verify.hasher = hasher;
     check->error = work->error;
-    r = em_zip_learn(work->rewrite->wheel->zip, &made, stream, verify_piece, &verify, work->error);
+    if (stream->old.member)
+        r = em_zip_inherit(zip, &made, stream->old.member, stream->packed, stream->plain, &check->at);
     if (r == EM_OK)
-        r = em_splice_end(check);
-    em_hasher_end(hasher, &part->sha256);
+        r = em_zip_learn(zip, &made, &stream->reader, compare_piece, check, &part->sha256, work->error);
+    if (r == EM_OK)
+        r = em_splice_end(check, em_zip_learned_crcs(&made));
     part->has_sha256 = true;
     part->learned = made.learned;
     *crc = made.crc;
@@ -97,29 +95,45 @@ static int verify_pieces(struct work *work, struct em_part *part, struct em_read
 }
 
 /* Into the archive, once it is proved. */
-static int write_pieces(struct work *work, struct em_part *part, const struct em_pieces *pieces, struct em_reader *packed,
-                        uint64_t packed_size, struct em_splice_check *check)
+static int write_stream(struct work *work, struct em_part *part, struct stream *stream, struct em_splice_check *check)
 {
-    struct em_pieced pieced = { .pieces = pieces, .packed = packed, .scratch = &work->scratch };
-    struct em_reader stream = em_pieces_reader(&pieced, packed_size);
     struct em_pack_member described;
     int r;
 
     describe(work, part, &described);
     described.method = EM_ZIP_DEFLATED;
     described.size = part->size = check->plain->size;
-    described.packed = packed_size;
-    r = verify_pieces(work, part, &stream, check, &described.crc);
-    return r < 0 ? r : em_pack_add(&work->pack, &described, &stream, work->error);
+    described.packed = stream->reader.size;
+    r = verify_stream(work, part, stream, check, &described.crc);
+    return r < 0 ? r : em_pack_add(&work->pack, &described, &stream->reader, work->error);
 }
 
 static int write_whole(struct work *work, struct em_part *part, struct em_reader *plain)
 {
     struct em_piece piece;
     struct em_pieces pieces = { .items = &piece, .count = 1 };
+    struct em_pieced pieced = { .pieces = &pieces, .scratch = &work->scratch };
+    struct stream stream = { 0 };
     int r = em_compress(&piece, plain, work->rewrite->jobs, &work->scratch, work->error);
 
-    return r < 0 ? r : write_pieces(work, part, &pieces, NULL, piece.size, &(struct em_splice_check){ .plain = plain });
+    if (r < 0)
+        return r;
+    stream.reader = em_pieces_reader(&pieced, piece.size);
+    return write_stream(work, part, &stream, &(struct em_splice_check){ .plain = plain });
+}
+
+static int write_pieces(struct work *work, struct em_part *part, const struct em_spliced *spliced,
+                        const struct em_zip_place *old, struct em_splice_check *check)
+{
+    struct em_reader packed = em_zip_packed_reader(old);
+    struct em_pieced pieced = { .pieces = &spliced->pieces, .packed = &packed, .scratch = &work->scratch };
+    const struct em_piece *first = spliced->pieces.items;
+    struct stream stream = { em_pieces_reader(&pieced, spliced->packed_size), *old, 0, 0 };
+
+    if (first->packed && first->offset == 0)
+        stream.packed = first->size;
+    stream.plain = check->changes->count > 0 ? check->changes->items[0].begin : check->old_size;
+    return write_stream(work, part, &stream, check);
 }
 
 /* old: where the file's stream as it was is, a member of this wheel or of the one that it is copied from. */
@@ -146,8 +160,7 @@ static int write_spliced(struct work *work, struct em_part *part, const struct e
     if (r < 0)
         return r;
     check.old = &index->crcs;
-    return spliced.worth ? write_pieces(work, part, &spliced.pieces, &packed, spliced.packed_size, &check)
-                         : write_whole(work, part, plain);
+    return spliced.worth ? write_pieces(work, part, &spliced, old, &check) : write_whole(work, part, plain);
 }
 
 static bool is_spliced(const struct em_zip_member *member)

@@ -18,7 +18,8 @@
  * one with complete codes, which strict inflaters want), so that what follows is copied as whole bytes and stored blocks inside
  * keep their alignment.
  *
- * The result is right by construction and by test; who writes it out inflates it once more all the same (em_splice_compare).
+ * The result is right by construction and by test; who writes it out inflates it once more all the same, from the last place before which
+ * nothing in it is new (em_splice_compare).
  * Errors: EM_BAD_ZIP for a stream that is broken, those of the readers and of the scratch file. Memory does not grow with the file.
  */
 #ifndef EM_BUNDLE_WHEEL_SPLICE_H
@@ -74,21 +75,20 @@ struct em_pieced {
 };
 struct em_reader em_pieces_reader(struct em_pieced *pieced, uint64_t size);
 
-/* Holds what comes out of a new stream, piece by piece, against the file that it shall be: where nothing changed against the CRCs of
- * the old one's chunks, elsewhere, and where there is no old one (NULL), against plain byte for byte. EM_BAD_ZIP if it is another: a
- * fault of ours, and nothing that was written may stay. */
+/* Holds what comes out of a new stream, piece by piece, against the file that it shall be: where nothing changed, by the CRCs of the
+ * old one's chunks and of those that came; elsewhere, and where there is no old one (NULL), against plain byte for byte. EM_BAD_ZIP if
+ * it is another: a fault of ours, and nothing that was written may stay. */
 struct em_splice_check {
     struct em_reader *plain;
     const struct em_zip_chunk_crcs *old;
     const struct em_changes *changes;
     uint64_t old_size;
     struct em_error *error;
-
-    uint64_t at; /* set by the check */
-    uint32_t chunk_crc;
+    uint64_t at; /* how far it came; at first, how far the new stream is the old one: to the beginning of a chunk */
 };
-int em_splice_compare(struct em_splice_check *check, const uint8_t *bytes, size_t size);
-int em_splice_end(const struct em_splice_check *check); /* all of it came */
+int em_splice_compare(struct em_splice_check *check, uint64_t at, const uint8_t *bytes, size_t size);
+/* All of it came. made: the CRCs of its chunks; NULL where there is no old one. */
+int em_splice_end(const struct em_splice_check *check, const struct em_zip_chunk_crcs *made);
 
 /* Some byte from begin to end changed. */
 bool em_is_changed(const struct em_changes *changes, uint64_t begin, uint64_t end);

@@ -1,9 +1,6 @@
 #include "bundle/wheel/splice.h"
 
-#include <libdeflate.h>
 #include <string.h>
-
-#define PIECE ((size_t)65536)
 
 /* ---- the stream that pieces make ---- */
 
@@ -40,33 +37,21 @@ struct em_reader em_pieces_reader(struct em_pieced *pieced, uint64_t size)
 
 /* ---- the check ---- */
 
-/* Where a chunk ends of which the old file's CRC says what it must be; at itself: nothing says so here. */
-static uint64_t known_until(const struct em_splice_check *check)
+/* The old file's CRC says what the chunk must be. */
+static bool is_known(const struct em_splice_check *check, uint64_t chunk)
 {
-    uint64_t chunk = check->at / EM_ZIP_CHUNK, begin = chunk * EM_ZIP_CHUNK, end = begin + EM_ZIP_CHUNK;
+    uint64_t begin = chunk * EM_ZIP_CHUNK, end = begin + EM_ZIP_CHUNK;
 
-    if (!check->old || chunk >= check->old->count || end > check->plain->size || end > check->old_size)
-        return check->at;
-    return em_is_changed(check->changes, begin, end) ? check->at : end;
+    return check->old && chunk < check->old->count && end <= check->plain->size && end <= check->old_size &&
+           !em_is_changed(check->changes, begin, end);
 }
 
-static int differs(const struct em_splice_check *check)
+static int differs(const struct em_splice_check *check, uint64_t at)
 {
-    return em_fail_at(check->error, EM_BAD_ZIP, check->plain->name, check->at, "was compressed into something else");
+    return em_fail_at(check->error, EM_BAD_ZIP, check->plain->name, at, "was compressed into something else");
 }
 
-static int compare_crc(struct em_splice_check *check, const uint8_t *bytes, size_t size, uint64_t end)
-{
-    check->chunk_crc = libdeflate_crc32(check->chunk_crc, bytes, size);
-    if (check->at + size < end)
-        return EM_OK;
-    if (check->chunk_crc != check->old->items[check->at / EM_ZIP_CHUNK])
-        return differs(check);
-    check->chunk_crc = 0;
-    return EM_OK;
-}
-
-static int compare_bytes(struct em_splice_check *check, const uint8_t *bytes, size_t size)
+static int compare_bytes(const struct em_splice_check *check, const uint8_t *bytes, size_t size)
 {
     em_cleanup_free uint8_t *plain = malloc(size);
     int r;
@@ -74,17 +59,19 @@ static int compare_bytes(struct em_splice_check *check, const uint8_t *bytes, si
     if (!plain)
         return EM_NO_MEMORY;
     r = em_read_at(check->plain, plain, size, check->at, check->error);
-    return r == EM_OK && memcmp(plain, bytes, size) != 0 ? differs(check) : r;
+    return r == EM_OK && memcmp(plain, bytes, size) != 0 ? differs(check, check->at) : r;
 }
 
-int em_splice_compare(struct em_splice_check *check, const uint8_t *bytes, size_t size)
+int em_splice_compare(struct em_splice_check *check, uint64_t at, const uint8_t *bytes, size_t size)
 {
+    if (at != check->at)
+        return differs(check, check->at);
     if (size > check->plain->size - check->at)
         return em_fail(check->error, EM_BAD_ZIP, check->plain->name, "was compressed into something longer");
     while (size > 0) {
-        uint64_t end = known_until(check), left = EM_ZIP_CHUNK - check->at % EM_ZIP_CHUNK;
+        uint64_t left = EM_ZIP_CHUNK - check->at % EM_ZIP_CHUNK;
         size_t part = size < left ? size : (size_t)left;
-        int r = end > check->at ? compare_crc(check, bytes, part, end) : compare_bytes(check, bytes, part);
+        int r = is_known(check, check->at / EM_ZIP_CHUNK) ? EM_OK : compare_bytes(check, bytes, part);
 
         if (r < 0)
             return r;
@@ -95,9 +82,12 @@ int em_splice_compare(struct em_splice_check *check, const uint8_t *bytes, size_
     return EM_OK;
 }
 
-int em_splice_end(const struct em_splice_check *check)
+int em_splice_end(const struct em_splice_check *check, const struct em_zip_chunk_crcs *made)
 {
-    return check->at == check->plain->size
-               ? EM_OK
-               : em_fail(check->error, EM_BAD_ZIP, check->plain->name, "was compressed into something shorter");
+    if (check->at != check->plain->size)
+        return em_fail(check->error, EM_BAD_ZIP, check->plain->name, "was compressed into something shorter");
+    for (uint64_t chunk = 0; chunk < check->plain->size / EM_ZIP_CHUNK; chunk++)
+        if (is_known(check, chunk) && (!made || chunk >= made->count || made->items[chunk] != check->old->items[chunk]))
+            return differs(check, chunk * EM_ZIP_CHUNK);
+    return EM_OK;
 }

@@ -244,6 +244,37 @@ static void two_streams_at_once_are_two_digests(void **state)
     }
 }
 
+/* What another has hashed is not hashed again: at every block, and at nothing else. */
+static void a_hasher_goes_on_where_another_stood(void **state)
+{
+    uint8_t data[1000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 7 + i / 256);
+    for (size_t at = 0; at < sizeof data; at++) {
+        em_cleanup_hasher struct em_hasher *first = NULL, *second = NULL;
+        struct em_sha256_state stood;
+
+        assert_int_equal(em_hasher_new(&first, NULL), EM_OK);
+        assert_int_equal(em_hasher_new(&second, NULL), EM_OK);
+        em_hasher_add(first, data, at);
+        assert_int_equal(em_hasher_leave(first, &stood), em_hasher_can_leave() && at % 64 == 0);
+        if (!em_hasher_can_leave() || at % 64 != 0)
+            continue;
+        assert_true(em_hasher_enter(second, &stood, at));
+        em_hasher_add(second, data + at, sizeof data - at);
+        em_hasher_add(first, data + at, sizeof data - at);
+        {
+            struct em_sha256 wanted, got;
+
+            em_hasher_end(first, &wanted);
+            em_hasher_end(second, &got);
+            assert_true(em_sha256_equal(&wanted, &got));
+        }
+    }
+}
+
 static void no_byte_beyond_the_end_is_read(void **state)
 {
     const uint8_t data[] = { 1, 2, 3, 4, 'x' };
@@ -431,6 +462,7 @@ int main(void)
         cmocka_unit_test(a_library_that_is_not_there_is_named),
         cmocka_unit_test(both_hashes_come_from_one_pass),
         cmocka_unit_test(two_streams_at_once_are_two_digests),
+        cmocka_unit_test(a_hasher_goes_on_where_another_stood),
         cmocka_unit_test(no_byte_beyond_the_end_is_read),
         cmocka_unit_test(the_pool_works_on_each_item_once),
         cmocka_unit_test(utf8_is_what_spells_a_code_point),

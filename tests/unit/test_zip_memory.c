@@ -75,7 +75,7 @@ static void learn(void)
 
     assert_false(em_zip_recall(zip));
     em_vec_each (struct em_zip_member, member, &zip->members)
-        assert_int_equal(em_zip_stream(zip, member, pass_over, NULL, &error), EM_OK);
+        assert_int_equal(em_zip_hash(zip, member, pass_over, NULL, &(struct em_sha256){ 0 }, &error), EM_OK);
     assert_reads(zip, "noise", noise, ASKED);
     assert_reads(zip, "text", text, ASKED);
     em_zip_vouch(zip);
@@ -196,6 +196,84 @@ static void what_was_learned_is_recalled(void **state)
     assert_int_equal(windows_of(zip->members.items[0].learned), 2);
 }
 
+/* A stream in memory, and from where on somebody may read it. */
+struct guarded {
+    const uint8_t *bytes;
+    uint64_t size, from;
+};
+
+static int64_t read_guarded(void *context, void *buffer, size_t length, uint64_t offset, struct em_error *error)
+{
+    const struct guarded *guarded = context;
+
+    (void)error;
+    assert_true(offset >= guarded->from);
+    length = length < guarded->size - offset ? length : (size_t)(guarded->size - offset);
+    memcpy(buffer, guarded->bytes + offset, length);
+    return (int64_t)length;
+}
+
+static int see_text(void *context, uint64_t at, const uint8_t *bytes, size_t size)
+{
+    uint64_t *next = context;
+
+    assert_int_equal(at, *next);
+    assert_memory_equal(bytes, text + at, size);
+    *next += size;
+    return EM_OK;
+}
+
+/* A stream that begins as a member does is read from where it no longer does, and is known as well as one that was read: whether the
+ * member was gone through now or is remembered. */
+static void what_begins_alike_is_known(void **state)
+{
+    em_cleanup_arena struct em_arena *arena = em_arena_new();
+    struct em_error error = EM_ERROR_INIT;
+    struct em_sha256 wanted;
+
+    (void)state;
+    em_sha256_bytes(text, SIZE, &wanted);
+    for (int turn = 0; turn < 2; turn++) {
+        em_cleanup_zip struct em_zip *zip = opened();
+        struct em_zip_member *of = em_zip_find(zip, "text");
+        struct em_zip_member made = { .name = "made", .size = of->size, .packed = of->packed };
+        struct em_zip_place place = { zip, of };
+        struct em_reader packed = em_zip_packed_reader(&place);
+        uint8_t *stream = em_arena_alloc(arena, (size_t)of->packed);
+        struct guarded guarded = { stream, of->packed, 0 };
+        struct em_reader reader = { .read = read_guarded, .context = &guarded, .size = of->packed, .name = "made" };
+        struct em_sha256 sha256;
+        uint64_t from;
+
+        if (turn == 1)
+            assert_true(em_zip_recall(zip));
+        else
+            assert_int_equal(em_zip_hash(zip, of, NULL, NULL, &sha256, &error), EM_OK);
+        assert_int_equal(em_read_at(&packed, stream, (size_t)of->packed, 0, &error), EM_OK);
+        /* Alike in the file and not in the stream, or the other way round, is not alike. */
+        assert_int_equal(em_zip_inherit(zip, &made, of, 1, SIZE, &from), EM_OK);
+        assert_int_equal(from, 0);
+        assert_int_equal(em_zip_inherit(zip, &made, of, of->packed, EM_ZIP_CHUNK - 1, &from), EM_OK);
+        assert_int_equal(from, 0);
+        if (!em_hasher_can_leave())
+            return;
+        assert_int_equal(em_zip_inherit(zip, &made, of, of->packed, ASKED, &from), EM_OK);
+        assert_int_equal(from, ASKED / EM_ZIP_CHUNK * EM_ZIP_CHUNK);
+        guarded.from = of->learned->points.items[from / EM_ZIP_CHUNK - 1].at.block_bit / 8;
+        assert_true(guarded.from > of->packed / 4);
+        assert_int_equal(em_zip_learn(zip, &made, &reader, see_text, &from, &sha256, &error), EM_OK);
+        assert_int_equal(from, SIZE);
+        assert_int_equal(made.crc, of->crc);
+        assert_true(em_sha256_equal(&sha256, &wanted));
+        assert_memory_equal(em_zip_learned_crcs(&made)->items, of->learned->index.crcs.items,
+                            of->learned->index.crcs.count * sizeof(uint32_t));
+        em_zip_same(of, made.learned);
+        assert_reads(zip, "text", text, ASKED);
+        assert_reads(zip, "text", text, SIZE - 1000);
+        assert_reads(zip, "text", text, EM_ZIP_CHUNK + 1000);
+    }
+}
+
 static void a_damaged_memory_is_none(void **state)
 {
     em_cleanup_arena struct em_arena *arena = em_arena_new();
@@ -271,6 +349,7 @@ int main(void)
         cmocka_unit_test(what_is_young_is_not_remembered),
         cmocka_unit_test(what_nobody_vouches_for_is_not_sound),
         cmocka_unit_test(what_was_learned_is_recalled),
+        cmocka_unit_test(what_begins_alike_is_known),
         cmocka_unit_test(a_damaged_memory_is_none),
         cmocka_unit_test(a_memory_that_others_may_write_is_none),
         cmocka_unit_test(a_file_that_was_written_to_is_another),
