@@ -166,6 +166,7 @@ static int repack_one(struct command *command, const char *path)
     if (r == EM_OK && (result.written || result.copied))
         r = em_vec_push(options->arena, &command->made, (const char *)em_arena_strdup(options->arena, result.file_name));
     em_repack_free(&result);
+    command->filter.env = NULL;
     return r < 0 ? em_repack_report_failure(path, command->wheels, &error, r) : status;
 }
 
