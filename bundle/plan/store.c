@@ -5,12 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 
 #define LOCK "lock"
 #define README "README"
 #define README_TEMPORARY "README.tmp"
 /* The lock file may be removed between our opening and locking it, once for every run that ends just then. */
 #define TRIES 100
+/* How long somebody else's lock on the root is waited for. */
+#define ROOT_TRIES 100
+#define ROOT_PAUSE_NS 10000000
 
 static const char readme[] =
     "elfmend has repaired ELF files in the directory above and keeps here what it needs to take that back.\n"
@@ -37,6 +41,25 @@ static void keep_times(int fd, const struct stat *before)
     const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, before->st_mtim };
 
     (void)!futimens(fd, times);
+}
+
+/* Whoever makes or removes .elfmend notes the root's times before and sets them after, and is alone meanwhile: another would note
+ * the time in between, and set that. Where directories cannot be locked (NFS), or a stranger holds a lock of his for longer, we go on:
+ * nothing but that time is at stake. */
+static void hold_root(const struct em_store *store)
+{
+    const struct timespec pause = { .tv_nsec = ROOT_PAUSE_NS };
+
+    for (int i = 0; i < ROOT_TRIES; i++) {
+        if (flock(store->root, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR))
+            return;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static void release_root(const struct em_store *store)
+{
+    (void)flock(store->root, LOCK_UN);
 }
 
 /* Whether what was opened is a directory of ours alone, beside what is to be changed. */
@@ -68,8 +91,7 @@ static int check_directory(const struct em_store *store, const struct stat *top,
     return EM_OK;
 }
 
-/* Opens .elfmend, -1 in store->dir if there is none and none is to be made. */
-static int open_directory(struct em_store *store, struct em_error *error)
+static int make_and_open(struct em_store *store, struct em_error *error)
 {
     const char *label = em_store_label(store, EM_STORE_NAME);
     bool made = false;
@@ -99,6 +121,19 @@ static int open_directory(struct em_store *store, struct em_error *error)
     r = check_directory(store, &top, made, error);
     if (r < 0 && made && unlinkat(store->root, EM_STORE_NAME, AT_REMOVEDIR) == 0)
         keep_times(store->root, &top);
+    return r;
+}
+
+/* Opens .elfmend, -1 in store->dir if there is none and none is to be made. */
+static int open_directory(struct em_store *store, struct em_error *error)
+{
+    int r;
+
+    if (store->mode != EM_STORE_MAKE)
+        return make_and_open(store, error);
+    hold_root(store);
+    r = make_and_open(store, error);
+    release_root(store);
     return r;
 }
 
@@ -400,15 +435,17 @@ static void remove_if_idle(struct em_store *store)
         return;
     if (unlinkat(store->dir, EM_STORE_UNDO, AT_REMOVEDIR) < 0 && errno != ENOENT)
         return;
-    if (fstat(store->root, &top) < 0)
-        return;
-    (void)unlinkat(store->dir, README, 0);
-    (void)unlinkat(store->dir, README_TEMPORARY, 0);
-    (void)unlinkat(store->dir, LOCK, 0);
-    close(store->lock);
-    store->lock = -1;
-    if (unlinkat(store->root, EM_STORE_NAME, AT_REMOVEDIR) == 0)
-        keep_times(store->root, &top);
+    hold_root(store);
+    if (fstat(store->root, &top) == 0) {
+        (void)unlinkat(store->dir, README, 0);
+        (void)unlinkat(store->dir, README_TEMPORARY, 0);
+        (void)unlinkat(store->dir, LOCK, 0);
+        close(store->lock);
+        store->lock = -1;
+        if (unlinkat(store->root, EM_STORE_NAME, AT_REMOVEDIR) == 0)
+            keep_times(store->root, &top);
+    }
+    release_root(store);
 }
 
 void em_store_close(struct em_store *store)

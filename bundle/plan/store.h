@@ -11,7 +11,7 @@
  *     ... EM_STORE_CHANGE: takes the lock, makes nothing; EM_STORE_READ: no lock either. store.dir is -1 if there is no .elfmend
  *     em_store_close(&store)                                           a .elfmend that holds nothing any more is removed
  *
- * That .elfmend comes and goes does not show in the times of the root directory.
+ * That .elfmend comes and goes does not show in the times of the root directory, which is locked (flock) for that moment.
  *
  * Errors: EM_BUSY if another elfmend holds the lock; EM_REFUSED if .elfmend is not a directory of ours alone.
  */

@@ -41,6 +41,34 @@ exits 0 "... undo" "$ELFMEND" undo --all v
 files > now
 same "... gives everything back" before now
 
+# ---- two that make or remove .elfmend at once: each sets the root's time again, to what it was before both
+calls_of() { # COMMAND...: how many of its calls change something
+    env LD_PRELOAD="$PWD/shim.so" FAULT_COUNT=count "$ELFMEND" "$@" v > log 2>&1
+    cat count
+}
+meet() { # WHAT: before call $at, which sets the time, $one waits for $other to come as far, to its $other_at, and goes on first
+    touch -d '2001-02-03 04:05:06.789' v
+    rm -f name other.name there ended
+    cat > other.sh <<END
+{ env FAULT_AT=$other_at FAULT_NAME=other.name FAULT_RUN='touch there; sleep 0.5' LD_PRELOAD="$PWD/shim.so" "$ELFMEND" $other v > other.log 2>&1
+touch ended; } &
+for i in 1 2 3 4; do [ -e there ] || sleep 0.1; done
+END
+    env LD_PRELOAD="$PWD/shim.so" FAULT_AT=$at FAULT_HOW=other FAULT_NAME=name FAULT_RUN='sh other.sh' "$ELFMEND" $one v > log 2>&1 || :
+    for i in $(seq 100); do [ -e ended ] || sleep 0.1; done
+    is 'utimensat utimensat' "$(cat name) $(cat other.name)" "$1"
+    is '2001-02-03 04:05:06.789000000' "$(stat -c %y v | cut -d ' ' -f 1-2)" "... the root's time is as it was"
+}
+fresh
+mkdir -m 700 v/.elfmend
+one='fix --yes' at=2 other=undo other_at=$(calls_of undo)
+meet "undo removes what fix has just made"
+fresh
+"$ELFMEND" fix --yes v > log 2>&1
+one=undo at=$(calls_of undo) other='fix --yes' other_at=2
+"$ELFMEND" fix --yes v > log 2>&1
+meet "fix makes what undo has just removed"
+
 # ---- pip, between the plan and its execution
 planned() { # WHAT PIP-COMMAND...: the plan is refused, and what pip has left stays
     what=$1; shift
