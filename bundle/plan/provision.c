@@ -202,6 +202,16 @@ static const char *own_version(const struct em_finding *finding)
     return own + 4;
 }
 
+/* A family is chosen once for each of its members that is asked for, out of the same files. */
+static bool is_told(const struct em_provision *provision, const struct em_passed_over *passed)
+{
+    em_vec_each (const struct em_passed_over, told, &provision->passed_over)
+        if (strcmp(told->name, passed->name) == 0 && strcmp(told->candidate, passed->candidate) == 0 &&
+            strcmp(told->why, passed->why) == 0)
+            return true;
+    return false;
+}
+
 static int keep(struct em_provision *provision, const char *key, const struct em_family *family,
                 const struct em_selection *selection)
 {
@@ -212,7 +222,7 @@ static int keep(struct em_provision *provision, const char *key, const struct em
             return EM_NO_MEMORY;
     }
     em_vec_each (const struct em_passed_over, passed, &selection->passed_over)
-        if (em_vec_push(provision->arena, &provision->passed_over, *passed) < 0)
+        if (!is_told(provision, passed) && em_vec_push(provision->arena, &provision->passed_over, *passed) < 0)
             return EM_NO_MEMORY;
     return selection->version ? em_map_put(&provision->versions, key, selection->version) : EM_OK;
 }

@@ -283,12 +283,16 @@ static int read_env(struct em_source *source, struct em_arena *arena, const char
 {
     struct em_tree *tree = source->env.tree;
     int r = em_env_read(&source->env, arena, tree, files, error);
+    char *real;
 
-    if (r == EM_UNSUPPORTED) {
-        source->env = (struct em_env){ .kind = EM_ENV_DIRECTORY, .given = files, .path = files, .tree = tree, .arena = arena };
-        r = EM_OK;
-    }
-    return r;
+    if (r != EM_UNSUPPORTED)
+        return r;
+    source->env = (struct em_env){ .kind = EM_ENV_DIRECTORY, .given = files, .path = files, .tree = tree, .arena = arena };
+    errno = -em_tree_real_path(tree, arena, files, &real);
+    if (errno)
+        return em_fail_errno(error, files, "cannot be examined");
+    source->env.real_path = real;
+    return EM_OK;
 }
 
 static int by_path(const void *left, const void *right)

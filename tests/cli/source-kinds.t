@@ -73,6 +73,22 @@ for kind in tar deb; do refused $kind hardout "leads out of it"; done
 for kind in wheel tar.gz rpm; do refused $kind nested "holds no library that could be copied"; done
 refused wheel encrypted "has an encrypted member"
 
+# Not one object in it, and no distribution: nothing that an environment could be made of
+mkdir bare
+echo 'not an object at all' > bare/libcudnn_cnn.so.9
+tar -cf bare.tar bare
+"$python" -m zipfile -c bare.zip bare
+exits 2 "a directory without an object: exit 2" "$ELFMEND" fix --yes --source bare v
+check "... says so" grep 'bare: is no environment' err
+for name in bare.tar bare.zip; do
+    exits 1 "$name, without an object: the rest is repaired" "$ELFMEND" fix --yes --allow-unverified --source $name v
+    check "... and why it was not taken is said, once" \
+        sh -c 'test "$(grep -A 1 -F "not taken $1: bare/libcudnn_cnn.so.9" out | grep -c "it is no ELF object")" = 1' - $name
+    "$ELFMEND" undo --all v > log
+done
+files v > now
+same "... nothing has changed" shipped now
+
 # Nobody who could fetch it
 exits 2 "pip:, and neither pip nor uv: exit 2" env PATH=/nowhere "$ELFMEND" fix --yes --source pip:nvidia-cudnn-cu12 v
 check "... says what to do" grep -F 'has no pip, and there is no uv; install either, or name the wheel itself' err

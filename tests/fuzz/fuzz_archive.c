@@ -5,6 +5,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <string.h>
 
 static size_t names_in(const char *directory)
@@ -25,11 +26,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     em_cleanup_tree struct em_tree *tree = NULL;
     static unsigned runs;
     struct em_source *source;
+    char cwd[PATH_MAX];
 
     fuzz_scratch();
+    FUZZ_HOLDS(getcwd(cwd, sizeof cwd - sizeof "/cache") != NULL);
+    strcat(cwd, "/cache"); /* one that is not absolute is none */
     if (runs++ % 64 == 0 && system("rm -rf cache && mkdir cache") != 0)
         abort();
-    setenv("ELFMEND_CACHE", "cache", 1);
+    setenv("ELFMEND_CACHE", cwd, 1);
     fuzz_put("archive", (struct em_bytes){ data, size });
     FUZZ_HOLDS(em_tree_disk(&tree, NULL, NULL) == EM_OK);
     if (em_source_open(&source, arena, tree, "archive", NULL) == EM_OK &&
