@@ -179,15 +179,28 @@ static int ask(const struct em_unpack *unpack, const char *path)
     return EM_OK;
 }
 
+/* A file that a power failure has cut off: it has its name and not its bytes. */
+static bool is_cut_off(const struct em_unpack *unpack, const char *made, const char *path)
+{
+    struct stat whole, there;
+
+    return fstatat(unpack->kept, made, &whole, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstatat(unpack->root, path, &there, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(there.st_mode) &&
+           there.st_size != whole.st_size;
+}
+
 /* Under its own name, now that it is whole. Somebody else may have been faster with the same. */
 static int place(struct em_unpack *unpack, const char *made, const char *path)
 {
     int r = make_directories(unpack, path);
 
-    if (r == EM_OK && linkat(unpack->kept, made, unpack->root, path, 0) < 0 && errno != EEXIST)
-        r = errno == ENOTDIR ? em_fail(unpack->error, EM_REFUSED, unpack->label, TWICE, path)
-                             : em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", path);
-    return r;
+    if (r < 0 || linkat(unpack->kept, made, unpack->root, path, 0) == 0)
+        return r;
+    if (errno == ENOTDIR)
+        return em_fail(unpack->error, EM_REFUSED, unpack->label, TWICE, path);
+    if (errno == EEXIST && (!is_cut_off(unpack, made, path) || renameat(unpack->kept, made, unpack->root, path) == 0))
+        return EM_OK;
+    return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", path);
 }
 
 static int write_library(struct em_unpack *unpack, struct archive *archive, struct archive_entry *entry,

@@ -429,7 +429,6 @@ static void changed_since(void **state)
     assert_int_equal(em_source_look(f->source, &names, false, NULL), EM_CHANGED);
 }
 
-/* An environment whose python is a script that does what pip would: the wheel, or "unpacked" as uv leaves it. */
 /* What has not been used for long goes when something new is unpacked; what was used today stays. */
 static void the_cache_forgets(void **state)
 {
@@ -452,6 +451,23 @@ static void the_cache_forgets(void **state)
     shell("test $(ls cache/sources | wc -l) -eq 2");
 }
 
+/* A power failure has left the name of a library in the cache and a part of its bytes: it is unpacked again, and no fault of the archive. */
+static void cut_off_in_the_cache(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const places[] = { "a.whl", "a.tar" };
+
+    make(f, "a.whl", archive_write_set_format_zip, NULL, wheel(f, ""));
+    make(f, "a.tar", archive_write_set_format_gnutar, NULL, wheel(f, ""));
+    for (size_t i = 0; i < 2; i++) {
+        assert_non_null(open_and_find(f, places[i]));
+        shell("truncate -s 100 cache/sources/*/files/" LIB);
+        verified_from(f, places[i], "9.10.2.21");
+        shell("rm -r cache");
+    }
+}
+
+/* An environment whose python is a script that does what pip would. */
 static void fetched_by_the_environment(void **state)
 {
     struct fixture *f = *state;
@@ -497,6 +513,7 @@ int main(void)
         TEST(only_what_is_asked_for),
         TEST(changed_since),
         TEST(the_cache_forgets),
+        TEST(cut_off_in_the_cache),
         TEST(fetched_by_the_environment),
     };
 
