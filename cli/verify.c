@@ -1,6 +1,6 @@
 #include "bundle/diagnose/integrity.h"
 #include "bundle/plan/undone.h"
-#include "bundle/wheel/study.h"
+#include "bundle/wheel/wheel.h"
 #include "cli/survey.h"
 
 #include <string.h>
@@ -26,7 +26,7 @@ const struct em_command em_verify_command = {
 struct verified {
     struct em_tree *tree;
     struct em_wheel *wheel;
-    struct em_study study;
+    struct em_installed packed; /* of a wheel */
     struct em_env env;
     struct em_findings findings;
     size_t files;
@@ -74,20 +74,23 @@ static int add_findings(struct verified *verified, const struct em_options *opti
     return em_undone_judge(&verified->findings, options->arena, &verified->env, &trail);
 }
 
+/* A wheel as it is packed, and not as it would be installed: its RECORD is to list every member. */
 static int read_wheel(struct verified *verified, const struct em_options *options, const char *target, struct em_error *error)
 {
-    static const struct em_strings none;
     int r = em_wheel_open(&verified->wheel, options->arena, target, error);
 
     if (r == EM_OK)
-        r = em_study_read(&verified->study, options->arena, verified->wheel, verified->tree, &none, error);
-    verified->env = verified->study.env;
+        r = em_wheel_lay_out(&verified->packed, verified->wheel, verified->tree, error);
+    if (r == EM_OK)
+        r = em_env_read(&verified->env, options->arena, verified->packed.tree, verified->packed.site, error);
+    verified->env.given = target;
+    verified->env.kind = EM_ENV_WHEEL;
     return r;
 }
 
 static void forget(struct verified *verified)
 {
-    em_study_free(&verified->study);
+    em_wheel_uninstall(&verified->packed);
     em_wheel_close(verified->wheel);
     em_tree_close(verified->tree);
 }

@@ -489,3 +489,10 @@ void em_record_write(const struct em_record *record, struct em_text *text)
         }
     }
 }
+
+bool em_is_signature(const char *name)
+{
+    const char *base = em_path_basename(name);
+
+    return strcmp(base, "RECORD.jws") == 0 || strcmp(base, "RECORD.p7s") == 0;
+}

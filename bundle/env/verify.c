@@ -367,7 +367,7 @@ static int look_for_unlisted(struct em_walk *walk, const char *directory, const 
 
     if (entry->kind == EM_NODE_DIRECTORY)
         return em_is_never_entered(entry->name) || strcmp(entry->name, "__pycache__") == 0 ? EM_WALK_SKIP : EM_OK;
-    if (length + 1 + name >= sizeof path || is_bytecode(entry->name))
+    if (length + 1 + name >= sizeof path || is_bytecode(entry->name) || em_is_signature(entry->name))
         return EM_OK;
     memcpy(path, directory, length); /* snprintf shows among ten thousands of files */
     path[length] = '/';
@@ -379,12 +379,14 @@ static int look_for_unlisted(struct em_walk *walk, const char *directory, const 
 }
 
 /* The directories of a site that some RECORD has files in: what else lies there (a package without RECORD, pip's leftovers) is not
- * judged. A list of absolute paths, each once. */
+ * judged. A wheel is all of one distribution. A list of absolute paths, each once. */
 static int owned_directories(struct verify *verify, struct em_strings *directories)
 {
     struct em_map seen = { .arena = verify->scratch };
     struct em_env *env = verify->env;
 
+    if (env->kind == EM_ENV_WHEEL)
+        return em_vec_push(verify->scratch, directories, env->path);
     em_vec_each (struct em_distribution *, distribution, &env->distributions) {
         const char *last = "";
 

@@ -21,9 +21,9 @@ struct site {
     struct em_tree tree;
     struct em_tree *below;
     struct em_arena *arena;
-    const char *prefix, *path, *python;
-    struct em_map entries;    /* absolute path -> struct entry */
-    struct em_strings lowers; /* directories of below whose content appears at path */
+    const char *prefix, *path, *python; /* python NULL: packed, not installed */
+    struct em_map entries;              /* absolute path -> struct entry */
+    struct em_strings lowers;           /* directories of below whose content appears at path */
     uint64_t device, next_inode;
 };
 
@@ -402,7 +402,7 @@ int em_site_put_wheel(struct em_tree *tree, struct em_zip *zip, struct em_error 
     if (!scratch)
         return EM_NO_MEMORY;
     em_vec_each (struct em_zip_member, member, em_zip_members(zip)) {
-        const char *place = em_site_member_path(scratch, member->name, site->python);
+        const char *place = site->python ? em_site_member_path(scratch, member->name, site->python) : member->name;
         const char *joined = place ? em_path_join(scratch, site->path, place) : NULL;
         const char *path = joined ? em_path_normal(scratch, joined) : NULL;
         struct entry *entry;
@@ -472,10 +472,11 @@ int em_tree_site(struct em_tree **tree, struct em_tree *below, const char *prefi
         site->device = atomic_fetch_add(&next_device, 1);
         site->entries = (struct em_map){ .arena = site->arena };
         site->prefix = em_path_normal(site->arena, prefix);
-        site->python = em_arena_strdup(site->arena, python);
-        site->path = em_arena_printf(site->arena, "%s/lib/%s/site-packages", site->prefix ? site->prefix : "", python);
+        site->python = python ? em_arena_strdup(site->arena, python) : NULL;
+        site->path = python ? em_arena_printf(site->arena, "%s/lib/%s/site-packages", site->prefix ? site->prefix : "", python)
+                            : site->prefix;
     }
-    if (!site->arena || !site->prefix || !site->python || !site->path || !make_directory(site, site->path, &r)) {
+    if (!site->arena || !site->prefix || (python && !site->python) || !site->path || !make_directory(site, site->path, &r)) {
         site_close(&site->tree);
         return EM_NO_MEMORY;
     }

@@ -19,6 +19,7 @@
 #include "bundle/tree/tree.h"
 #include "bundle/tree/zip.h"
 
+/* python NULL: nothing is installed, the members stand at PREFIX under the names they have in the archive, as RECORD lists them. */
 int em_tree_site(struct em_tree **tree, struct em_tree *below, const char *prefix, const char *python);
 const char *em_site_path(struct em_tree *tree);
 

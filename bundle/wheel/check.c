@@ -12,13 +12,6 @@ static int bad(const struct em_wheel *wheel, struct em_error *error, const char 
     return em_fail(error, EM_BAD_RECORD, wheel->given, "%s", sentence);
 }
 
-bool em_is_signature(const char *name)
-{
-    const char *base = em_path_basename(name);
-
-    return strcmp(base, "RECORD.jws") == 0 || strcmp(base, "RECORD.p7s") == 0;
-}
-
 bool em_is_data_directory(const char *name, size_t length)
 {
     return length > 5 && name[length] == '/' && memcmp(name + length - 5, ".data", 5) == 0;

@@ -76,8 +76,6 @@ void em_repack_free(struct em_repack *result); /* after errors too */
 /* Names, .dist-info, RECORD, METADATA, WHEEL, headers; and every byte against RECORD. record lives in arena. */
 int em_wheel_check(struct em_wheel *wheel, struct em_arena *arena, unsigned jobs, struct em_record *record,
                    struct em_error *error);
-/* Of RECORD, which it need not list (binary distribution format), and which is another one once the wheel is rewritten. */
-bool em_is_signature(const char *name);
 /* "x-1.data", by its first length bytes: what pip takes for one, whatever stands before the ".data". */
 bool em_is_data_directory(const char *name, size_t length);
 

@@ -248,6 +248,18 @@ int em_wheel_install(struct em_installed *installed, struct em_arena *arena, con
     return r;
 }
 
+int em_wheel_lay_out(struct em_installed *packed, const struct em_wheel *wheel, struct em_tree *below, struct em_error *error)
+{
+    int r;
+
+    *packed = (struct em_installed){ 0 };
+    r = em_tree_site(&packed->tree, below, wheel->absolute, NULL);
+    if (r < 0)
+        return r;
+    packed->site = em_site_path(packed->tree);
+    return em_site_put_wheel(packed->tree, wheel->zip, error);
+}
+
 void em_wheel_uninstall(struct em_installed *installed)
 {
     em_vec_each (struct em_wheel *, sibling, &installed->siblings)

@@ -57,6 +57,8 @@ struct em_installed {
 /* with: places as the user named them, in the terms of below. */
 int em_wheel_install(struct em_installed *installed, struct em_arena *arena, const struct em_wheel *wheel,
                      struct em_tree *below, const struct em_strings *with, struct em_error *error);
+/* Not installed: as RECORD sees it, a site of the wheel's own members under the names they have in the archive. */
+int em_wheel_lay_out(struct em_installed *packed, const struct em_wheel *wheel, struct em_tree *below, struct em_error *error);
 void em_wheel_uninstall(struct em_installed *installed);
 
 struct em_distribution *em_wheel_distribution(const struct em_wheel *wheel, const struct em_env *env);

@@ -26,6 +26,21 @@ printf '#!python\nprint("run")\n' > $data/scripts/pkg-script
 echo 'x = 1' > w/pkg/__init__.py
 info w pkg 1.0 pkg-1.0
 pack w pkg-1.0-$tags.whl
+exits 0 "verify of a wheel with all that .data can hold: exit 0" "$ELFMEND" verify --fail-on note pkg-1.0-$tags.whl
+mkdir other
+for member in $data/scripts/pkg-script $data/headers/header.so $data/data/lib/libaside.so; do
+    pack w other/pkg-1.0-$tags.whl "${member#w/}=other"
+    exits 1 "... ${member#w/} with other bytes: exit 1" "$ELFMEND" verify --fail-on warning other/pkg-1.0-$tags.whl
+    check "... by its name in the wheel" grep -F "${member#w/}: is not what its RECORD says" out
+done
+for member in top.py pkg-1.0.data/scripts/more; do
+    pack w other/pkg-1.0-$tags.whl "$member=x"
+    exits 1 "... $member, which is not listed: exit 1" "$ELFMEND" verify --fail-on note --verbose other/pkg-1.0-$tags.whl
+    check "... by its name in the wheel" grep -F "$member: is listed in no RECORD" out
+done
+pack w other/pkg-1.0-$tags.whl pkg-1.0.dist-info/RECORD.jws=x
+exits 0 "... a signature need not be" "$ELFMEND" verify --fail-on note other/pkg-1.0-$tags.whl
+
 exits 0 "a wheel with all that .data can hold: exit 0" "$ELFMEND" repack --world manylinux pkg-1.0-$tags.whl -o made
 new=made/pkg-1.0+mend.1-$tags.whl
 check "... as validators want it" "$python" -B "$ELFMEND_TOP/tests/cli/sound_wheel.py" $new
