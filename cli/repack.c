@@ -1,6 +1,5 @@
 #include "cli/repack.h"
 
-#include "bundle/wheel/index.h"
 #include "bundle/wheel/metadata.h"
 #include "cli/beside.h"
 #include "cli/repack_report.h"
@@ -129,12 +128,25 @@ static int prepare(struct command *command, struct em_error *error)
     wish->made = &command->made;
     wish->epoch = source_date();
     wish->dry_run = options->dry_run;
-    wish->digest = options->json || options->index;
+    wish->digest = options->json;
     wish->sync = options->index != NULL;
     wish->plan.strategy = em_strategy_named(options->strategy);
     wish->plan.tag = options->runpath ? EM_TAG_RUNPATH : EM_TAG_KEEP;
     wish->plan.allow_unverified = options->allow_unverified;
-    return options->output && !options->dry_run ? em_make_directories(options->output, 0777, error) : EM_OK;
+    if (options->dry_run)
+        return EM_OK;
+    r = options->output ? em_make_directories(options->output, 0777, error) : EM_OK;
+    return r == EM_OK && options->index ? em_make_directories(options->index, 0777, error) : r;
+}
+
+static int add_to_index(const struct em_options *options, struct em_arena *arena, const char *wheel, struct em_error *error)
+{
+    struct em_indexed indexed;
+    int r = em_index_add(&indexed, options->index, arena, wheel, error);
+
+    if (r == EM_OK)
+        em_repack_report_indexed(&indexed, options);
+    return r;
 }
 
 /* One that is refused does not stop the rest. */
@@ -161,8 +173,8 @@ static int repack_one(struct command *command, const char *path)
         r = em_write_plan(options->plan, &json, &error);
     if (r == EM_OK)
         r = em_repack_report(&result, options, command->wheels, &status, &error);
-    if (r == EM_OK && options->index)
-        r = em_index_add(options->index, arena, result.written || result.copied ? result.path : path, &error);
+    if (r == EM_OK && options->index && !options->dry_run)
+        r = add_to_index(options, arena, result.written || result.copied ? result.path : path, &error);
     if (r == EM_OK && (result.written || result.copied))
         r = em_vec_push(options->arena, &command->made, (const char *)em_arena_strdup(options->arena, result.file_name));
     em_repack_free(&result);
@@ -297,7 +309,7 @@ int em_repack_plan(struct em_options *options, const struct em_plan *plan)
     if (r == EM_OK)
         r = em_repack_report(&result, &command.options, command.wheels, &status, &error);
     if (r == EM_OK && options->index)
-        r = em_index_add(options->index, options->arena, result.written ? result.path : plan->wheel->path, &error);
+        r = add_to_index(options, options->arena, result.written ? result.path : plan->wheel->path, &error);
     em_repack_free(&result);
     if (r < 0)
         status = em_repack_report_failure(plan->target, command.wheels, &error, r);

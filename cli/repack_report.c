@@ -55,7 +55,6 @@ static void print_result(const struct em_repack *result, const struct em_finding
                          const struct em_options *options)
 {
     const struct em_plan_wheel *change = result->plan.wheel;
-    char hex[EM_SHA256_HEX_SIZE];
 
     printf("%s:\n", result->wheel->given);
     em_vec_each (const struct em_step, step, &result->plan.steps)
@@ -78,10 +77,12 @@ static void print_result(const struct em_repack *result, const struct em_finding
         return;
     printf("  %s   %s   (%llu bytes)\n", result->written ? "written" : "copied ", result->path,
            (unsigned long long)result->size);
-    if (!options->index)
-        return;
-    em_sha256_hex(&result->sha256, hex);
-    printf("            --hash=sha256:%s\n", hex);
+}
+
+void em_repack_report_indexed(const struct em_indexed *indexed, const struct em_options *options)
+{
+    if (!options->json && !options->quiet)
+        printf("            %s==%s \\\n            --hash=sha256:%s\n", indexed->name, indexed->version, indexed->sha256);
 }
 
 static json_t *result_json(const struct em_repack *result, const struct em_findings *left, const struct em_env *env,

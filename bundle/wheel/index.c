@@ -4,6 +4,7 @@
 #include "bundle/wheel/aside.h"
 #include "bundle/wheel/wheel.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,22 +40,27 @@ static int copy_wheel(const struct em_aside *aside, int dir, const struct em_whe
 
 /* ---- pages ---- */
 
-static void add_escaped(struct em_text *text, const char *string, bool url)
+static void add_escaped(struct em_text *text, const char *string)
 {
     for (; *string; string++) {
-        if (url && *string == '+')
-            em_text_add(text, "%2B"); /* servers take a bare one for a space */
-        else if (strchr("&<>\"", *string))
+        if (strchr("&<>\"", *string))
             em_text_printf(text, "&#%d;", *string);
         else
             em_text_add_bytes(text, string, 1);
     }
 }
 
+/* RFC 3986, 2.3; "+" too is spelled by its number: some servers take a bare one for a space. */
+static void add_url(struct em_text *text, const char *name)
+{
+    for (; *name; name++)
+        em_text_printf(text, isalnum((unsigned char)*name) || strchr("-._~", *name) ? "%c" : "%%%02X", (unsigned char)*name);
+}
+
 static void begin_page(struct em_text *html, const char *title)
 {
     em_text_add(html, "<!DOCTYPE html>\n<html>\n<head><meta name=\"pypi:repository-version\" content=\"1.1\"><title>");
-    add_escaped(html, title, false);
+    add_escaped(html, title);
     em_text_add(html, "</title></head>\n<body>\n");
 }
 
@@ -64,6 +70,8 @@ struct project {
     int dir;
     const char *path, *name;
     const char *hidden; /* a file that the pages are not to list; NULL: none */
+    struct em_indexed *indexed;
+    const char *wheel; /* what indexed is of */
     struct em_text html;
     json_t *files, *versions;
     struct em_error *error;
@@ -99,58 +107,83 @@ static const char *requires_python(struct em_arena *arena, struct em_bytes metad
     return em_arena_strndup(arena, at, strcspn(at, "\r\n"));
 }
 
-/* Of each file that is listed, once: the second part of a wheel's name (PEP 700). */
+static bool is_source_name(const char *name)
+{
+    size_t length = strlen(name), suffix = strlen(".tar.gz");
+
+    return length > suffix && strcmp(name + length - suffix, ".tar.gz") == 0;
+}
+
+/* Of each file that is listed, once (PEP 700): the second part of a wheel's name, the last of a source distribution's. */
 static int add_version(struct project *project, const char *name)
 {
-    const char *from = strchr(name, '-'), *version;
+    const bool source = is_source_name(name);
+    const char *from = source ? strrchr(name, '-') : strchr(name, '-'), *version;
     size_t index;
     json_t *known;
 
     if (!from)
         return EM_OK;
-    version = em_arena_strndup(project->arena, from + 1, strcspn(from + 1, "-"));
+    version = em_arena_strndup(project->arena, from + 1,
+                               source ? strlen(from + 1) - strlen(".tar.gz") : strcspn(from + 1, "-"));
     if (!version)
         return EM_NO_MEMORY;
     json_array_foreach(project->versions, index, known) if (strcmp(json_string_value(known), version) == 0) return EM_OK;
     return json_array_append_new(project->versions, json_string(version)) < 0 ? EM_NO_MEMORY : EM_OK;
 }
 
-static int add_file(struct project *project, const char *name)
+/* What an installer may read instead of the wheel (PEP 658), if it lies beside it. */
+static int add_metadata(struct project *project, const char *name, json_t *file)
 {
-    char hex[EM_SHA256_HEX_SIZE], metadata_hex[EM_SHA256_HEX_SIZE];
     const char *metadata = em_arena_printf(project->arena, "%s.metadata", name), *python;
+    char hex[EM_SHA256_HEX_SIZE];
     struct em_bytes bytes;
-    uint64_t size, metadata_size;
-    json_t *file;
+    uint64_t size;
     int r;
 
     if (!metadata)
         return EM_NO_MEMORY;
-    r = hash_file(project, name, hex, &size);
-    if (r == EM_OK)
-        r = hash_file(project, metadata, metadata_hex, &metadata_size);
+    if (faccessat(project->dir, metadata, F_OK, 0) < 0)
+        return EM_OK;
+    r = hash_file(project, metadata, hex, &size);
     if (r == EM_OK)
         r = em_read_file_at(project->dir, metadata, EM_MAX_METADATA, project->arena, &bytes, project->error);
     if (r < 0)
         return r;
+    em_text_printf(&project->html, " data-core-metadata=\"sha256=%s\" data-dist-info-metadata=\"sha256=%s\"", hex, hex);
+    json_object_set_new(file, "core-metadata", json_pack("{s:s}", "sha256", hex));
     python = requires_python(project->arena, bytes);
-    em_text_add(&project->html, "<a href=\"");
-    add_escaped(&project->html, name, true);
-    em_text_printf(&project->html, "#sha256=%s\" data-core-metadata=\"sha256=%s\" data-dist-info-metadata=\"sha256=%s\"", hex,
-                   metadata_hex, metadata_hex);
-    if (python) {
-        em_text_add(&project->html, " data-requires-python=\"");
-        add_escaped(&project->html, python, false);
-        em_text_add(&project->html, "\"");
-    }
+    if (!python)
+        return EM_OK;
+    em_text_add(&project->html, " data-requires-python=\"");
+    add_escaped(&project->html, python);
+    em_text_add(&project->html, "\"");
+    return json_object_set_new(file, "requires-python", json_string(python)) < 0 ? EM_NO_MEMORY : EM_OK;
+}
+
+static int add_file(struct project *project, const char *name)
+{
+    em_cleanup_text struct em_text url = { 0 };
+    char hex[EM_SHA256_HEX_SIZE];
+    uint64_t size;
+    json_t *file;
+    int r = hash_file(project, name, hex, &size);
+
+    if (r < 0)
+        return r;
+    add_url(&url, name);
+    if (url.failed)
+        return EM_NO_MEMORY;
+    if (strcmp(name, project->wheel) == 0)
+        memcpy(project->indexed->sha256, hex, sizeof hex);
+    file = json_pack("{s:s, s:s, s:{s:s}, s:I}", "filename", name, "url", url.data, "hashes", "sha256", hex, "size",
+                     (json_int_t)size);
+    em_text_printf(&project->html, "<a href=\"%s#sha256=%s\"", url.data, hex);
+    r = json_array_append_new(project->files, file) < 0 ? EM_NO_MEMORY : add_metadata(project, name, file);
     em_text_add(&project->html, ">");
-    add_escaped(&project->html, name, false);
+    add_escaped(&project->html, name);
     em_text_add(&project->html, "</a><br>\n");
-    file = json_pack("{s:s, s:s, s:{s:s}, s:{s:s}, s:I}", "filename", name, "url", name, "hashes", "sha256", hex,
-                     "core-metadata", "sha256", metadata_hex, "size", (json_int_t)size);
-    if (python)
-        json_object_set_new(file, "requires-python", json_string(python));
-    return json_array_append_new(project->files, file) < 0 ? EM_NO_MEMORY : add_version(project, name);
+    return r < 0 ? r : add_version(project, name);
 }
 
 static int write_json(const struct em_aside *aside, int dir, json_t *document, struct em_error *error)
@@ -172,7 +205,7 @@ static int list_files(struct project *project, struct em_tree *tree)
         return em_fail(project->error, EM_IO, project->path, "cannot be listed");
     r = EM_OK;
     em_vec_each (const char *, name, &names)
-        if (r == EM_OK && em_is_wheel_name(*name) && (*name)[0] != '.' &&
+        if (r == EM_OK && (em_is_wheel_name(*name) || is_source_name(*name)) && (*name)[0] != '.' &&
             (!project->hidden || strcmp(*name, project->hidden) != 0))
             r = add_file(project, *name);
     return r;
@@ -224,9 +257,9 @@ static int write_top(const struct em_aside *aside, const char *path, struct em_a
         if (entry->kind != EM_NODE_DIRECTORY || entry->name[0] == '.')
             continue;
         em_text_add(&html, "<a href=\"");
-        add_escaped(&html, entry->name, true);
+        add_url(&html, entry->name);
         em_text_add(&html, "/\">");
-        add_escaped(&html, entry->name, false);
+        add_escaped(&html, entry->name);
         em_text_add(&html, "</a><br>\n");
         json_array_append_new(projects, json_pack("{s:s}", "name", entry->name));
     }
@@ -295,7 +328,7 @@ static int put_wheel(struct project *project, const struct em_wheel *wheel, stru
         r = write_project(project, tree);
         project->hidden = NULL;
     }
-    /* The sidecar first: a page is never made of a wheel without one. */
+    /* The sidecar first: a page is never made of our wheel without it. */
     if (r == EM_OK && !same_sidecar)
         r = put_file(project->aside, project->dir, sidecar, metadata.data, metadata.size, project->error);
     if (r == EM_OK && !same_wheel)
@@ -303,21 +336,24 @@ static int put_wheel(struct project *project, const struct em_wheel *wheel, stru
     return r < 0 ? r : em_fsync(project->dir, project->path, project->error);
 }
 
-static int add(const struct em_aside *aside, const char *path, struct em_arena *arena, struct em_wheel *wheel,
-               struct em_tree *tree, struct em_error *error)
+static int add(struct em_indexed *indexed, const struct em_aside *aside, const char *path, struct em_arena *arena,
+               struct em_wheel *wheel, struct em_tree *tree, struct em_error *error)
 {
     struct em_zip_member *member = em_wheel_part(wheel, arena, "METADATA");
     const char *sidecar = em_arena_printf(arena, "%s.metadata", wheel->file_name);
     const char *name = wheel->name ? em_normalize_name(arena, wheel->name) : NULL;
-    struct project project = { .arena = arena, .aside = aside, .name = name, .error = error };
+    struct project project = {
+        .arena = arena, .aside = aside, .name = name, .indexed = indexed, .wheel = wheel->file_name, .error = error
+    };
     em_cleanup_fd int project_dir = -1;
     struct em_bytes metadata;
     int r;
 
     if (!name || !member)
         return em_fail(error, EM_BAD_RECORD, wheel->given, "has no name or no METADATA that an index could show");
+    *indexed = (struct em_indexed){ .name = name, .version = em_arena_strdup(arena, wheel->version) };
     project.path = em_path_join(arena, path, name);
-    if (!sidecar || !project.path)
+    if (!sidecar || !project.path || !indexed->version)
         return EM_NO_MEMORY;
     r = em_zip_read(wheel->zip, member, arena, EM_MAX_METADATA, &metadata, error);
     if (r < 0)
@@ -331,7 +367,8 @@ static int add(const struct em_aside *aside, const char *path, struct em_arena *
     return r < 0 ? r : write_top(aside, path, arena, tree, error);
 }
 
-int em_index_add(const char *directory, struct em_arena *arena, const char *path, struct em_error *error)
+int em_index_add(struct em_indexed *indexed, const char *directory, struct em_arena *arena, const char *path,
+                 struct em_error *error)
 {
     em_cleanup_aside struct em_aside aside = EM_ASIDE_INIT;
     em_cleanup_tree struct em_tree *tree = NULL;
@@ -352,7 +389,7 @@ int em_index_add(const char *directory, struct em_arena *arena, const char *path
     if (r == EM_OK)
         r = em_wheel_open(&wheel, arena, path, error);
     if (r == EM_OK)
-        r = add(&aside, real, arena, wheel, tree, error);
+        r = add(indexed, &aside, real, arena, wheel, tree, error);
     em_wheel_close(wheel);
     return r;
 }

@@ -64,6 +64,7 @@ for file in page["files"]:
     metadata = open(path + ".metadata", "rb").read()
     assert file["hashes"] == {"sha256": hashlib.sha256(data).hexdigest()}
     assert file["size"] == len(data)
+    assert file["url"] == file["filename"].replace("+", "%2B")
     assert file["core-metadata"] == {"sha256": hashlib.sha256(metadata).hexdigest()}
     assert file["requires-python"] == ">=3.9,<4"
     link = links[file["filename"]]
@@ -85,6 +86,24 @@ assert open(f"one-index-4/a/{name}", "rb").read() == new
 assert files[name]["hashes"]["sha256"] == hashlib.sha256(new).hexdigest() and len(files) == 2
 assert json.load(open("one-index/a/index.json"))["files"][0] == files["a-1.0+mend.1-cp311-abi3-linux_x86_64.whl"]
 END2
+
+# An index that others put files into: they stay on the pages, without what only we put beside a wheel.
+mkdir -p foreign/a && cp a-1.0-$tags.whl foreign/a/ && echo s > foreign/a/a-0.5.tar.gz && echo r > foreign/a/README
+exits 0 "an index with the files of others: exit 0" "$ELFMEND" repack a-2.0-$tags.whl one/b-1.0+mend.1-$tags.whl -o foreign-made --index foreign
+check "... they are on its pages" "$python" - <<'END2'
+import hashlib, json
+page = json.load(open("foreign/a/index.json"))
+files = {f["filename"]: f for f in page["files"]}
+assert sorted(page["versions"]) == ["0.5", "1.0", "2.0+mend.1"], page
+assert files["a-0.5.tar.gz"]["hashes"]["sha256"] == hashlib.sha256(b"s\n").hexdigest()
+assert "core-metadata" not in files["a-1.0-cp311-abi3-linux_x86_64.whl"] and len(files) == 3
+END2
+check "... and two lines pin each wheel, a sound one too" sh -c 'test $(grep -c -- --hash= out) = 2 && grep -x " *a==2.0+mend.1 ." out'
+exits 1 "a dry run with an index: exit 1" "$ELFMEND" repack --dry-run a-2.0-$tags.whl --index dry
+check "... makes none" test ! -e dry
+echo > file
+exits 2 "an index that cannot be made: exit 2" "$ELFMEND" repack a-2.0-$tags.whl -o without --index file/index
+check "... and no wheel without it" sh -c '! ls without/*.whl'
 
 cat > kill.c <<'END2'
 #define _GNU_SOURCE
