@@ -2,7 +2,6 @@
 
 #include <stdalign.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,20 +18,27 @@ struct chunk {
     struct chunk *next, *previous; /* next: the one that was added before it */
     const struct em_arena *arena;
     uint64_t number; /* in order of addition */
+    size_t size;     /* of all of it */
     alignas(max_align_t) unsigned char bytes[];
 };
 
 struct em_arena {
     struct chunk *chunks; /* the last one added */
     uint64_t added;
-    size_t next_size; /* of the next chunk for what is small; 0: none was added so far */
+    uint64_t held, bound; /* bytes of all chunks, and how many they may become */
+    bool full;            /* they would have become more */
+    size_t next_size;     /* of the next chunk for what is small; 0: none was added so far */
     unsigned char *at;
     size_t left;
 };
 
 struct em_arena *em_arena_new(void)
 {
-    return calloc(1, sizeof(struct em_arena));
+    struct em_arena *arena = calloc(1, sizeof *arena);
+
+    if (arena)
+        arena->bound = EM_ARENA_UNBOUND;
+    return arena;
 }
 
 void em_arena_free(struct em_arena *arena)
@@ -53,9 +59,15 @@ static struct chunk *add_chunk(struct em_arena *arena, size_t size)
 
     if (__builtin_add_overflow(size, sizeof *chunk, &total))
         return NULL;
+    if (arena->held > arena->bound || total > arena->bound - arena->held) {
+        arena->full = true;
+        return NULL;
+    }
     chunk = calloc(1, total);
     if (!chunk)
         return NULL;
+    chunk->size = total;
+    arena->held += total;
     chunk->next = arena->chunks;
     if (chunk->next)
         chunk->next->previous = chunk;
@@ -73,6 +85,7 @@ static void drop_chunk(struct em_arena *arena, struct chunk *chunk)
         arena->chunks = chunk->next;
     if (chunk->next)
         chunk->next->previous = chunk->previous;
+    arena->held -= chunk->size;
     free(chunk);
 }
 
@@ -129,6 +142,18 @@ void em_arena_release(struct em_arena *arena, void *bytes, size_t size)
     /* A list that goes on in another arena leaves its beginning to the first. */
     if (chunk->arena == arena)
         drop_chunk(arena, chunk);
+}
+
+void em_arena_bound(struct em_arena *arena, uint64_t most)
+{
+    if (__builtin_add_overflow(arena->held, most, &arena->bound))
+        arena->bound = EM_ARENA_UNBOUND;
+    arena->full = false;
+}
+
+bool em_arena_is_full(const struct em_arena *arena)
+{
+    return arena->full;
 }
 
 struct em_arena_mark em_arena_mark(const struct em_arena *arena)

@@ -15,6 +15,12 @@
  *     struct em_arena_mark mark = em_arena_mark(arena);
  *     if (!try(arena)) em_arena_rewind(arena, mark);      all that was allocated since is gone; nobody may hold on to it
  *
+ * Who works on what a stranger has made says how much that may take:
+ *
+ *     em_arena_bound(arena, most);                        most bytes more; whoever wants more gets NULL, as if there were no memory
+ *     if (em_arena_is_full(arena))                        and that was the reason
+ *     em_arena_bound(arena, EM_ARENA_UNBOUND);            no more
+ *
  * A list that has grown out of its place gives that back (em_arena_release), if it is large; so nobody keeps a pointer into one.
  *
  * Threads: one arena, one thread at a time. A worker that allocates gets an arena of its own.
@@ -22,6 +28,7 @@
 #ifndef EM_BASE_ARENA_H
 #define EM_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +53,11 @@ struct em_arena_mark {
 };
 struct em_arena_mark em_arena_mark(const struct em_arena *arena);
 void em_arena_rewind(struct em_arena *arena, struct em_arena_mark mark);
+
+#define EM_ARENA_UNBOUND UINT64_MAX
+void em_arena_bound(struct em_arena *arena, uint64_t most);
+/* Somebody wanted more than the bound since it was set. */
+bool em_arena_is_full(const struct em_arena *arena);
 
 #define em_new(arena, type) ((type *)em_arena_alloc((arena), sizeof(type)))
 

@@ -98,7 +98,7 @@ static int audit_json(struct em_options *options, const struct em_strings *targe
             json_array_append_new(places, place);
             em_vec_each (struct em_finding, finding, &survey.findings)
                 if (em_is_shown(finding, options))
-                    em_json_findings_add(&findings, em_finding_json(finding, &survey.env));
+                    em_json_item_add(&findings, em_finding_json(finding, &survey.env));
             add_totals(totals, &survey, options);
         }
         em_survey_free(&survey);
@@ -110,9 +110,9 @@ static int audit_json(struct em_options *options, const struct em_strings *targe
         json_decref(places);
         return r;
     }
-    return em_json_print_findings(json_pack("{s:s, s:o, s:o, s:o, s:o}", "schema", "elfmend.audit/1", "world", world, "targets",
-                                            places, "findings", json_array(), "summary", summary_json(totals)),
-                                  &findings) == EM_EXIT_OK
+    return em_json_print_items(json_pack("{s:s, s:o, s:o, s:o, s:o}", "schema", "elfmend.audit/1", "world", world, "targets",
+                                         places, "findings", json_array(), "summary", summary_json(totals)),
+                               "findings", &findings) == EM_EXIT_OK
                ? EM_OK
                : em_fail(error, EM_IO, NULL, "the report cannot be written");
 }

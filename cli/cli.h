@@ -120,10 +120,10 @@ const char *em_paint(bool on, const char *name);
 
 /* Prints a JSON document with its schema name first and a final newline; steals document. Returns 0, or 2 if stdout failed. */
 int em_json_print(json_t *document);
-/* The same for a document with an empty list "findings", which is printed with these: there may be a hundred thousand of them, and as
- * text they take a fifth. em_json_findings_add consumes the finding. */
-void em_json_findings_add(struct em_text *findings, json_t *finding);
-int em_json_print_findings(json_t *document, const struct em_text *findings);
+/* The same for a document with an empty list of that name, which is printed with these items: there may be a hundred thousand of them,
+ * and as text they take a fifth. em_json_item_add consumes the item. */
+void em_json_item_add(struct em_text *items, json_t *item);
+int em_json_print_items(json_t *document, const char *name, const struct em_text *items);
 
 /* A string as JSON; null for NULL. Names come from files and need not be UTF-8: bytes that are not become "\xNN". */
 json_t *em_json_string(const char *string);

@@ -235,8 +235,13 @@ static int try_root_in(struct em_arena *scratch, struct em_explain *explain, con
 static int try_root(struct em_explain *explain, const struct em_env_object *root, struct em_explain_edge *only)
 {
     em_cleanup_arena struct em_arena *scratch = em_arena_new();
+    int r;
 
-    return scratch ? try_root_in(scratch, explain, root, only) : EM_NO_MEMORY;
+    if (!scratch)
+        return EM_NO_MEMORY;
+    em_arena_bound(scratch, EM_MAX_PROCESS);
+    r = try_root_in(scratch, explain, root, only);
+    return em_arena_is_full(scratch) ? em_loader_fail_memory(explain->error, explain->env.given, EM_MAX_PROCESS) : r;
 }
 
 static int find_answers(struct em_explain *explain)
@@ -343,10 +348,32 @@ static int prepare(struct em_explain *explain, struct em_error *error)
     return r < 0 ? r : find_name(explain, options->arguments.items[1], error);
 }
 
+/* The same bounds as a diagnosis has. */
+static int look_through(struct em_explain *explain)
+{
+    const uint64_t most = EM_MAX_DIAGNOSIS + explain->env.objects.count * EM_MAX_DIAGNOSIS_OBJECT;
+    int r;
+
+    em_arena_bound(explain->options.arena, most);
+    r = index_objects(explain);
+    if (r == EM_OK)
+        r = find_askers(explain);
+    if (r == EM_OK)
+        r = find_answers(explain);
+    if (em_arena_is_full(explain->options.arena))
+        r = em_loader_fail_memory(explain->error, explain->env.given, most);
+    else if (r == EM_LIMIT && !explain->error->sentence[0])
+        r = em_loader_fail_limit(explain->error, explain->env.given);
+    if (r == EM_OK)
+        r = try_attempts(explain, explain->error);
+    em_arena_bound(explain->options.arena, EM_ARENA_UNBOUND);
+    return r;
+}
+
 int em_cmd_explain(int argc, char **argv)
 {
     struct em_error error = EM_ERROR_INIT;
-    struct em_explain explain = { 0 };
+    struct em_explain explain = { .error = &error };
     int status = em_options_parse(&explain.options, argc, argv, &em_explain_command), r;
 
     if (status >= 0) {
@@ -355,15 +382,7 @@ int em_cmd_explain(int argc, char **argv)
     }
     r = prepare(&explain, &error);
     if (r == EM_OK)
-        r = index_objects(&explain);
-    if (r == EM_OK)
-        r = find_askers(&explain);
-    if (r == EM_OK)
-        r = find_answers(&explain);
-    if (r == EM_LIMIT && !error.sentence[0])
-        r = em_loader_fail_limit(&error, explain.env.given);
-    if (r == EM_OK)
-        r = try_attempts(&explain, &error);
+        r = look_through(&explain);
     if (r < 0) {
         error.code = r;
         status = em_report_error(&error);

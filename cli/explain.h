@@ -41,6 +41,7 @@ struct em_explain {
     struct em_places edges_by_file, objects_by_file;
     struct em_map by_name; /* file name -> struct em_env_object, the first of that name */
     size_t roots;          /* that were opened so far */
+    struct em_error *error;
 };
 
 /* Prints what was asked for and what each who asks gets; the exit status. */

@@ -50,28 +50,30 @@ static int add_indented(const char *bytes, size_t size, void *context)
     return text->failed ? -1 : 0;
 }
 
-void em_json_findings_add(struct em_text *findings, json_t *finding)
+void em_json_item_add(struct em_text *items, json_t *item)
 {
-    em_text_add(findings, findings->size > 0 ? ",\n    " : "\n    ");
-    if (json_dump_callback(finding, add_indented, findings, STYLE) < 0)
-        findings->failed = true;
-    json_decref(finding);
+    em_text_add(items, items->size > 0 ? ",\n    " : "\n    ");
+    if (json_dump_callback(item, add_indented, items, STYLE) < 0)
+        items->failed = true;
+    json_decref(item);
 }
 
 /* A newline is never within a string of JSON, so that the empty list is where it is found first. */
-int em_json_print_findings(json_t *document, const struct em_text *findings)
+int em_json_print_items(json_t *document, const char *name, const struct em_text *items)
 {
-    static const char empty[] = "\n  \"findings\": []";
+    em_cleanup_text struct em_text empty = { 0 };
     char *whole = json_dumps(document, STYLE);
-    const char *place = whole ? strstr(whole, empty) : NULL;
+    const char *place;
     int r = EM_EXIT_FAILED;
 
     json_decref(document);
-    if (place && !findings->failed) {
-        const char *rest = place + strlen(empty);
+    em_text_printf(&empty, "\n  \"%s\": []", name);
+    place = whole && !empty.failed ? strstr(whole, empty.data) : NULL;
+    if (place && !items->failed) {
+        const char *rest = place + empty.size;
 
-        printf("%.*s%s%s]%s\n", (int)(rest - 1 - whole), whole, findings->size > 0 ? findings->data : "",
-               findings->size > 0 ? "\n  " : "", rest);
+        printf("%.*s%s%s]%s\n", (int)(rest - 1 - whole), whole, items->size > 0 ? items->data : "",
+               items->size > 0 ? "\n  " : "", rest);
         r = EM_EXIT_OK;
     }
     free(whole);

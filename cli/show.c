@@ -92,6 +92,19 @@ static int read_wheel(struct em_show_report *report, const char *path, struct em
     return r < 0 ? r : em_vec_push(report->arena, &report->wheels, shown);
 }
 
+static int read_argument(struct em_show_report *report, struct em_tree *tree, const char *path, struct em_error *error)
+{
+    int r;
+
+    em_arena_bound(report->arena, EM_MAX_SHOWN);
+    r = em_is_wheel_name(path) ? read_wheel(report, path, error) : read_file(report, tree, path, error);
+    if (em_arena_is_full(report->arena))
+        r = em_fail(error, EM_LIMIT, path, "has more to show than fits into %llu MB of memory",
+                    (unsigned long long)(EM_MAX_SHOWN >> 20));
+    em_arena_bound(report->arena, EM_ARENA_UNBOUND);
+    return r;
+}
+
 /* All are read before anything is printed: a report is whole, or there is none. */
 static int show(const struct em_options *options, struct em_error *error)
 {
@@ -102,7 +115,7 @@ static int show(const struct em_options *options, struct em_error *error)
     if (r == EM_OK && options->arguments.count == 0)
         return em_fail(error, EM_USAGE, NULL, "show needs a FILE; `elfmend show --help` has an example");
     em_vec_each (const char *, path, &options->arguments)
-        r = r < 0 ? r : em_is_wheel_name(*path) ? read_wheel(&report, *path, error) : read_file(&report, tree, *path, error);
+        r = r < 0 ? r : read_argument(&report, tree, *path, error);
     if (r == EM_OK && options->json)
         return em_show_print_json(&report, error);
     if (r == EM_OK)

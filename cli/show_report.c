@@ -335,14 +335,15 @@ static json_t *wheel_json(const struct em_shown_wheel *wheel)
 
 int em_show_print_json(const struct em_show_report *report, struct em_error *error)
 {
-    json_t *wheels = json_array(), *objects = json_array();
+    em_cleanup_text struct em_text objects = { 0 };
+    json_t *wheels = json_array();
 
     em_vec_each (const struct em_shown_wheel, wheel, &report->wheels)
         json_array_append_new(wheels, wheel_json(wheel));
     em_vec_each (const struct em_shown, shown, &report->objects)
-        json_array_append_new(objects, object_json(shown, report->arena));
-    if (em_json_print(json_pack("{s:s, s:o, s:o}", "schema", "elfmend.show/1", "wheels", wheels, "objects", objects)) ==
-        EM_EXIT_OK)
+        em_json_item_add(&objects, object_json(shown, report->arena));
+    if (em_json_print_items(json_pack("{s:s, s:o, s:[]}", "schema", "elfmend.show/1", "wheels", wheels, "objects"), "objects",
+                            &objects) == EM_EXIT_OK)
         return EM_OK;
     return em_fail(error, EM_IO, NULL, "the report cannot be written");
 }

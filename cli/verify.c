@@ -201,7 +201,7 @@ static int verify_json(const struct em_options *options, const struct em_strings
             json_array_append_new(places, target_json(&verified));
             /* Everything: who reads JSON can choose. */
             em_vec_each (struct em_finding, finding, &verified.findings)
-                em_json_findings_add(&findings, em_finding_json(finding, &verified.env));
+                em_json_item_add(&findings, em_finding_json(finding, &verified.env));
             add_totals(totals, &verified, options);
         }
         forget(&verified);
@@ -212,11 +212,11 @@ static int verify_json(const struct em_options *options, const struct em_strings
         json_decref(places);
         return r;
     }
-    r = em_json_print_findings(
-        json_pack("{s:s, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}}", "schema", "elfmend.verify/1", "targets", places, "findings",
-                  json_array(), "summary", "error", (json_int_t)totals->errors, "warning", (json_int_t)totals->warnings, "note",
-                  (json_int_t)totals->notes, "files", (json_int_t)totals->files, "bytes_read", (json_int_t)totals->bytes_read),
-        &findings);
+    r = em_json_print_items(json_pack("{s:s, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}}", "schema", "elfmend.verify/1", "targets",
+                                      places, "findings", json_array(), "summary", "error", (json_int_t)totals->errors,
+                                      "warning", (json_int_t)totals->warnings, "note", (json_int_t)totals->notes, "files",
+                                      (json_int_t)totals->files, "bytes_read", (json_int_t)totals->bytes_read),
+                            "findings", &findings);
     return r == EM_EXIT_OK ? EM_OK : em_fail(error, EM_IO, NULL, "the report cannot be written");
 }
 

@@ -80,8 +80,8 @@ static void drop_beside(struct em_diagnosis *diagnosis)
     findings->count = kept;
 }
 
-int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct em_env *env, const struct em_world *world,
-                const struct em_knowledge *knowledge, const struct em_diagnose_options *options, struct em_error *error)
+static int diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct em_env *env, const struct em_world *world,
+                    const struct em_knowledge *knowledge, const struct em_diagnose_options *options, struct em_error *error)
 {
     struct em_loading loading;
     struct em_advisor advisor;
@@ -111,4 +111,19 @@ int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct e
     diagnosis->bytes_read = loading.bytes_read;
     em_findings_sort(&diagnosis->findings);
     return EM_OK;
+}
+
+/* A few objects can need thousands of libraries each, all of them through long paths: what is found out of so little could be gigabytes. */
+int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct em_env *env, const struct em_world *world,
+                const struct em_knowledge *knowledge, const struct em_diagnose_options *options, struct em_error *error)
+{
+    const uint64_t most = EM_MAX_DIAGNOSIS + env->objects.count * EM_MAX_DIAGNOSIS_OBJECT;
+    int r;
+
+    em_arena_bound(arena, most);
+    r = diagnose(diagnosis, arena, env, world, knowledge, options, error);
+    if (em_arena_is_full(arena))
+        r = em_loader_fail_memory(error, env->given, most);
+    em_arena_bound(arena, EM_ARENA_UNBOUND);
+    return r;
 }

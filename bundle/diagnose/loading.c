@@ -150,6 +150,7 @@ int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em
     work.openings = em_arena_array(arena, env->objects.count + 1, sizeof(struct em_openings *));
     if (!scratch || !loading->loader || !loading->files || !loading->reached || !work.met || !work.openings)
         return EM_NO_MEMORY;
+    em_arena_bound(scratch, EM_MAX_PROCESS);
     r = index_objects(&work);
     if (r == EM_OK)
         r = em_process_new(&work.fresh, loading->loader, env->python, error);
@@ -158,5 +159,7 @@ int em_loading_run(struct em_loading *loading, struct em_arena *arena, struct em
     if (r == EM_OK)
         spread_reach(&work);
     loading->bytes_read += em_loader_bytes_read(loading->loader);
+    if (em_arena_is_full(scratch))
+        return em_loader_fail_memory(error, env->given, EM_MAX_PROCESS);
     return r == EM_LIMIT ? em_loader_fail_limit(error, env->given) : r;
 }

@@ -176,6 +176,8 @@ bool em_loader_wants_stack(const struct em_world *world, const struct em_object 
 
 /* What EM_LIMIT of a process means: all requests of all processes of one loader together go over EM_MAX_STEPS. */
 int em_loader_fail_limit(struct em_error *error, const char *target);
+/* What it means that an arena is full which had room for most bytes of what a target's processes ask and get. */
+int em_loader_fail_memory(struct em_error *error, const char *target, uint64_t most);
 
 /* Bytes read from objects so far. */
 uint64_t em_loader_bytes_read(const struct em_loader *loader);

@@ -43,6 +43,14 @@ int em_loader_fail_limit(struct em_error *error, const char *target)
         EM_MAX_STEPS);
 }
 
+int em_loader_fail_memory(struct em_error *error, const char *target, uint64_t most)
+{
+    return em_fail(error, EM_LIMIT, target,
+                   "needs more than the %llu MB of memory that so many objects may take: they ask for very many libraries, or "
+                   "through very long search paths",
+                   (unsigned long long)(most >> 20));
+}
+
 const char *em_loader_text(struct em_loader *loader, const char *text)
 {
     const char *kept = text ? em_map_get(&loader->texts, text) : NULL;
@@ -85,14 +93,14 @@ static int bound_search(const struct em_object *object, struct em_error *error)
                    own, entries, EM_MAX_TRIES);
 }
 
-static int read_object(struct em_loader *loader, struct loadable *file, struct em_file *opened)
+static int read_object(struct em_loader *loader, struct loadable *file, uint8_t header[HEADER_SIZE], struct em_file *opened)
 {
     struct em_error error = EM_ERROR_INIT;
     struct em_reader *reader = &opened->reader;
     int r;
 
-    file->header_size = reader->size < sizeof file->header ? (size_t)reader->size : sizeof file->header;
-    r = em_read_at(reader, file->header, file->header_size, 0, &error);
+    file->header_size = reader->size < HEADER_SIZE ? (size_t)reader->size : HEADER_SIZE;
+    r = em_read_at(reader, header, file->header_size, 0, &error);
     if (r == EM_OK)
         r = em_object_read(&file->base.object, loader->arena, reader, &error);
     if (r == EM_OK)
@@ -121,6 +129,7 @@ static void judge(struct em_loader *loader, struct loadable *file)
 static int look(struct em_loader *loader, const char *path, const struct em_node *node, struct found *found)
 {
     em_cleanup_file struct em_file *opened = NULL;
+    uint8_t header[HEADER_SIZE] = { 0 };
     struct loadable *file;
     char key[KEY_SIZE], *kept;
     int r;
@@ -148,11 +157,13 @@ static int look(struct em_loader *loader, const char *path, const struct em_node
             found->error = -r;
             return EM_OK;
         }
-        r = read_object(loader, file, opened);
+        r = read_object(loader, file, header, opened);
         if (r < 0)
             return r;
     }
+    file->header = header;
     judge(loader, file);
+    file->header = NULL;
     found->file = file;
     return em_map_put(&loader->files, kept, file);
 }
@@ -324,8 +335,8 @@ int em_loader_directory(struct em_loader *loader, const char *text, struct direc
 
 int em_loader_find_in(struct em_loader *loader, struct spot *spot, const char *name, struct found **found)
 {
-    const char *path;
-    char *kept;
+    em_cleanup_free char *path = NULL;
+    const char *kept;
     int r;
 
     if (spot->place) {
@@ -333,12 +344,11 @@ int em_loader_find_in(struct em_loader *loader, struct spot *spot, const char *n
         if (*found)
             return EM_OK;
     }
-    path = em_arena_printf(loader->arena, "%s%s", spot->where, name);
-    kept = em_arena_strdup(loader->arena, name);
-    if (!path || !kept)
+    if (asprintf(&path, "%s%s", spot->where, name) < 0)
         return EM_NO_MEMORY;
     r = find(loader, path, found);
     if (r < 0 || !spot->place)
         return r;
-    return em_map_put(&spot->place->names, kept, *found);
+    kept = em_loader_text(loader, name);
+    return kept ? em_map_put(&spot->place->names, kept, *found) : EM_NO_MEMORY;
 }

@@ -19,10 +19,12 @@ enum verdict {
     VERDICT_FATAL, /* the loader gives up: no other directory is searched */
 };
 
+#define HEADER_SIZE 64 /* of the larger class */
+
 struct loadable {
     struct em_loadable base;
-    const char *key; /* that no other file has */
-    uint8_t header[64];
+    const char *key;       /* that no other file has */
+    const uint8_t *header; /* HEADER_SIZE bytes while it is judged, of which that many are the file's; NULL afterwards */
     size_t header_size;
     enum verdict verdict; /* of the world's loader, in any directory */
     const char *why;      /* if it is not TAKE */

@@ -92,6 +92,30 @@ static void a_map_keeps_the_order_of_insertion(void **state)
 }
 
 /* FIPS 180-4's own example, in hexadecimal and as RECORD spells it (computed with Python's base64.urlsafe_b64encode). */
+static void no_arena_grows_beyond_its_bound(void **state)
+{
+    em_cleanup_arena struct em_arena *own = em_arena_new();
+    struct em_arena_mark mark;
+    size_t got = 0;
+
+    (void)state;
+    assert_non_null(em_arena_alloc(own, 1 << 20));
+    em_arena_bound(own, 1 << 20);
+    mark = em_arena_mark(own);
+    while (em_arena_alloc(own, 1000))
+        got += 1000;
+    assert_in_range(got, 900 << 10, 1 << 20);
+    assert_true(em_arena_is_full(own));
+    em_arena_rewind(own, mark);
+    em_arena_bound(own, 1 << 20);
+    assert_false(em_arena_is_full(own));
+    assert_null(em_arena_alloc(own, (1 << 20) + 1));
+    assert_true(em_arena_is_full(own));
+    em_arena_bound(own, EM_ARENA_UNBOUND);
+    assert_non_null(em_arena_alloc(own, 2 << 20));
+    assert_false(em_arena_is_full(own));
+}
+
 static void a_digest_is_spelled_as_record_does(void **state)
 {
     struct em_sha256 digest, again;
@@ -458,6 +482,7 @@ int main(void)
         cmocka_unit_test(below_means_whole_components),
         cmocka_unit_test(a_map_keeps_the_order_of_insertion),
         cmocka_unit_test(what_is_rewound_is_handed_out_again_as_zeros),
+        cmocka_unit_test(no_arena_grows_beyond_its_bound),
         cmocka_unit_test(a_digest_is_spelled_as_record_does),
         cmocka_unit_test(a_library_that_is_not_there_is_named),
         cmocka_unit_test(both_hashes_come_from_one_pass),
