@@ -115,8 +115,7 @@ check-asan:
 # ThreadSanitizer puts its shadow where a kernel with much randomness has put the program: no randomness, then.
 TSAN := BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' SANITIZE='-fsanitize=thread -fno-omit-frame-pointer'
 check-tsan:
-	$(MAKE) $(TSAN) all units fuzzers
-	TSAN_OPTIONS="halt_on_error=1 $$TSAN_OPTIONS" setarch -R tests/run $(BUILD)/tsan
+	TSAN_OPTIONS="halt_on_error=1 $$TSAN_OPTIONS" setarch -R $(MAKE) $(TSAN) check
 
 check-valgrind: all units
 	tests/valgrind $(BUILD)
