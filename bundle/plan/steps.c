@@ -314,6 +314,13 @@ static int write_steps(struct em_steps_writer *writer)
     return r == EM_OK ? add_conda_steps(writer) : r;
 }
 
+/* What is wrong with what is installed beside a wheel is not for its plan to say. */
+static bool is_told(const struct em_steps_writer *writer, const struct em_finding *finding)
+{
+    return finding->severity != EM_SEVERITY_NOTE &&
+           (!writer->wish->only || !finding->owner || finding->owner == writer->wish->only);
+}
+
 /* What will still be found, and why nothing was done about it. */
 static int write_rest(struct em_steps_writer *writer)
 {
@@ -324,7 +331,7 @@ static int write_rest(struct em_steps_writer *writer)
 
         if (!name)
             return EM_NO_MEMORY;
-        if (finding->severity == EM_SEVERITY_NOTE)
+        if (!is_told(writer, finding))
             continue;
         after = em_arena_printf(writer->arena, "%s %s %s: %s", finding->id, em_severity_name(finding->severity),
                                 em_env_show(writer->draft->env, finding->object),

@@ -48,6 +48,13 @@ conforms repack-1
 check "... what was required, what came along" "$python" -c 'import json; w, = json.load(open("out"))["wheels"]
 assert w["status"] == "written" and w["licences"] == ["nvidia-cublas-cu12-12.1/License.txt"], w
 assert w["tags"] == "cp311-abi3-manylinux_2_30_x86_64" and not w["findings"], w'
+# What is promised is empty but for its name, and opens others that nobody promised.
+cp -r w c && echo 'int cudnn(void) { return 9; }' | so libcudnn.so.9 -Wl,-soname,libcudnn.so.9
+echo 'int cudnn(void); int call(void) { return cudnn(); }' | so c/pkg/_ext.abi3.so libcudnn.so.9
+mkdir cudnn && pack c cudnn/${whl#store/}
+exits 1 "a wheel that needs cuDNN" "$ELFMEND" repack --json --dry-run --world manylinux cudnn/*.whl
+check "... expects nothing to be wrong with itself" "$python" -c 'import json; w, = json.load(open("out"))["wheels"]
+assert w["requires"] == ["nvidia-cudnn-cu12>=9,<10"] and w["plan"]["after"] == [], w'
 exits 0 "a plan of nothing" "$ELFMEND" repack copy-planned/*.whl --dry-run --plan nothing.json
 exits 0 "... is carried out" "$ELFMEND" apply nothing.json -o nothing
 check "... and writes nothing" sh -c 'grep -q "nothing to do" out && rmdir nothing'
