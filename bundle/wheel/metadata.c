@@ -12,11 +12,33 @@ bool em_metadata_is_local(const char *label)
     return *label != '\0';
 }
 
-const char *em_metadata_local_version(struct em_arena *arena, const char *version, const char *label)
+/* As PEP 440 wants a label spelled: small letters, numbers without zeros before them. */
+static const char *normal_label(struct em_arena *arena, const char *label)
 {
-    const char *plus = strchr(version, '+'), *dot = strrchr(label, '.');
+    char *normal = em_arena_strdup(arena, label), *to = normal;
+
+    for (const char *part = label; normal && *part; part += *part == '.') {
+        size_t length = strcspn(part, ".");
+        bool number = strspn(part, "0123456789") == length;
+
+        for (; number && length > 1 && *part == '0'; length--)
+            part++;
+        for (; length > 0; length--)
+            *to++ = (char)tolower((unsigned char)*part++);
+        *to = '\0';
+        if (*part == '.')
+            *to++ = '.';
+    }
+    return normal;
+}
+
+const char *em_metadata_local_version(struct em_arena *arena, const char *version, const char *given)
+{
+    const char *plus = strchr(version, '+'), *label = normal_label(arena, given), *dot = label ? strrchr(label, '.') : NULL;
     size_t stem = dot ? (size_t)(dot - label) + 1 : 0;
 
+    if (!label)
+        return NULL;
     if (!plus)
         return em_arena_printf(arena, "%s+%s", version, label);
     /* "mend." and a number at the end: one more than that. */

@@ -11,7 +11,8 @@
 
 #include "bundle/plan/plan.h"
 
-/* "4.6.0" with "mend.1" is "4.6.0+mend.1"; "1+cu12" is "1+cu12.mend.1"; "1+mend.1", whose label is there already, "1+mend.2". */
+/* "4.6.0" with "mend.1" is "4.6.0+mend.1"; "1+cu12" is "1+cu12.mend.1"; "1+mend.1", whose label is there already, "1+mend.2".
+ * The label is spelled as PEP 440 wants it: small letters, no zeros before numbers. */
 const char *em_metadata_local_version(struct em_arena *arena, const char *version, const char *label);
 /* Letters, digits and single dots between (PEP 440, "Local version identifiers"). */
 bool em_metadata_is_local(const char *label);

@@ -28,6 +28,7 @@ static void a_local_version_is_added_or_counted_up(void **state)
         { "1.0+amend.1", "mend.1", "1.0+amend.1.mend.1" },
         { "1.0+x", "x", "1.0+x.x" },
         { "1!2.0rc1", "a", "1!2.0rc1+a" },
+        { "1.0", "Site.007.0.0a", "1.0+site.7.0.0a" },
     };
     em_cleanup_arena struct em_arena *arena = em_arena_new();
 
