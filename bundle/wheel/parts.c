@@ -85,7 +85,7 @@ static int add_member(struct collecting *collecting, struct em_zip_member *membe
     int r;
 
     if (em_is_signature(member->name))
-        return em_vec_push(rewrite->arena, rewrite->dropped, member->name);
+        return EM_OK;
     part.name = renamed(collecting, member->name);
     if (!part.name)
         return EM_NO_MEMORY;

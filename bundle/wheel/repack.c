@@ -184,6 +184,22 @@ static int choose_names(struct run *run)
     return run->result->path ? EM_OK : EM_NO_MEMORY;
 }
 
+/* What signs a RECORD that is about to change. */
+static int note_dropped(struct run *run)
+{
+    em_vec_each (const struct em_zip_member, member, em_zip_members(run->result->wheel->zip))
+        if (em_is_signature(member->name) && em_vec_push(run->arena, &run->result->dropped, member->name) < 0)
+            return EM_NO_MEMORY;
+    return EM_OK;
+}
+
+static int choose(struct run *run)
+{
+    int r = choose_names(run);
+
+    return r == EM_OK && run->result->plan.steps.count > 0 ? note_dropped(run) : r;
+}
+
 /* ---- the plan ---- */
 
 static int look(struct run *run)
@@ -248,7 +264,7 @@ static int decide(struct run *run)
         r = collect_unpacked(run);
     if (r == EM_OK)
         r = lower_tags(run);
-    return r < 0 ? r : choose_names(run);
+    return r < 0 ? r : choose(run);
 }
 
 /* ---- writing ---- */
@@ -299,7 +315,6 @@ static int write_wheel(struct run *run, int fd, const char *path)
                                   .providers = &run->result->providers,
                                   .jobs = run->wish->jobs,
                                   .new_dist_info = run->new_dist_info,
-                                  .dropped = &run->result->dropped,
                                   .tidied = &run->result->tidied };
     struct stat st;
     int r = em_rewrite(&rewrite, fd, run->result->path, run->error);
@@ -433,7 +448,7 @@ int em_repack_apply(struct em_repack *result, struct em_arena *arena, const stru
     if (r == EM_OK)
         r = check_targets(&run);
     if (r == EM_OK)
-        r = choose_names(&run);
+        r = choose(&run);
     if (r == EM_OK && plan->steps.count > 0)
         r = place_wheel(&run);
     if (result->wheel)

@@ -102,7 +102,7 @@ struct em_rewrite {
     struct em_providers *providers;
     unsigned jobs;
     const char *new_dist_info; /* as the file is called */
-    struct em_strings *dropped, *tidied;
+    struct em_strings *tidied;
     struct em_wheel_known known; /* of the new wheel, by writing it */
 };
 int em_rewrite(struct em_rewrite *rewrite, int fd, const char *label, struct em_error *error);

@@ -36,6 +36,8 @@ while IFS=$tab read -r name becomes words; do
     esac
 done < cases/table
 check "there were cases of each kind" sh -c 'test "$(cut -f2 cases/table | sort | uniq -c | wc -l)" -eq 3'
+exits 1 "signatures: a dry run" "$ELFMEND" repack --dry-run cases/signed/*.whl
+check "... says that they would go" grep -F 'drop      pkg-1.0.dist-info/RECORD.jws' out
 exits 0 "signatures go" "$ELFMEND" repack cases/signed/*.whl -o out.d
 check "... with a word" grep -F 'drop      pkg-1.0.dist-info/RECORD.jws' out
 check "... for each" grep -F 'drop      pkg-1.0.dist-info/RECORD.p7s' out
