@@ -5,36 +5,35 @@
 #define MOST_BITS 15u
 #define HEADER_BITS 7u
 
-/* RFC 1951, 3.2.5: base and extra bits. */
-static const uint16_t length_base[29] = { 3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
-                                          31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258 };
-static const uint8_t length_extra[29] = {
-    0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0
+/* What the tables say of each symbol, but for the bits of its code (RFC 1951, 3.2.5: base and extra bits). */
+#define BASE(base, extra) (uint32_t)(base) << 16 | (extra)
+#define FOUR(of, n) of(n), of((n) + 1), of((n) + 2), of((n) + 3)
+#define SIXTEEN(of, n) FOUR(of, n), FOUR(of, (n) + 4), FOUR(of, (n) + 8), FOUR(of, (n) + 12)
+#define SIXTY_FOUR(of, n) SIXTEEN(of, n), SIXTEEN(of, (n) + 16), SIXTEEN(of, (n) + 32), SIXTEEN(of, (n) + 48)
+#define BYTE(n) LITERAL | (uint32_t)(n) << 16
+#define NUMBER(n) (uint32_t)(n) << 16
+
+/* clang-format off */
+static const uint32_t length_entries[LENGTH_CODES] = {
+    SIXTY_FOUR(BYTE, 0), SIXTY_FOUR(BYTE, 64), SIXTY_FOUR(BYTE, 128), SIXTY_FOUR(BYTE, 192),
+    OTHER | END,
+    BASE(3, 0), BASE(4, 0), BASE(5, 0), BASE(6, 0), BASE(7, 0), BASE(8, 0), BASE(9, 0), BASE(10, 0),
+    BASE(11, 1), BASE(13, 1), BASE(15, 1), BASE(17, 1), BASE(19, 2), BASE(23, 2), BASE(27, 2), BASE(31, 2),
+    BASE(35, 3), BASE(43, 3), BASE(51, 3), BASE(59, 3), BASE(67, 4), BASE(83, 4), BASE(99, 4), BASE(115, 4),
+    BASE(131, 5), BASE(163, 5), BASE(195, 5), BASE(227, 5), BASE(258, 0),
+    OTHER, OTHER
 };
-static const uint16_t distance_base[30] = { 1,    2,    3,    4,    5,    7,    9,    13,    17,    25,
-                                            33,   49,   65,   97,   129,  193,  257,  385,   513,   769,
-                                            1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577 };
-static const uint8_t distance_extra[30] = { 0, 0, 0, 0, 1, 1, 2, 2,  3,  3,  4,  4,  5,  5,  6,
-                                            6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13 };
 
-static uint32_t length_entry(unsigned symbol)
-{
-    if (symbol < 256)
-        return LITERAL | symbol << 16;
-    if (symbol == 256)
-        return OTHER | END;
-    return symbol < 286 ? (uint32_t)length_base[symbol - 257] << 16 | length_extra[symbol - 257] : OTHER;
-}
+static const uint32_t distance_entries[DISTANCE_CODES] = {
+    BASE(1, 0), BASE(2, 0), BASE(3, 0), BASE(4, 0), BASE(5, 1), BASE(7, 1), BASE(9, 2), BASE(13, 2), BASE(17, 3), BASE(25, 3),
+    BASE(33, 4), BASE(49, 4), BASE(65, 5), BASE(97, 5), BASE(129, 6), BASE(193, 6), BASE(257, 7), BASE(385, 7), BASE(513, 8),
+    BASE(769, 8), BASE(1025, 9), BASE(1537, 9), BASE(2049, 10), BASE(3073, 10), BASE(4097, 11), BASE(6145, 11), BASE(8193, 12),
+    BASE(12289, 12), BASE(16385, 13), BASE(24577, 13),
+    OTHER, OTHER
+};
 
-static uint32_t distance_entry(unsigned symbol)
-{
-    return symbol < 30 ? (uint32_t)distance_base[symbol] << 16 | distance_extra[symbol] : OTHER;
-}
-
-static uint32_t header_entry(unsigned symbol)
-{
-    return symbol << 16;
-}
+static const uint32_t header_entries[19] = { SIXTEEN(NUMBER, 0), NUMBER(16), NUMBER(17), NUMBER(18) };
+/* clang-format on */
 
 /* Symbols in the order of their codes, and how many codes have each length. */
 struct order {
@@ -68,13 +67,13 @@ static bool sort_codes(struct order *order, const uint8_t *lengths, size_t count
     return left == 0 || (!header && order->longest <= 1);
 }
 
-static unsigned reverse(unsigned code, unsigned bits)
+/* Codes are read from their first bit on, which is the lowest: they count up in reverse. The highest zero becomes one, and what is
+ * above it zero. 0 behind the last code. */
+static unsigned next_reversed(unsigned code, unsigned bits)
 {
-    unsigned reversed = 0;
+    const unsigned zeros = ~code & ((1u << bits) - 1), highest = zeros ? 1u << (31 - __builtin_clz(zeros)) : 0;
 
-    for (; bits > 0; bits--, code >>= 1)
-        reversed = reversed << 1 | (code & 1);
-    return reversed;
+    return zeros ? (code & (highest - 1)) | highest : 0;
 }
 
 /* The longest of the codes from this one on that begin with the same table_bits bits. They are numbered in order: the left ones of
@@ -94,29 +93,43 @@ static unsigned group_bits(const struct order *order, unsigned bits, unsigned le
     }
 }
 
-static bool build(uint32_t *table, unsigned room, unsigned table_bits, const uint8_t *lengths, size_t count, bool header,
-                  uint32_t (*entry_of)(unsigned symbol))
+/* The codes that fit into the index. What was filled in for one bit less stands twice for one bit more, with the gaps that longer codes
+ * fill. Returns the next code, reversed. */
+static unsigned fill_table(uint32_t *table, unsigned table_bits, const struct order *order, const uint32_t *entries)
 {
-    unsigned code = 0, used = 1u << table_bits, sub = 0, sub_bits = 0, prefix = ~0u, next = 0;
+    const uint16_t *symbol = order->symbols;
+    unsigned code = 0;
+
+    table[0] = OTHER;
+    for (unsigned bits = 1; bits <= table_bits; bits++) {
+        memcpy(table + (1u << (bits - 1)), table, sizeof *table << (bits - 1));
+        for (unsigned left = order->counts[bits]; left > 0; left--) {
+            table[code] = entries[*symbol++] + (bits | bits << 8);
+            code = next_reversed(code, bits);
+        }
+    }
+    return code;
+}
+
+static bool build(uint32_t *table, unsigned room, unsigned table_bits, const uint8_t *lengths, size_t count, bool header,
+                  const uint32_t *entries)
+{
+    unsigned code = 0, used = 1u << table_bits, sub = 0, sub_bits = 0, prefix = ~0u, next = 0, reversed;
     struct order order;
 
     if (!sort_codes(&order, lengths, count, header))
         return false;
-    for (unsigned i = 0; i < used; i++)
-        table[i] = OTHER;
-    for (unsigned bits = 1; bits <= order.longest; bits++, code <<= 1) {
+    reversed = fill_table(table, table_bits, &order, entries);
+    for (unsigned bits = 1; bits <= table_bits; bits++) {
+        code = (code + order.counts[bits]) << 1;
+        next += order.counts[bits];
+    }
+    for (unsigned bits = table_bits + 1; bits <= order.longest; bits++, code <<= 1) {
         for (unsigned left = order.counts[bits]; left > 0; left--, code++) {
-            unsigned reversed = reverse(code, bits);
-            uint32_t entry = entry_of(order.symbols[next++]);
+            const unsigned own = bits - table_bits;
 
-            if (bits <= table_bits) {
-                entry += bits | bits << 8;
-                for (unsigned i = reversed; i < 1u << table_bits; i += 1u << bits)
-                    table[i] = entry;
-                continue;
-            }
-            if (code >> (bits - table_bits) != prefix) {
-                prefix = code >> (bits - table_bits);
+            if (code >> own != prefix) {
+                prefix = code >> own;
                 sub_bits = group_bits(&order, bits, left, code, table_bits) - table_bits;
                 sub = used;
                 used += 1u << sub_bits;
@@ -124,9 +137,10 @@ static bool build(uint32_t *table, unsigned room, unsigned table_bits, const uin
                     return false;
                 table[reversed & ((1u << table_bits) - 1)] = OTHER | SUBTABLE | sub << 16 | sub_bits << 8;
             }
-            entry += (bits - table_bits) | (bits - table_bits) << 8;
-            for (unsigned i = reversed >> table_bits; i < 1u << sub_bits; i += 1u << (bits - table_bits))
-                table[sub + i] = entry;
+            for (unsigned i = reversed >> table_bits; i < 1u << sub_bits; i += 1u << own)
+                table[sub + i] = entries[order.symbols[next]] + (own | own << 8);
+            reversed = next_reversed(reversed, bits);
+            next++;
         }
     }
     return true;
@@ -136,8 +150,8 @@ bool em_codes_build(struct em_codes *codes, const uint8_t *lengths, size_t count
                     size_t distance_count)
 {
     codes->fixed = false;
-    return build(codes->lengths, LENGTH_ROOM, LENGTH_BITS, lengths, count, false, length_entry) &&
-           build(codes->distances, DISTANCE_ROOM, DISTANCE_BITS, distances, distance_count, false, distance_entry);
+    return build(codes->lengths, LENGTH_ROOM, LENGTH_BITS, lengths, count, false, length_entries) &&
+           build(codes->distances, DISTANCE_ROOM, DISTANCE_BITS, distances, distance_count, false, distance_entries);
 }
 
 void em_codes_fix(struct em_codes *codes)
@@ -156,5 +170,5 @@ void em_codes_fix(struct em_codes *codes)
 
 bool em_codes_build_header(uint32_t table[128], const uint8_t lengths[19])
 {
-    return build(table, 128, HEADER_BITS, lengths, 19, true, header_entry);
+    return build(table, 128, HEADER_BITS, lengths, 19, true, header_entries);
 }
