@@ -9,8 +9,8 @@
  *
  * What is read at a place is read where it lies if it is stored. What is deflated is inflated from the nearest point at which an
  * inflater can be entered; such points are learned by whatever goes through the member first, be it a check of all of it or a
- * question for its end, one in EM_ZIP_CHUNK bytes. A point needs the 32 KiB before it, which lie in an unlinked temporary file (in
- * TMPDIR; an eighth of what was inflated), and with them the chunks that were asked for: memory stays flat in the size of the
+ * question for its end, one in a megabyte, and more where something is asked. A point needs the 32 KiB before it, which lie in an
+ * unlinked temporary file (in TMPDIR; a thirtieth of what was inflated), and with them the chunks that were asked for: memory stays flat in the size of the
  * archive, and what is asked again is not inflated again.
  *
  * Refused when it is opened, EM_BAD_ZIP with the offset (APPNOTE 6.3.10, and what PyPI's and uv's validators refuse): no end

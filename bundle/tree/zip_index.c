@@ -90,30 +90,39 @@ int em_zip_read_put_by(const struct em_zip_learned *learned, uint64_t offset, vo
     return em_read_at(&windows, buffer, size, learned->put_by[offset / EM_ZIP_CHUNK] - 1 + offset % EM_ZIP_CHUNK, error);
 }
 
-/* Before the chunk of that number, which begins within EM_INFLATE_LEAST bytes. Points are met in order, but where what was
- * remembered has gaps. */
+/* Who goes through all of a member leaves a point each so many chunks, and who asks for a chunk those around it: windows cost more to
+ * write than a megabyte costs to inflate. */
+#define CHUNKS_A_POINT 4u
+
+static bool is_worth_a_point(uint64_t chunk, uint64_t end)
+{
+    return chunk % CHUNKS_A_POINT == 0 || (chunk + CHUNKS_A_POINT) * EM_ZIP_CHUNK > end;
+}
+
+/* Before the chunk of that number, which begins within EM_INFLATE_LEAST bytes. */
 static int keep_point(struct em_zip_learned *learned, uint64_t chunk, const struct em_inflater *inflater,
                       struct em_error *error)
 {
+    const struct em_zip_point gap = { .window = EM_ZIP_NO_WINDOW };
     em_cleanup_free uint8_t *window = NULL;
     struct em_zip_point point = { 0 };
     int r;
 
-    if (!learned->arena || learned->points.count < chunk - 1)
+    if (!learned->arena)
         return EM_OK;
-    if (learned->points.count > chunk - 1 && learned->points.items[chunk - 1].window != EM_ZIP_NO_WINDOW)
+    while (learned->points.count < chunk)
+        if (em_vec_push(learned->arena, &learned->points, gap) < 0)
+            return EM_NO_MEMORY;
+    if (learned->points.items[chunk - 1].window != EM_ZIP_NO_WINDOW)
         return EM_OK;
     window = malloc(EM_INFLATE_WINDOW);
     if (!window)
         return EM_NO_MEMORY;
     em_inflater_leave(inflater, &point.at, window);
     r = em_zip_keep_window(learned->home, window, &point.window, error);
-    if (r < 0)
-        return r;
-    if (learned->points.count == chunk - 1)
-        return em_vec_push(learned->arena, &learned->points, point);
-    learned->points.items[chunk - 1] = point;
-    return EM_OK;
+    if (r == EM_OK)
+        learned->points.items[chunk - 1] = point;
+    return r;
 }
 
 static int enter(struct em_inflater *inflater, const struct em_zip_learned *learned, const struct em_zip_point *point,
@@ -196,7 +205,7 @@ static int judge_failure(struct em_zip *zip, struct em_zip_member *member, const
                       member->name);
 }
 
-/* Pieces from where the inflater stands. They end just before each chunk, so that it can be entered there. */
+/* Pieces from where the inflater stands. They end just before each chunk, so that it can be entered there, and not far behind end. */
 static int walk_on(struct em_zip *zip, struct em_zip_member *member, struct em_zip_learned *learned,
                    struct em_inflater *inflater, uint64_t at, uint64_t end, em_zip_piece *piece, void *context,
                    struct em_error *error)
@@ -208,11 +217,13 @@ static int walk_on(struct em_zip *zip, struct em_zip_member *member, struct em_z
         int r;
 
         if (most < EM_INFLATE_LEAST) {
-            r = chunk > 0 ? keep_point(learned, chunk, inflater, error) : EM_OK;
+            r = chunk > 0 && is_worth_a_point(chunk, end) ? keep_point(learned, chunk, inflater, error) : EM_OK;
             if (r < 0)
                 return r;
             most += EM_ZIP_CHUNK;
         }
+        if (end < member->size && most > end - at)
+            most = end - at > EM_INFLATE_LEAST ? end - at : EM_INFLATE_LEAST;
         r = em_inflater_next(inflater, most, &bytes, &size, error);
         if (r < 0)
             return judge_failure(zip, member, inflater, r, error);
