@@ -89,6 +89,14 @@ struct em_options {
 int em_options_parse(struct em_options *options, int argc, char **argv, const struct em_command *command);
 void em_options_free(struct em_options *options);
 
+/* A wheel that says it is for musl, in a world with glibc that nobody asked for, is looked at in another one: musl, and nothing else. */
+bool em_options_is_for_musl(const struct em_options *options, const struct em_world *world, const char *wheel);
+int em_options_musl_world(const struct em_options *options, struct em_tree **tree, struct em_world *world,
+                          struct em_error *error);
+/* The one or the other. */
+int em_options_wheel_world(const struct em_options *options, struct em_tree **tree, struct em_world *world, const char *wheel,
+                           struct em_error *error);
+
 /* The world as --root, --world, --libc, --ld-library-path want it. *tree is opened if it is NULL, and closed by the caller. like:
  * an interpreter or object whose loader counts, NULL for our own. */
 int em_options_world(const struct em_options *options, struct em_tree **tree, struct em_world *world, const char *like,

@@ -315,7 +315,7 @@ static int read_wheel(struct em_explain *explain, struct em_error *error)
 {
     struct em_options *options = &explain->options;
     const struct em_study_wish wish = { .with = &options->with };
-    int r = em_options_world(options, &explain->tree, &explain->world, NULL, error);
+    int r = em_options_wheel_world(options, &explain->tree, &explain->world, options->arguments.items[0], error);
 
     if (r == EM_OK)
         r = em_knowledge_load(&explain->knowledge, options->arena, options->knowledge, error);

@@ -26,8 +26,7 @@ static const char *path_to_provider(const struct em_explain *explain, const stru
     return em_arena_printf(arena, "$ORIGIN%s%s in the %s of %s would find it, in %s: `elfmend %s` does that",
                            strcmp(relative, ".") == 0 ? "" : "/", strcmp(relative, ".") == 0 ? "" : relative,
                            runpath ? "DT_RUNPATH" : "DT_RPATH", em_env_show(&explain->env, edge->object->path),
-                           em_env_show(&explain->env, provider->path),
-                           explain->env.kind == EM_ENV_WHEEL ? "repack" : "fix");
+                           em_env_show(&explain->env, provider->path), explain->env.kind == EM_ENV_WHEEL ? "repack" : "fix");
 }
 
 static const char *change_if_missing(const struct em_explain *explain, const struct em_explain_edge *edge)

@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include "bundle/wheel/wheel.h"
+
 #include <getopt.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -288,6 +290,29 @@ int em_options_world(const struct em_options *options, struct em_tree **tree, st
     if (r < 0)
         return r;
     return em_world_read(world, options->arena, *tree, &wish, error);
+}
+
+bool em_options_is_for_musl(const struct em_options *options, const struct em_world *world, const char *wheel)
+{
+    return !options->libc && !em_world_is_file(options->world) && world->libc == EM_LIBC_GLIBC && em_is_musl_wheel(wheel);
+}
+
+int em_options_musl_world(const struct em_options *options, struct em_tree **tree, struct em_world *world,
+                          struct em_error *error)
+{
+    struct em_options musl = *options;
+
+    musl.libc = "musl";
+    musl.world = "empty";
+    return em_options_world(&musl, tree, world, NULL, error);
+}
+
+int em_options_wheel_world(const struct em_options *options, struct em_tree **tree, struct em_world *world, const char *wheel,
+                           struct em_error *error)
+{
+    int r = em_options_world(options, tree, world, NULL, error);
+
+    return r == EM_OK && em_options_is_for_musl(options, world, wheel) ? em_options_musl_world(options, tree, world, error) : r;
 }
 
 int em_options_target(const struct em_options *options, size_t index, const char **target, struct em_error *error)

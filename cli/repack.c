@@ -30,7 +30,7 @@ const struct em_command em_repack_command = {
 struct command {
     struct em_options options;
     struct em_tree *here;
-    struct em_world world;
+    struct em_world world, musl; /* musl: for wheels that want it; read with the first */
     struct em_knowledge knowledge;
     struct em_pins pins;
     struct em_filter filter; /* of the wheel at hand */
@@ -122,7 +122,6 @@ static int prepare(struct command *command, struct em_error *error)
     wish->build = options->build_tag;
     wish->copy_unchanged = options->copy_unchanged;
     wish->with = &options->with;
-    wish->world = &command->world;
     wish->knowledge = &command->knowledge;
     wish->jobs = options->jobs;
     wish->made = &command->made;
@@ -137,6 +136,17 @@ static int prepare(struct command *command, struct em_error *error)
         return EM_OK;
     r = options->output ? em_make_directories(options->output, 0777, error) : EM_OK;
     return r == EM_OK && options->index ? em_make_directories(options->index, 0777, error) : r;
+}
+
+static int choose_world(struct command *command, const char *wheel, struct em_error *error)
+{
+    const struct em_options *options = &command->options;
+
+    command->wish.world = &command->world;
+    if (!em_options_is_for_musl(options, &command->world, wheel))
+        return EM_OK;
+    command->wish.world = &command->musl;
+    return command->musl.tree ? EM_OK : em_options_musl_world(options, &command->here, &command->musl, error);
 }
 
 static int add_to_index(const struct em_options *options, struct em_arena *arena, const char *wheel, struct em_error *error)
@@ -162,7 +172,10 @@ static int repack_one(struct command *command, const char *path)
     if (!arena)
         return em_repack_report_failure(path, command->wheels, &error, EM_NO_MEMORY);
     command->filter.env = &result.study.env;
-    r = em_repack(&result, arena, path, &command->wish, &error);
+    result = (struct em_repack){ 0 };
+    r = choose_world(command, path, &error);
+    if (r == EM_OK)
+        r = em_repack(&result, arena, path, &command->wish, &error);
     if (r == EM_OK)
         r = em_repack_describe(result.plan.wheel, options, &error);
     if (r == EM_OK && (options->dry_run || command->wheels))
@@ -304,6 +317,8 @@ int em_repack_plan(struct em_options *options, const struct em_plan *plan)
     struct em_repack result = { 0 };
     int status = EM_EXIT_OK, r = adopt(&command, options, plan->wheel, &error);
 
+    if (r == EM_OK)
+        r = choose_world(&command, plan->wheel->path, &error);
     if (r == EM_OK)
         r = em_repack_apply(&result, options->arena, plan, &command.wish, &error);
     if (r == EM_OK)

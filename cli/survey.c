@@ -79,7 +79,8 @@ int em_survey_run(struct em_survey *survey, struct em_options *options, const ch
     if (r == EM_OK && !wheel)
         em_survey_warn_unfinished(&survey->env, options);
     if (r == EM_OK)
-        r = em_options_world(options, &survey->tree, &survey->world, survey->env.python, error);
+        r = wheel ? em_options_wheel_world(options, &survey->tree, &survey->world, target, error)
+                  : em_options_world(options, &survey->tree, &survey->world, survey->env.python, error);
     if (r == EM_OK)
         r = em_knowledge_load(&survey->knowledge, options->arena, options->knowledge, error);
     for (size_t i = 0; r == EM_OK && i < options->gpus.count; i++)

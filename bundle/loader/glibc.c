@@ -359,26 +359,6 @@ static const char *objection(const struct process *process, const struct loadabl
     return NULL;
 }
 
-/* What stands for a library that need not be on this machine. NULL: no memory. */
-static struct loadable *promised(struct em_loader *loader, const char *name)
-{
-    struct loadable *file = em_map_get(&loader->promised, name);
-
-    if (file)
-        return file;
-    file = em_new(loader->arena, struct loadable);
-    name = em_loader_text(loader, name);
-    if (!file || !name)
-        return NULL;
-    file->base.node.kind = EM_NODE_FILE;
-    file->base.object.is64 = loader->world->is64;
-    file->base.object.machine = loader->world->machine;
-    file->base.object.soname = name;
-    file->base.object.stack = EM_STACK_PLAIN;
-    file->key = em_arena_printf(loader->arena, "promised %s", name);
-    return file->key && em_map_put(&loader->promised, name, file) == EM_OK ? file : NULL;
-}
-
 /* The libraries that a narrowed world promises need not be on this machine. */
 static int promise(struct search *search)
 {
@@ -392,7 +372,7 @@ static int promise(struct search *search)
     if (!em_world_is_narrow(world) || strchr(name, '/') || !em_world_promises(world, name) || world->system_dirs.count == 0)
         return EM_OK;
     cached = em_world_cached(world, arena, name);
-    search->file = promised(loader, name);
+    search->file = em_loader_promised(loader, name);
     search->path = cached ? cached->path
                           : em_loader_text(loader, em_arena_printf(arena, "%s/%s", world->system_dirs.items[0], name));
     if (!search->file || !search->path)

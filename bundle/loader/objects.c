@@ -205,6 +205,25 @@ int em_loader_find(struct em_loader *loader, const char *path, struct found **fo
     return r < 0 ? r : em_map_put(&loader->paths, kept, *found);
 }
 
+struct loadable *em_loader_promised(struct em_loader *loader, const char *name)
+{
+    struct loadable *file = em_map_get(&loader->promised, name);
+
+    if (file)
+        return file;
+    file = em_new(loader->arena, struct loadable);
+    name = em_loader_text(loader, name);
+    if (!file || !name)
+        return NULL;
+    file->base.node.kind = EM_NODE_FILE;
+    file->base.object.is64 = loader->world->is64;
+    file->base.object.machine = loader->world->machine;
+    file->base.object.soname = name;
+    file->base.object.stack = EM_STACK_PLAIN;
+    file->key = em_arena_printf(loader->arena, "promised %s", name);
+    return file->key && em_map_put(&loader->promised, name, file) == EM_OK ? file : NULL;
+}
+
 struct em_loadable *em_loader_look(struct em_loader *loader, const char *path)
 {
     struct em_loadable *missing;

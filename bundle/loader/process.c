@@ -1,3 +1,4 @@
+#include "bundle/loader/interpreter.h"
 #include "bundle/loader/room.h"
 
 #include <string.h>
@@ -251,15 +252,22 @@ static struct process *new_process(struct em_loader *loader, struct em_arena *ar
     return process;
 }
 
-/* ld.so is in every process under the name that the program gives it and under its SONAME. */
+/* ld.so is in every process under the name that the program gives it and under its SONAME. musl's is libc too: a world that promises
+ * libc promises it, on a machine that has none. */
 static int add_interpreter(struct process *process, const char *path)
 {
-    struct loadable *file = path ? (struct loadable *)em_loader_look(process->base.loader, path) : NULL;
+    struct em_loader *loader = process->base.loader;
+    const struct em_world *world = loader->world;
+    const bool promised = !path && world->libc == EM_LIBC_MUSL && em_world_is_narrow(world);
+    struct loadable *file;
     struct loaded *object;
     int r;
 
+    if (promised)
+        path = em_interpreter_places(world->machine, world->is64, world->libc)[0];
     if (!path)
         return EM_OK;
+    file = promised ? em_loader_promised(loader, path) : (struct loadable *)em_loader_look(loader, path);
     if (!file)
         return EM_NO_MEMORY;
     if (file->base.code != EM_OK)

@@ -80,6 +80,8 @@ int em_loader_directory(struct em_loader *loader, const char *text, struct direc
 const char *em_loader_absolute(struct em_loader *loader, const char *path);
 /* The same text, kept as long as the loader. NULL for NULL, and without memory. */
 const char *em_loader_text(struct em_loader *loader, const char *text);
+/* What stands for a library that a narrowed world promises, and that need not be on this machine. NULL: no memory. */
+struct loadable *em_loader_promised(struct em_loader *loader, const char *name);
 /* glibc's and musl's opinion of a file; fills verdict and why. */
 void em_glibc_judge(const struct em_loader *loader, struct loadable *file);
 void em_musl_judge(const struct em_loader *loader, struct loadable *file);

@@ -10,6 +10,21 @@ bool em_is_wheel_name(const char *path)
     return length > 4 && strcmp(path + length - 4, ".whl") == 0;
 }
 
+bool em_is_musl_wheel(const char *path)
+{
+    const char *platforms = strrchr(em_path_basename(path), '-');
+
+    if (!platforms || !em_is_wheel_name(path))
+        return false;
+    for (const char *at = platforms + 1;; at++) {
+        if (strncmp(at, "musllinux_", 10) != 0)
+            return false;
+        at = strchr(at, '.');
+        if (strcmp(at, ".whl") == 0)
+            return true;
+    }
+}
+
 /* ---- the name ---- */
 
 /* Letters, digits and what joins them in names, versions (PEP 440) and tags. */

@@ -39,6 +39,8 @@ struct em_wheel {
 };
 
 bool em_is_wheel_name(const char *path); /* by its suffix */
+/* Whether all platforms of its file name are musllinux (PEP 656): it is installed where musl is libc, and leans on nothing else. */
+bool em_is_musl_wheel(const char *path);
 
 int em_wheel_open(struct em_wheel **wheel, struct em_arena *arena, const char *path, struct em_error *error);
 void em_wheel_close(struct em_wheel *wheel);

@@ -62,6 +62,25 @@ assert ctypes.CDLL(sys.argv[1]).call() == 12' "$site/pkg/$module/_ext.so"
 done
 check "... and the script runs" v/bin/pkg-script
 
+# What the platform says of libc
+musl=libc.musl-$(uname -m).so.1
+echo 'int of_musl(void) { return 1; }' | "${CC:-cc}" -shared -fPIC -x c -o libmusl.so - -Wl,-soname,"$musl"
+mkdir -p m/pkg
+echo 'int of_musl(void); int call(void) { return of_musl(); }' |
+    "${CC:-cc}" -shared -fPIC -nostdlib -w -x c -o m/pkg/_ext.so - -Wl,--no-as-needed -x none libmusl.so
+info m pkg 1.0 pkg-1.0
+for platform in musllinux_1_2_x86_64 musllinux_1_1_x86_64.musllinux_1_2_x86_64; do
+    pack m pkg-1.0-py3-none-$platform.whl
+    exits 0 "$platform: audited with musl's libc" "$ELFMEND" audit pkg-1.0-py3-none-$platform.whl
+    exits 0 "... explained with it" "$ELFMEND" explain pkg-1.0-py3-none-$platform.whl "$musl"
+    has 'stands for libc itself' out "... by its rule"
+    exits 0 "... repacked with it" "$ELFMEND" repack pkg-1.0-py3-none-$platform.whl -o musl
+    has 'nothing to do' out "... which needs nothing"
+done
+exits 1 "... unless another is asked for" "$ELFMEND" audit --libc glibc pkg-1.0-py3-none-$platform.whl
+pack m pkg-1.0-py3-none-manylinux_2_17_x86_64.musllinux_1_2_x86_64.whl
+exits 1 "a wheel that is for glibc too is not" "$ELFMEND" audit pkg-1.0-py3-none-manylinux_2_17_x86_64.musllinux_1_2_x86_64.whl
+
 wheel() { # FILE NAME VERSION DISTINFO
     rm -rf n
     ext n/pkg/_ext.so
