@@ -77,10 +77,54 @@ static const char *name_of(struct em_arena *arena, const char *requirement)
     return name ? em_normalize_name(arena, name) : NULL;
 }
 
+/* Whether one clause ("==8.9.2.26", "<9") leaves a release of that major. One that cannot be read leaves all. */
+static bool clause_leaves(const char *comparison, const char *version, unsigned long major)
+{
+    char *rest;
+    unsigned long its = strtoul(version, &rest, 10);
+
+    if (rest == version || *rest == '!')
+        return true;
+    switch (*comparison) {
+    case '=':
+    case '~': return its == major;
+    case '>': return its <= major;
+    case '<':
+        return its > major || (its == major && (comparison[1] == '=' || isdigit((unsigned char)rest[strspn(rest, ".0")])));
+    }
+    return true;
+}
+
+/* Of a Requires-Dist value (PEP 508): "nvidia-cudnn-cu12>=8,<9 ; platform_system == 'Linux'" leaves no release of major 9. */
+static bool leaves_major(const char *spelled, unsigned long major)
+{
+    const char *at = spelled + strcspn(spelled, "<>=~!;@");
+
+    while (*at && *at != ';' && *at != '@') {
+        const char *comparison = at;
+
+        at += strspn(at, "<>=~!");
+        at += strspn(at, " ");
+        if (!clause_leaves(comparison, at, major))
+            return false;
+        at += strcspn(at, "<>=~!;@");
+    }
+    return true;
+}
+
 static bool is_declared(const struct em_distribution *distribution, const char *name)
 {
     em_vec_each (const struct em_requirement, requirement, &distribution->requirements)
         if (!requirement->has_extra && strcmp(requirement->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* One of several, for different Pythons, is enough. */
+static bool declares_major(const struct em_distribution *distribution, const char *name, unsigned long major)
+{
+    em_vec_each (const struct em_requirement, requirement, &distribution->requirements)
+        if (!requirement->has_extra && strcmp(requirement->name, name) == 0 && leaves_major(requirement->spelled, major))
             return true;
     return false;
 }
@@ -261,6 +305,10 @@ static int promise_library(struct promising *promising, const char *soname, bool
     requirement = em_promise_requirement(arena, package, choice, major);
     if (!name || !requirement)
         return EM_NO_MEMORY;
+    /* METADATA wants another major, which will not bring it: nobody bridges that. */
+    if (declared && !package->own_versions && isdigit((unsigned char)*major) &&
+        !declares_major(promising->distribution, name, strtoul(major, NULL, 10)))
+        return EM_OK;
     promise = promise_of(promising->installed, arena, promising->promises, name, requirement, declared);
     if (!promise)
         return EM_NO_MEMORY;

@@ -118,6 +118,23 @@ exits 2 "... from audit too" "$ELFMEND" audit bad/$whl
 head -c 700 $whl > bad/$whl
 exits 2 "a wheel that was cut off: exit 2" "$ELFMEND" repack bad/$whl $whl -o o7
 check "... and the next one is done all the same" sh -c 'ls o7/pkg-1.0+mend.1-*.whl'
+# cuBLAS 12 is wanted: what METADATA requires already stands for it, unless that is another major.
+requiring() { # WANTED REQUIREMENT...
+    wanted=$1; shift
+    rm -rf r && cp -r w r && { printf 'Metadata-Version: 2.1\nName: pkg\nVersion: 1.0\n'; printf 'Requires-Dist: %s\n' "$@"; } > r/pkg-1.0.dist-info/METADATA
+    mkdir -p required && python3 -B "$ELFMEND_TOP/tests/cli/pack_wheel.py" r required/$whl
+    exits "$wanted" "requires $*: exit $wanted" "$ELFMEND" repack --world manylinux required/$whl -o o9
+}
+for kept in nvidia-cublas-cu12 'nvidia-cublas-cu12 (>=11.5)' 'NVIDIA.cublas_cu12>=12.1,<12.5' 'nvidia-cublas-cu12<=12' 'nvidia-cublas-cu12!=12.3' \
+    'nvidia-cublas-cu12==12.8.4.1 ; sys_platform == "linux"'; do
+    requiring 0 "$kept"
+    check "... and nothing else then" sh -c '! grep "^  require " out'
+done
+for other in 'nvidia-cublas-cu12==11.9' 'nvidia-cublas-cu12~=11.0' 'nvidia-cublas-cu12>=13' 'nvidia-cublas-cu12>=11,<12.0' 'nvidia-cublas-cu12<12'; do
+    requiring 1 "$other"
+    check "... for it is another major" sh -c 'grep -q "EM103.*libcublas.so.12" out && ! grep written out'
+done
+requiring 0 'nvidia-cublas-cu12==11.9; python_version < "3.9"' 'nvidia-cublas-cu12==12.8; python_version >= "3.9"'
 exits 2 "the same as JSON, with one that has nothing to do" "$ELFMEND" repack --json bad/$whl $whl $new -o o8
 conforms repack-1
 check "... one report of all three, in order" python3 -c 'import json
