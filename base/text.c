@@ -85,6 +85,19 @@ size_t em_utf8_size(const void *at, size_t left)
     return size;
 }
 
+char *em_put_hex(char *at, uint64_t value)
+{
+    unsigned shift = 0;
+
+    while (shift < 60 && value >> shift >= 16)
+        shift += 4;
+    for (;; shift -= 4) {
+        *at++ = "0123456789abcdef"[value >> shift & 15];
+        if (shift == 0)
+            return at;
+    }
+}
+
 int em_version_compare(const char *a, const char *b)
 {
     for (;;) {

@@ -38,7 +38,7 @@ static int keep_request(struct em_loading_work *work, struct em_case *item)
 
 static int keep_case(struct em_loading_work *work, struct em_case item)
 {
-    char *key = em_arena_printf(work->scratch, "%zx\n%s", em_loading_index(work, item.object), em_case_name(&item));
+    char *key = em_loading_key(work->scratch, em_loading_index(work, item.object), em_case_name(&item));
     struct em_case *known;
     size_t index;
     int r;

@@ -1,20 +1,12 @@
 #include "bundle/diagnose/loading_work.h"
 
-#include <stdio.h>
 #include <string.h>
-
-#define IDENTITY_SIZE 48
-
-static void write_identity(char text[IDENTITY_SIZE], const struct em_node *node)
-{
-    snprintf(text, IDENTITY_SIZE, "%llx:%llx", (unsigned long long)node->device, (unsigned long long)node->inode);
-}
 
 const struct em_env_object *em_loading_object(const struct em_loading *loading, const struct em_node *node)
 {
-    char identity[IDENTITY_SIZE];
+    char identity[EM_NODE_KEY_SIZE];
 
-    write_identity(identity, node);
+    em_node_key(identity, node);
     return em_map_get(&loading->objects, identity);
 }
 
@@ -54,11 +46,23 @@ bool em_loading_is_link(struct em_arena *arena, struct em_tree *tree, const char
     return real && strcmp(real, real_here) != 0;
 }
 
+char *em_loading_key(struct em_arena *arena, uint64_t number, const char *text)
+{
+    const size_t size = strlen(text) + 1;
+    char *key = em_arena_alloc(arena, 17 + size), *at = key ? em_put_hex(key, number) : NULL;
+
+    if (key) {
+        *at = '\n';
+        memcpy(at + 1, text, size);
+    }
+    return key;
+}
+
 /* The object stands for itself: its path would be long, and there may be a hundred thousand. */
 char *em_loading_import_key(struct em_arena *arena, const struct em_env_object *object,
                             const struct em_distribution *distribution)
 {
-    return em_arena_printf(arena, "%zx\n%s", (size_t)object, distribution ? distribution->normalized : "");
+    return em_loading_key(arena, (uintptr_t)object, distribution ? distribution->normalized : "");
 }
 
 size_t em_loading_index(const struct em_loading_work *work, const struct em_env_object *object)
@@ -93,10 +97,10 @@ static int index_objects(struct em_loading_work *work)
 {
     work->loading->objects.arena = work->arena;
     em_vec_each (struct em_env_object, object, &work->env->objects) {
-        char identity[IDENTITY_SIZE];
+        char identity[EM_NODE_KEY_SIZE];
         char *key;
 
-        write_identity(identity, &object->node);
+        em_node_key(identity, &object->node);
         if (em_map_get(&work->loading->objects, identity))
             continue;
         key = em_arena_strdup(work->arena, identity);

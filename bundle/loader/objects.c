@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define KEY_SIZE 40
-
 struct em_loader *em_loader_new(const struct em_world *world, struct em_arena *arena)
 {
     struct em_loader *loader = em_new(arena, struct em_loader);
@@ -64,11 +62,6 @@ const char *em_loader_text(struct em_loader *loader, const char *text)
 const char *em_loader_absolute(struct em_loader *loader, const char *path)
 {
     return path[0] == '/' ? path : em_arena_printf(loader->arena, "%s/%s", loader->world->cwd, path);
-}
-
-static void key_of(char key[KEY_SIZE], const struct em_node *node)
-{
-    snprintf(key, KEY_SIZE, "%llx:%llx", (unsigned long long)node->device, (unsigned long long)node->inode);
 }
 
 /* ---- files ---- */
@@ -131,10 +124,10 @@ static int look(struct em_loader *loader, const char *path, const struct em_node
     em_cleanup_file struct em_file *opened = NULL;
     uint8_t header[HEADER_SIZE] = { 0 };
     struct loadable *file;
-    char key[KEY_SIZE], *kept;
+    char key[EM_NODE_KEY_SIZE], *kept;
     int r;
 
-    key_of(key, node);
+    em_node_key(key, node);
     file = em_map_get(&loader->files, key);
     if (file) {
         found->file = file;
@@ -245,9 +238,9 @@ struct em_loadable *em_loader_look(struct em_loader *loader, const char *path)
 
 static int find_place(struct em_loader *loader, const struct em_node *node, struct place **place)
 {
-    char key[KEY_SIZE], *kept;
+    char key[EM_NODE_KEY_SIZE], *kept;
 
-    key_of(key, node);
+    em_node_key(key, node);
     *place = em_map_get(&loader->places, key);
     if (*place)
         return EM_OK;

@@ -2,6 +2,14 @@
 
 #include <string.h>
 
+void em_node_key(char key[EM_NODE_KEY_SIZE], const struct em_node *node)
+{
+    char *at = em_put_hex(key, node->device);
+
+    *at++ = ':';
+    *em_put_hex(at, node->inode) = '\0';
+}
+
 int em_tree_stat(struct em_tree *tree, const char *path, struct em_node *node)
 {
     return tree->ops->stat(tree, path, true, node);

@@ -49,6 +49,10 @@ struct em_node {
     int64_t mtime_ns; /* since the epoch */
 };
 
+/* "device:inode": what tells files apart, as a key. */
+#define EM_NODE_KEY_SIZE 34
+void em_node_key(char key[EM_NODE_KEY_SIZE], const struct em_node *node);
+
 struct em_file {
     struct em_reader reader;
     struct em_node node;

@@ -458,6 +458,20 @@ static void a_hole_is_read_without_reading(void **state)
     assert_int_equal(em_pread(fd, piece, PIECE, size - 5), 5);
 }
 
+static void hexadecimal_digits_are_those_of_printf(void **state)
+{
+    static const uint64_t values[] = { 0,         1, 9, 10, 15, 16, 255, 256, 0xdeadbeef, UINT64_MAX >> 4, UINT64_MAX / 2 + 1,
+                                       UINT64_MAX };
+    char made[17], wanted[17];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        *em_put_hex(made, values[i]) = '\0';
+        snprintf(wanted, sizeof wanted, "%llx", (unsigned long long)values[i]);
+        assert_string_equal(made, wanted);
+    }
+}
+
 static void an_error_keeps_the_end_of_a_long_path(void **state)
 {
     struct em_error error = EM_ERROR_INIT;
@@ -495,6 +509,7 @@ int main(void)
         cmocka_unit_test(a_pair_is_found_wherever_it_stands),
         cmocka_unit_test(a_copy_has_the_same_holes),
         cmocka_unit_test(a_hole_is_read_without_reading),
+        cmocka_unit_test(hexadecimal_digits_are_those_of_printf),
         cmocka_unit_test(an_error_keeps_the_end_of_a_long_path),
     };
 
