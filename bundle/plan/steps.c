@@ -46,8 +46,13 @@ static bool is_same(const struct em_node *node, const struct em_stamp *stamp)
 static int add_read_input(struct em_steps_writer *writer, const char *path, const struct em_node *node)
 {
     const size_t known = writer->plan->inputs.count;
-    int r = em_steps_add_input(writer, path, false);
+    const char *full = em_path_join(writer->arena, writer->root, path);
+    struct em_node link;
+    int r = full ? em_steps_add_input(writer, path, false) : EM_NO_MEMORY;
 
+    /* It was read through the link, and the input is the link itself. */
+    if (r == EM_OK && em_tree_stat_link(writer->draft->env->tree, full, &link) == 0 && link.kind == EM_NODE_LINK)
+        return em_fail(writer->error, EM_REFUSED, path, "is a link; nothing is changed through links");
     if (r < 0 || writer->plan->inputs.count == known || is_same(node, &writer->plan->inputs.items[known].stamp))
         return r;
     return em_fail(writer->error, EM_CHANGED, path, "has changed while the target was looked at; run the command again");

@@ -96,8 +96,9 @@ int em_zip_index(struct em_zip *zip, struct em_zip_member *member, const struct 
 /* A stream that shall become a member of another archive; member says how long it and its file are. It is gone through to its end,
  * and member gets the CRC. What is learned is zip's, as if it had that member.
  *
- * If it begins as a member of zip does, by so many bytes of the stream and of the file, all of that is known already, and it is gone
- * through from there on: em_zip_inherit gives the offset in the file, 0 if nothing is known. piece is told what lies behind it. */
+ * If it begins as a member of zip does, by so many bytes of the stream and of the file, what whole blocks of these bytes say is known
+ * already, and it is gone through from there on: em_zip_inherit gives the offset in the file, 0 if nothing is known. piece is told what
+ * lies behind it. */
 typedef int em_zip_piece(void *context, uint64_t at, const uint8_t *bytes, size_t size);
 int em_zip_inherit(struct em_zip *zip, struct em_zip_member *member, const struct em_zip_member *of, uint64_t packed,
                    uint64_t plain, uint64_t *from);

@@ -407,17 +407,37 @@ int em_zip_index(struct em_zip *zip, struct em_zip_member *member, const struct 
 
 /* ---- streams of ours ---- */
 
+/* What the blocks say that lie in so many bytes of the stream, whole. Bytes behind them are said by a block that may be another one. */
+static uint64_t said_by(const struct em_blocks *blocks, uint64_t packed)
+{
+    size_t low = 0, high = blocks->count;
+
+    if (blocks->end_bit <= packed * 8)
+        return blocks->size;
+    /* The first block that begins behind it: the one before that one has an end there. */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (blocks->items[middle].bit <= packed * 8)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 ? blocks->items[low - 1].out : 0;
+}
+
 /* How many chunks of it are known by those of the other, the inflater before the next one and the digest included. */
 static uint64_t chunks_alike(const struct em_zip_learned *of, uint64_t packed, uint64_t plain)
 {
-    uint64_t chunks = plain / EM_ZIP_CHUNK;
+    uint64_t said, chunks;
 
     if (!of || !of->complete || !em_hasher_can_leave())
         return 0;
+    said = said_by(&of->index.blocks, packed);
+    chunks = (said < plain ? said : plain) / EM_ZIP_CHUNK;
     chunks = chunks < of->points.count ? chunks : of->points.count;
     chunks = chunks < of->states.count ? chunks : of->states.count;
-    while (chunks > 0 &&
-           (of->points.items[chunks - 1].window == EM_ZIP_NO_WINDOW || of->points.items[chunks - 1].at.bit > packed * 8))
+    while (chunks > 0 && of->points.items[chunks - 1].window == EM_ZIP_NO_WINDOW)
         chunks--;
     return chunks;
 }
@@ -435,6 +455,11 @@ static int take_over(struct em_zip_learned *learned, const struct em_zip_learned
             em_vec_push(learned->arena, &learned->states, of->states.items[i]) < 0 || end_chunk(learned) < 0)
             return EM_NO_MEMORY;
     }
+    /* The inflater tells those that begin behind the point, or at it. */
+    em_vec_each (const struct em_block, block, &of->index.blocks)
+        if (block->bit < learned->points.items[chunks - 1].at.bit &&
+            em_vec_push(learned->arena, &learned->index.blocks, *block) < 0)
+            return EM_NO_MEMORY;
     return EM_OK;
 }
 

@@ -494,6 +494,9 @@ static void what_changed_since_it_was_read_is_not_planned_for(void **state)
     assert_int_equal(plan_after(w, "echo 'pkg/more,,' >> e/pkg-1.dist-info/RECORD"), EM_CHANGED);
     assert_string_equal(w->error.path, "pkg-1.dist-info/RECORD");
     assert_int_equal(plan_after(w, "echo 'other/more,,' >> e/other-1.dist-info/RECORD"), EM_OK);
+    /* Read through a link it is no other file, and nobody has to try again. */
+    assert_int_equal(plan_after(w, "cd e/pkg-1.dist-info && mv RECORD elsewhere && ln -s elsewhere RECORD"), EM_REFUSED);
+    assert_string_equal(w->error.path, "pkg-1.dist-info/RECORD");
 }
 
 int main(void)

@@ -219,6 +219,12 @@ static int64_t read_guarded(void *context, void *buffer, size_t length, uint64_t
     return (int64_t)length;
 }
 
+static int pass_pieces(void *context, uint64_t at, const uint8_t *bytes, size_t size)
+{
+    (void)at;
+    return pass_over(context, bytes, size);
+}
+
 static int see_text(void *context, uint64_t at, const uint8_t *bytes, size_t size)
 {
     uint64_t *next = context;
@@ -274,11 +280,63 @@ static void what_begins_alike_is_known(void **state)
         assert_true(em_sha256_equal(&sha256, &wanted));
         assert_memory_equal(em_zip_learned_crcs(&made)->items, of->learned->index.crcs.items,
                             of->learned->index.crcs.count * sizeof(uint32_t));
+        assert_int_equal(made.learned->index.blocks.count, of->learned->index.blocks.count);
+        assert_memory_equal(made.learned->index.blocks.items, of->learned->index.blocks.items,
+                            of->learned->index.blocks.count * sizeof(struct em_block));
         em_zip_same(of, made.learned);
         assert_reads(zip, "text", text, ASKED);
         assert_reads(zip, "text", text, SIZE - 1000);
         assert_reads(zip, "text", text, EM_ZIP_CHUNK + 1000);
     }
+}
+
+/* The new stream is the old one up to a block that ends just before a chunk does, and behind it wrong within that chunk, where nothing
+ * should have changed: nothing of what comes behind the seam is taken for known. */
+static void what_a_new_block_says_is_read(void **state)
+{
+    const size_t border = 12 * EM_ZIP_CHUNK - 30, change = 12 * EM_ZIP_CHUNK + 5000;
+    const struct zip_entry entry = { .name = "text", .data = text, .data_size = SIZE, .deflate = true, .border = border };
+    static const struct zip_end end;
+    static uint8_t wrong[SIZE], stream[SIZE];
+    em_cleanup_zip struct em_zip *zip = NULL;
+    struct em_error error = EM_ERROR_INIT;
+    struct em_sha256 sha256, wanted;
+    struct em_zip_member *of, made;
+    struct em_zip_place place;
+    struct em_reader packed, reader;
+    struct guarded guarded = { stream, 0, 0 };
+    uint64_t from;
+    size_t i = 0;
+
+    (void)state;
+    zip_write("border.whl", &entry, 1, &end);
+    assert_int_equal(em_zip_open(&zip, "border.whl", &error), EM_OK);
+    of = em_zip_find(zip, "text");
+    assert_int_equal(em_zip_hash(zip, of, NULL, NULL, &sha256, &error), EM_OK);
+    while (of->learned->index.blocks.items[i].out < border)
+        i++;
+    assert_int_equal(of->learned->index.blocks.items[i].out, border);
+    place = (struct em_zip_place){ zip, of };
+    packed = em_zip_packed_reader(&place);
+    guarded.size = raw_deflate(text, border, border, stream, SIZE) - 2; /* without the last block, which is empty */
+    assert_int_equal(em_read_at(&packed, stream, (size_t)guarded.size, 0, &error), EM_OK);
+
+    memcpy(wrong, text, SIZE);
+    wrong[change] ^= 1;
+    em_sha256_bytes(wrong, SIZE, &wanted);
+    wrong[12 * EM_ZIP_CHUNK - 20] ^= 1;
+    made = (struct em_zip_member){ .name = "made", .size = SIZE };
+    assert_int_equal(em_zip_inherit(zip, &made, of, guarded.size, change, &from), EM_OK);
+    assert_true(from <= border);
+    assert_true(from > 0 || !em_hasher_can_leave());
+    guarded.size += raw_deflate(wrong + border, SIZE - border, 0, stream + guarded.size, SIZE - (size_t)guarded.size);
+    made.packed = guarded.size;
+    reader = (struct em_reader){ .read = read_guarded, .context = &guarded, .size = guarded.size, .name = "made" };
+    assert_int_equal(em_zip_learn(zip, &made, &reader, pass_pieces, NULL, &sha256, &error), EM_OK);
+    assert_false(em_sha256_equal(&sha256, &wanted));
+    em_sha256_bytes(wrong, SIZE, &wanted);
+    assert_true(em_sha256_equal(&sha256, &wanted));
+    assert_int_equal(made.crc, crc32(0, wrong, SIZE));
 }
 
 static void a_damaged_memory_is_none(void **state)
@@ -351,15 +409,11 @@ static void a_file_that_was_written_to_is_another(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_megabyte_can_be_entered),
-        cmocka_unit_test(what_was_asked_is_put_by),
-        cmocka_unit_test(what_is_young_is_not_remembered),
-        cmocka_unit_test(what_nobody_vouches_for_is_not_sound),
-        cmocka_unit_test(what_was_learned_is_recalled),
-        cmocka_unit_test(what_begins_alike_is_known),
-        cmocka_unit_test(a_damaged_memory_is_none),
-        cmocka_unit_test(a_memory_that_others_may_write_is_none),
-        cmocka_unit_test(a_file_that_was_written_to_is_another),
+        cmocka_unit_test(every_megabyte_can_be_entered),          cmocka_unit_test(what_was_asked_is_put_by),
+        cmocka_unit_test(what_is_young_is_not_remembered),        cmocka_unit_test(what_nobody_vouches_for_is_not_sound),
+        cmocka_unit_test(what_was_learned_is_recalled),           cmocka_unit_test(what_begins_alike_is_known),
+        cmocka_unit_test(what_a_new_block_says_is_read),          cmocka_unit_test(a_damaged_memory_is_none),
+        cmocka_unit_test(a_memory_that_others_may_write_is_none), cmocka_unit_test(a_file_that_was_written_to_is_another),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);

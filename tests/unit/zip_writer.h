@@ -14,7 +14,8 @@ struct zip_entry {
     const void *data;       /* NULL: name's own characters */
     size_t data_size;       /* 0: strlen(data) */
     bool deflate;
-    int name_size;                        /* 0: strlen(name) */
+    size_t border; /* of deflate: one block ends there, and what follows looks back no further; 0: nowhere */
+    int name_size; /* 0: strlen(name) */
     uint16_t flags, method, local_method; /* method: 0 is what deflate says, else it */
     uint32_t mode;                        /* 0: 0100644 */
     long crc_off, size_off, packed_off;   /* added to the true values in the directory */
@@ -52,15 +53,18 @@ static inline void put64(struct em_text *text, uint64_t value)
     put32(text, value >> 32);
 }
 
-static inline size_t raw_deflate(const void *data, size_t size, unsigned char *out, size_t room)
+static inline size_t raw_deflate(const void *data, size_t size, size_t border, unsigned char *out, size_t room)
 {
     z_stream stream = { 0 };
 
     deflateInit2(&stream, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY);
     stream.next_in = (unsigned char *)(uintptr_t)data;
-    stream.avail_in = (unsigned)size;
+    stream.avail_in = (unsigned)border;
     stream.next_out = out;
     stream.avail_out = (unsigned)room;
+    if (border > 0)
+        deflate(&stream, Z_FULL_FLUSH);
+    stream.avail_in = (unsigned)(size - border);
     deflate(&stream, Z_FINISH);
     deflateEnd(&stream);
     return room - stream.avail_out;
@@ -90,7 +94,7 @@ static inline void zip_build(struct em_text *text, const struct zip_entry *entri
         struct em_text extra = { 0 };
 
         if (e->deflate)
-            packed = raw_deflate(data, size, out, compressBound(size) + 64);
+            packed = raw_deflate(data, size, e->border, out, compressBound(size) + 64);
         else
             memcpy(out, data, size);
         put32(text, 0x04034b50), put16(text, 20), put16(text, flags), put16(text, local_method);
