@@ -74,18 +74,21 @@ static int add_findings(struct verified *verified, const struct em_options *opti
     return em_undone_judge(&verified->findings, options->arena, &verified->env, &trail);
 }
 
-/* A wheel as it is packed, and not as it would be installed: its RECORD is to list every member. */
+/* A wheel as it is packed, and not as it would be installed: its RECORD is to list every member, and no other's RECORD counts. */
 static int read_wheel(struct verified *verified, const struct em_options *options, const char *target, struct em_error *error)
 {
     int r = em_wheel_open(&verified->wheel, options->arena, target, error);
+    struct em_distribution *distribution;
 
     if (r == EM_OK)
         r = em_wheel_lay_out(&verified->packed, verified->wheel, verified->tree, error);
     if (r == EM_OK)
-        r = em_env_read(&verified->env, options->arena, verified->packed.tree, verified->packed.site, error);
-    verified->env.given = target;
-    verified->env.kind = EM_ENV_WHEEL;
-    return r;
+        r = em_env_read_wheel(&verified->env, options->arena, verified->packed.tree, verified->packed.site, target, error);
+    if (r < 0)
+        return r;
+    distribution = em_wheel_distribution(verified->wheel, &verified->env);
+    verified->env.distributions.count = 0;
+    return distribution ? em_vec_push(options->arena, &verified->env.distributions, distribution) : EM_OK;
 }
 
 static void forget(struct verified *verified)

@@ -105,22 +105,21 @@ static int refuse_nothing(struct em_env *env, struct em_error *error)
     const char *inner = em_path_join(env->arena, env->path, ".venv/pyvenv.cfg");
     struct em_node node;
 
-    if (env->objects.count || env->distributions.count || env->kind != EM_ENV_DIRECTORY)
+    if (env->objects.count || env->distributions.count || (env->kind != EM_ENV_DIRECTORY && env->kind != EM_ENV_WHEEL))
         return EM_OK;
+    if (env->kind == EM_ENV_WHEEL)
+        return em_fail(error, EM_UNSUPPORTED, env->given, "is no wheel: it has neither a *.dist-info nor an ELF object");
     if (inner && em_tree_stat(env->tree, inner, &node) == 0)
         return em_fail(error, EM_UNSUPPORTED, env->given, "is no environment; there is one in it: .venv");
     return em_fail(error, EM_UNSUPPORTED, env->given,
                    "is no environment: no pyvenv.cfg, no conda-meta, no *.dist-info, and no ELF object below it");
 }
 
-int em_env_read(struct em_env *env, struct em_arena *arena, struct em_tree *tree, const char *target, struct em_error *error)
+/* What is installed in it, once it is known what it is. */
+static int read_contents(struct em_env *env, struct em_error *error)
 {
-    int r;
+    int r = env->kind == EM_ENV_CONDA ? em_env_read_conda(env, error) : EM_OK;
 
-    *env = (struct em_env){ .arena = arena, .tree = tree, .odd_rows = { .arena = arena } };
-    r = em_env_find_roots(env, target, error);
-    if (r == EM_OK && env->kind == EM_ENV_CONDA)
-        r = em_env_read_conda(env, error);
     /* Distributions first where the sites are known: whether a link belongs to the target is theirs to say. */
     if (r == EM_OK && env->kind != EM_ENV_DIRECTORY)
         r = read_sites(env, error);
@@ -138,4 +137,29 @@ int em_env_read(struct em_env *env, struct em_arena *arena, struct em_tree *tree
     em_vec_each (struct em_env_object, object, &env->objects)
         object->owner = em_env_owners(env, object->path, &object->owners);
     return EM_OK;
+}
+
+int em_env_read(struct em_env *env, struct em_arena *arena, struct em_tree *tree, const char *target, struct em_error *error)
+{
+    int r;
+
+    *env = (struct em_env){ .arena = arena, .tree = tree, .odd_rows = { .arena = arena } };
+    r = em_env_find_roots(env, target, error);
+    return r < 0 ? r : read_contents(env, error);
+}
+
+int em_env_read_wheel(struct em_env *env, struct em_arena *arena, struct em_tree *tree, const char *site, const char *wheel,
+                      struct em_error *error)
+{
+    int r;
+
+    *env = (struct em_env){ .kind = EM_ENV_WHEEL,
+                            .given = wheel,
+                            .path = site,
+                            .real_path = site,
+                            .arena = arena,
+                            .tree = tree,
+                            .odd_rows = { .arena = arena } };
+    r = em_vec_push(arena, &env->sites, site);
+    return r < 0 ? r : read_contents(env, error);
 }

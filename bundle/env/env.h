@@ -37,7 +37,7 @@ enum em_env_kind {
     EM_ENV_TARGET,    /* a directory with *.dist-info at its root */
     EM_ENV_DIRECTORY, /* any other */
     EM_ENV_OBJECT,    /* one file */
-    EM_ENV_WHEEL,     /* as it would be installed; set by who laid it out, above this room */
+    EM_ENV_WHEEL,     /* a site that a wheel was laid out in: em_env_read_wheel */
 };
 const char *em_env_kind_name(enum em_env_kind kind); /* "venv", "conda", "target", "directory", "object", "wheel" */
 
@@ -99,6 +99,10 @@ struct em_env {
 };
 
 int em_env_read(struct em_env *env, struct em_arena *arena, struct em_tree *tree, const char *target, struct em_error *error);
+/* A wheel that somebody has laid out in the tree, with its packages in site: nothing is made of the names in it, a pyvenv.cfg is one of
+ * its files. site (absolute, without links) and wheel (as the user spelled it) live as long as the environment. */
+int em_env_read_wheel(struct em_env *env, struct em_arena *arena, struct em_tree *tree, const char *site, const char *wheel,
+                      struct em_error *error);
 struct em_distribution *em_env_owner(const struct em_env *env, const char *path);
 struct em_distribution *em_env_find(const struct em_env *env, const char *normalized_name);
 

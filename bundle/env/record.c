@@ -490,9 +490,11 @@ void em_record_write(const struct em_record *record, struct em_text *text)
     }
 }
 
-bool em_is_signature(const char *name)
+bool em_is_signature(const char *path)
 {
-    const char *base = em_path_basename(name);
+    static const char dist_info[] = ".dist-info";
+    const size_t length = strcspn(path, "/"), suffix = sizeof dist_info - 1;
 
-    return strcmp(base, "RECORD.jws") == 0 || strcmp(base, "RECORD.p7s") == 0;
+    return length > suffix && strncmp(path + length - suffix, dist_info, suffix) == 0 &&
+           (strcmp(path + length, "/RECORD.jws") == 0 || strcmp(path + length, "/RECORD.p7s") == 0);
 }

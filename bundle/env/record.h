@@ -56,7 +56,8 @@ struct em_record_row *em_record_find(const struct em_record *record, const char 
 int em_record_put(struct em_record *record, const char *path, const struct em_sha256 *sha256, uint64_t size);
 void em_record_write(const struct em_record *record, struct em_text *text);
 
-/* RECORD.jws and RECORD.p7s sign the list and are not in it (binary distribution format, "Signed wheel files"). */
-bool em_is_signature(const char *name);
+/* RECORD.jws and RECORD.p7s sign the list and are not in it (binary distribution format, "Signed wheel files"). path: as a row has it;
+ * a file of that name that lies elsewhere than in a .dist-info is like any other. */
+bool em_is_signature(const char *path);
 
 #endif

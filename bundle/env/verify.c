@@ -353,6 +353,26 @@ static bool is_listed(const struct verify *verify, const char *path)
     return false;
 }
 
+/* What a RECORD need not name: what signs it, and in a wheel itself. Installers have it name itself. */
+static bool is_beyond_record(const struct em_env *env, const char *directory, const char *path)
+{
+    em_vec_each (struct em_distribution *, distribution, &env->distributions) {
+        if (strcmp(directory, (*distribution)->dist_info) == 0)
+            return em_is_signature(em_path_after(path, (*distribution)->site)) ||
+                   (env->kind == EM_ENV_WHEEL && strcmp(em_path_basename(path), "RECORD") == 0);
+    }
+    return false;
+}
+
+/* What Python, we and version control put into an environment is nobody's. In a wheel nobody has been at work. */
+static bool comes_by_itself(const struct em_env *env, const struct em_entry *entry)
+{
+    if (env->kind == EM_ENV_WHEEL)
+        return false;
+    return entry->kind == EM_NODE_DIRECTORY ? em_is_never_entered(entry->name) || strcmp(entry->name, "__pycache__") == 0
+                                            : is_bytecode(entry->name);
+}
+
 struct unlisted {
     struct verify *verify;
     struct em_deviations *deviations;
@@ -365,14 +385,14 @@ static int look_for_unlisted(struct em_walk *walk, const char *directory, const 
     size_t length = strlen(directory), name = strlen(entry->name);
     char path[PATH_MAX];
 
-    if (entry->kind == EM_NODE_DIRECTORY)
-        return em_is_never_entered(entry->name) || strcmp(entry->name, "__pycache__") == 0 ? EM_WALK_SKIP : EM_OK;
-    if (length + 1 + name >= sizeof path || is_bytecode(entry->name) || em_is_signature(entry->name))
+    if (comes_by_itself(walk->env, entry))
+        return EM_WALK_SKIP;
+    if (entry->kind == EM_NODE_DIRECTORY || length + 1 + name >= sizeof path)
         return EM_OK;
     memcpy(path, directory, length); /* snprintf shows among ten thousands of files */
     path[length] = '/';
     memcpy(path + length + 1, entry->name, name + 1);
-    if (is_listed(unlisted->verify, path))
+    if (is_listed(unlisted->verify, path) || is_beyond_record(walk->env, directory, path))
         return EM_OK;
     deviation.path = em_arena_strdup(walk->env->arena, path);
     return deviation.path ? em_vec_push(walk->env->arena, unlisted->deviations, deviation) : EM_NO_MEMORY;

@@ -5,12 +5,10 @@
 
 static int read_env(struct em_study *study, struct em_arena *arena, struct em_error *error)
 {
-    int r = em_env_read(&study->env, arena, study->installed.tree, study->installed.site, error);
+    int r = em_env_read_wheel(&study->env, arena, study->installed.tree, study->installed.site, study->wheel->given, error);
 
     if (r < 0)
         return r;
-    study->env.given = study->wheel->given;
-    study->env.kind = EM_ENV_WHEEL;
     study->distribution = em_wheel_distribution(study->wheel, &study->env);
     return EM_OK;
 }

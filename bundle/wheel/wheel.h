@@ -2,7 +2,7 @@
  *
  *     r = em_wheel_open(&wheel, arena, "dist/x-1-cp311-cp311-linux_x86_64.whl", error)     the zip is checked, the name read
  *     r = em_wheel_install(&installed, arena, wheel, world_tree, &with, error)             laid over a world, with its siblings
- *     r = em_env_read(&env, arena, installed.tree, installed.site, error)                  an environment like any other
+ *     r = em_env_read_wheel(&env, arena, installed.tree, installed.site, wheel->given, error)   an environment like any other
  *     distribution = em_wheel_distribution(wheel, &env)
  *     r = em_wheel_promise(&installed, arena, &promises, &diagnosis, wheel, undeclared, &news, error)
  *     em_wheel_uninstall(&installed); em_wheel_close(wheel)

@@ -33,13 +33,33 @@ for member in $data/scripts/pkg-script $data/headers/header.so $data/data/lib/li
     exits 1 "... ${member#w/} with other bytes: exit 1" "$ELFMEND" verify --fail-on warning other/pkg-1.0-$tags.whl
     check "... by its name in the wheel" grep -F "${member#w/}: is not what its RECORD says" out
 done
-for member in top.py pkg-1.0.data/scripts/more; do
-    pack w other/pkg-1.0-$tags.whl "$member=x"
+for member in top.py pkg-1.0.data/scripts/more pkg/evil.pyc pkg/__pycache__/evil.so pkg/.git/evil.so .elfmend/evil.so pkg/RECORD \
+    pkg/RECORD.jws pkg/in-1.0.dist-info/RECORD.p7s more-1.0.dist-info/RECORD; do
+    pack w other/pkg-1.0-$tags.whl "$member=$member,,"
     exits 1 "... $member, which is not listed: exit 1" "$ELFMEND" verify --fail-on note --verbose other/pkg-1.0-$tags.whl
     check "... by its name in the wheel" grep -F "$member: is listed in no RECORD" out
 done
-pack w other/pkg-1.0-$tags.whl pkg-1.0.dist-info/RECORD.jws=x
-exits 0 "... a signature need not be" "$ELFMEND" verify --fail-on note other/pkg-1.0-$tags.whl
+for kind in jws p7s; do
+    pack w other/pkg-1.0-$tags.whl pkg-1.0.dist-info/RECORD.$kind=x
+    exits 0 "... a signature need not be, RECORD.$kind" "$ELFMEND" verify --fail-on note other/pkg-1.0-$tags.whl
+done
+mkdir none && "$python" -c 'import sys, zipfile
+zipfile.ZipFile(sys.argv[1], "w").writestr("x.py", "")' none/x-1.0-py3-none-any.whl
+for command in verify audit; do
+    exits 2 "$command of what has nothing of a wheel but the name: exit 2" "$ELFMEND" $command none/x-1.0-py3-none-any.whl
+    has 'none/x-1.0-py3-none-any.whl: is no wheel: it has neither a .*dist-info nor an ELF object' err "... says so"
+done
+# What would make an environment of a directory makes none of a wheel.
+cp -r w odd && mkdir -p odd/conda-meta odd/lib/python3.11/site-packages
+for member in pyvenv.cfg lib/python3.11/site-packages/x.py conda-meta/history; do
+    echo home = /usr/bin > odd/$member
+    pack odd other/pkg-1.0-$tags.whl
+    exits 0 "verify of a wheel with $member too: exit 0" "$ELFMEND" verify --fail-on note other/pkg-1.0-$tags.whl
+    exits 1 "... and audit sees the wheel" "$ELFMEND" audit --world manylinux other/pkg-1.0-$tags.whl
+    pack odd other/pkg-1.0-$tags.whl $member=other
+    exits 1 "... $member with other bytes: exit 1" "$ELFMEND" verify --fail-on warning other/pkg-1.0-$tags.whl
+    check "... by its name in the wheel" grep -F "$member: is not what its RECORD says" out
+done
 
 exits 0 "a wheel with all that .data can hold: exit 0" "$ELFMEND" repack --world manylinux pkg-1.0-$tags.whl -o made
 new=made/pkg-1.0+mend.1-$tags.whl
