@@ -80,8 +80,35 @@ static void drop_beside(struct em_diagnosis *diagnosis)
     findings->count = kept;
 }
 
-static int diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct em_env *env, const struct em_world *world,
-                    const struct em_knowledge *knowledge, const struct em_diagnose_options *options, struct em_error *error)
+/* Opens everything and judges what that showed. A few objects can need thousands of libraries each, all of them through long paths: what
+ * is found out of so little could be gigabytes. */
+static int judge_loading(struct em_diagnosis *diagnosis, struct em_loading *loading, struct em_advisor *advisor,
+                         struct em_arena *arena, const struct em_diagnose_options *options, struct em_error *error)
+{
+    struct em_env *env = diagnosis->env;
+    const struct em_world *world = diagnosis->world;
+    const uint64_t most = EM_MAX_DIAGNOSIS + env->objects.count * EM_MAX_DIAGNOSIS_OBJECT;
+    int r;
+
+    em_arena_bound(arena, most);
+    r = em_loading_run(loading, arena, env, world, diagnosis->knowledge, options->cache, error);
+    if (r == EM_OK)
+        r = em_advisor_init(advisor, arena, env, world, diagnosis->knowledge, loading);
+    advisor->gpu_wanted = options->gpu_wanted || options->gpus || module_of(arena, world);
+    if (r == EM_OK)
+        r = em_judge(&diagnosis->findings, advisor);
+    if (r == EM_OK)
+        r = em_judge_variable(&diagnosis->findings, advisor, env, options->cache, error);
+    if (r == EM_OK)
+        r = em_judge_stacks(&diagnosis->findings, advisor, options->cache, &loading->bytes_read, error);
+    if (em_arena_is_full(arena))
+        r = em_loader_fail_memory(error, env->given, most);
+    em_arena_bound(arena, EM_ARENA_UNBOUND);
+    return r;
+}
+
+int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct em_env *env, const struct em_world *world,
+                const struct em_knowledge *knowledge, const struct em_diagnose_options *options, struct em_error *error)
 {
     struct em_loading loading;
     struct em_advisor advisor;
@@ -90,16 +117,7 @@ static int diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, stru
     *diagnosis = (struct em_diagnosis){
         .env = env, .world = world, .knowledge = knowledge, .objects = em_env_count_objects(env)
     };
-    r = em_loading_run(&loading, arena, env, world, knowledge, options->cache, error);
-    if (r == EM_OK)
-        r = em_advisor_init(&advisor, arena, env, world, knowledge, &loading);
-    advisor.gpu_wanted = options->gpu_wanted || options->gpus || module_of(arena, world);
-    if (r == EM_OK)
-        r = em_judge(&diagnosis->findings, &advisor);
-    if (r == EM_OK)
-        r = em_judge_variable(&diagnosis->findings, &advisor, env, options->cache, error);
-    if (r == EM_OK)
-        r = em_judge_stacks(&diagnosis->findings, &advisor, options->cache, &loading.bytes_read, error);
+    r = judge_loading(diagnosis, &loading, &advisor, arena, options, error);
     if (r == EM_OK && options->integrity)
         r = judge_files(diagnosis, &advisor, env, options, &loading.bytes_read, error);
     em_loader_free(loading.loader);
@@ -111,19 +129,4 @@ static int diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, stru
     diagnosis->bytes_read = loading.bytes_read;
     em_findings_sort(&diagnosis->findings);
     return EM_OK;
-}
-
-/* A few objects can need thousands of libraries each, all of them through long paths: what is found out of so little could be gigabytes. */
-int em_diagnose(struct em_diagnosis *diagnosis, struct em_arena *arena, struct em_env *env, const struct em_world *world,
-                const struct em_knowledge *knowledge, const struct em_diagnose_options *options, struct em_error *error)
-{
-    const uint64_t most = EM_MAX_DIAGNOSIS + env->objects.count * EM_MAX_DIAGNOSIS_OBJECT;
-    int r;
-
-    em_arena_bound(arena, most);
-    r = diagnose(diagnosis, arena, env, world, knowledge, options, error);
-    if (em_arena_is_full(arena))
-        r = em_loader_fail_memory(error, env->given, most);
-    em_arena_bound(arena, EM_ARENA_UNBOUND);
-    return r;
 }

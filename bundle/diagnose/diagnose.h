@@ -2,7 +2,7 @@
  *
  *     r = em_diagnose(&diagnosis, arena, &env, &world, &knowledge, &options, error)
  *     diagnosis.findings    errors first, then by object and request
- *     diagnosis.edges       every request in every process, with what it resolves to: what a plan must not lose
+ *     diagnosis.edges       every request and what it resolves to, and in which processes: what a plan must not lose
  *
  * How an environment is judged:
  *   1. Each extension module is opened by the interpreter in a fresh process, as an import does; then each object that none of
@@ -28,7 +28,7 @@
 #include "bundle/diagnose/finding.h"
 #include "bundle/diagnose/knowledge.h"
 
-/* One request of one object as it was answered in one process. The same object may find another file in another process. */
+/* One request of one object as it was answered, in one process or in a thousand. The same object may find another file in another one. */
 struct em_edge {
     const char *object; /* absolute path of the requester */
     const char *name;
@@ -36,12 +36,20 @@ struct em_edge {
     enum em_result result;
     enum em_rule rule;
     const char *path;  /* of what answers, as the loader spells it; NULL: missing */
-    const char *root;  /* what was opened in that process */
     const char *owner; /* by an RPATH or RUNPATH: of the object whose it is, as the loader spells it; NULL: by none */
+};
+
+/* That answer in one process: there may be millions. */
+struct em_edge_use {
+    uint32_t edge; /* index into the edges */
+    uint32_t root; /* what was opened in that process: index into the environment's objects */
 };
 
 struct em_edges {
     EM_VEC(struct em_edge);
+    struct {
+        EM_VEC(struct em_edge_use);
+    } uses; /* in the order in which processes asked */
 };
 
 /* What was read of objects' contents, by path: a what-if that leaves those alone need not read them again. Each map has an arena. */

@@ -10,9 +10,37 @@ static int badness(const struct em_loading_work *work, const struct em_case *ite
     return item->request->file && em_loading_object(work->loading, &item->request->file->node) ? 0 : 1;
 }
 
-/* What a plan must not lose: the answer, without the search that led to it. */
-static int keep_edge(struct em_loading_work *work, const struct em_case *item)
+#define ANSWERS_COMPARED 8 /* of one request: real ones have one or two in all processes together */
+
+static bool is_same_text(const char *a, const char *b)
 {
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool is_same_edge(const struct em_edge *a, const struct em_edge *b)
+{
+    return a->via == b->via && a->result == b->result && a->rule == b->rule && is_same_text(a->path, b->path) &&
+           is_same_text(a->owner, b->owner) && is_same_text(a->name, b->name);
+}
+
+/* The edge's index plus 1, if it is among the last that the case was given; 0: it is not. */
+static uint32_t known_edge(const struct em_loading_work *work, size_t index, const struct em_edge *edge)
+{
+    uint32_t at = work->last.items[index];
+
+    for (unsigned i = 0; at > 0 && i < ANSWERS_COMPARED; i++) {
+        if (is_same_edge(&work->loading->edges.items[at - 1], edge))
+            return at;
+        at = work->earlier.items[at - 1];
+    }
+    return 0;
+}
+
+/* What a plan must not lose: the answer to the case at index, without the search that led to it. A library that a thousand modules load
+ * asks a thousand times and is answered alike. */
+static int keep_edge(struct em_loading_work *work, size_t index, const struct em_case *item)
+{
+    struct em_edges *edges = &work->loading->edges;
     const struct em_request *request = item->request;
     bool answered = !em_case_is_missing(item);
     struct em_edge edge = {
@@ -22,11 +50,17 @@ static int keep_edge(struct em_loading_work *work, const struct em_case *item)
         .result = item->unreachable ? EM_RESULT_MISSING : request->result,
         .rule = request->rule,
         .path = answered ? request->path : NULL,
-        .root = item->root->path,
         .owner = answered && request->owner ? request->owner->name : NULL,
     };
 
-    return em_vec_push(work->arena, &work->loading->edges, edge);
+    uint32_t at = known_edge(work, index, &edge);
+
+    if (at == 0) {
+        if (em_vec_push(work->arena, edges, edge) < 0 || em_vec_push(work->arena, &work->earlier, work->last.items[index]) < 0)
+            return EM_NO_MEMORY;
+        work->last.items[index] = at = (uint32_t)edges->count;
+    }
+    return em_vec_push(work->arena, &edges->uses, (struct em_edge_use){ at - 1, (uint32_t)em_loading_index(work, item->root) });
 }
 
 /* As a case that outlives its process. */
@@ -43,10 +77,12 @@ static int keep_case(struct em_loading_work *work, struct em_case item)
     size_t index;
     int r;
 
-    if (!key || keep_edge(work, &item) < 0)
+    if (!key)
         return EM_NO_MEMORY;
     index = (size_t)(uintptr_t)em_map_get(&work->by_request, key);
     if (index > 0) {
+        if (keep_edge(work, index - 1, &item) < 0)
+            return EM_NO_MEMORY;
         known = &work->loading->cases.items[index - 1];
         /* A consumer that an import reaches counts before an object opened by itself. */
         item.inherited = item.inherited || known->inherited;
@@ -62,6 +98,10 @@ static int keep_case(struct em_loading_work *work, struct em_case item)
     r = keep_request(work, &item);
     if (r == EM_OK)
         r = em_vec_push(work->arena, &work->loading->cases, item);
+    if (r == EM_OK)
+        r = em_vec_push(work->arena, &work->last, 0);
+    if (r == EM_OK)
+        r = keep_edge(work, work->loading->cases.count - 1, &item);
     return r < 0 ? r : em_loading_put(work, &work->by_request, key, (void *)(uintptr_t)work->loading->cases.count);
 }
 

@@ -65,7 +65,7 @@ struct em_loading {
     struct {
         EM_VEC(struct em_root);
     } roots;
-    struct em_edges edges;      /* every request of every process */
+    struct em_edges edges;      /* every request, and every process that made it */
     struct em_map imported;     /* object and distribution: an import of one of the distribution's modules loads the object */
     struct em_map objects;      /* "device:inode" -> struct em_env_object *: the environment's, by identity */
     struct em_loadable **files; /* what each of the environment's objects is, by its index there */

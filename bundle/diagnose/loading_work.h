@@ -17,10 +17,13 @@ struct em_loading_work {
     struct em_diagnose_cache *cache;
     struct em_error *error;
 
-    struct em_process *fresh;      /* the interpreter as started: forked for each root */
-    struct em_arena *scratch;      /* what is gone when the next root is opened: its processes */
-    bool *met;                     /* by index in the environment: some process has loaded the object */
-    struct em_map by_request;      /* index of the object and name -> index into cases plus 1 */
+    struct em_process *fresh; /* the interpreter as started: forked for each root */
+    struct em_arena *scratch; /* what is gone when the next root is opened: its processes */
+    bool *met;                /* by index in the environment: some process has loaded the object */
+    struct em_map by_request; /* index of the object and name -> index into cases plus 1 */
+    struct {
+        EM_VEC(uint32_t);
+    } last, earlier; /* by index of a case, of an edge: the case's last edge plus 1, the one before it plus 1; 0: none */
     struct em_openings **openings; /* by the same index: an object's strings are read once */
 };
 

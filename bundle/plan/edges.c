@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+static const char *root_of(const struct em_diagnosis *diagnosis, const struct em_edge_use *use)
+{
+    return diagnosis->env->objects.items[use->root].path;
+}
+
 /* root "": the request in whatever process. */
 static char *key_of(struct em_arena *arena, const char *root, const struct em_edge *edge)
 {
@@ -28,13 +33,15 @@ static bool may_change(const struct em_diagnosis *before, const struct em_edge *
            em_knowledge_package(before->knowledge, edge->name, NULL);
 }
 
-static int index_edges(struct em_map *known, const struct em_edges *edges)
+static int index_edges(struct em_map *known, const struct em_diagnosis *diagnosis)
 {
-    em_vec_each (struct em_edge, edge, edges) {
-        char *key = key_of(known->arena, edge->root, edge), *anywhere = key_of(known->arena, "", edge);
+    em_vec_each (const struct em_edge_use, use, &diagnosis->edges.uses) {
+        const struct em_edge *edge = &diagnosis->edges.items[use->edge];
+        const char *root = root_of(diagnosis, use);
+        char *key = key_of(known->arena, root, edge), *anywhere = key_of(known->arena, "", edge);
 
         if (!key || !anywhere || em_map_put(known, key, edge) < 0 || em_map_put(known, anywhere, edge) < 0 ||
-            em_map_put(known, edge->root, edge) < 0)
+            em_map_put(known, root, edge) < 0)
             return EM_NO_MEMORY;
     }
     return EM_OK;
@@ -43,10 +50,10 @@ static int index_edges(struct em_map *known, const struct em_edges *edges)
 /* The same request afterwards: in the same process; or, where what was opened by itself is loaded by a consumer now and so not opened
  * any more, and where it was found through a link that goes, in any. */
 static int find_after(struct em_arena *arena, const struct em_map *known, const struct em_draft *draft,
-                      const struct em_edge *edge, struct em_edge **after)
+                      const struct em_edge *edge, const char *root, struct em_edge **after)
 {
-    const bool anywhere = !em_map_get(known, edge->root) || em_map_get(&draft->unlinked, edge->object);
-    char *key = key_of(arena, anywhere ? "" : edge->root, edge);
+    const bool anywhere = !em_map_get(known, root) || em_map_get(&draft->unlinked, edge->object);
+    char *key = key_of(arena, anywhere ? "" : root, edge);
 
     if (!key)
         return EM_NO_MEMORY;
@@ -78,16 +85,17 @@ int em_edges_lost(struct em_losts *losts, struct em_arena *arena, const struct e
 {
     struct em_map known = { .arena = arena };
 
-    if (index_edges(&known, &after->edges) < 0)
+    if (index_edges(&known, after) < 0)
         return EM_NO_MEMORY;
-    em_vec_each (struct em_edge, edge, &before->edges) {
+    em_vec_each (const struct em_edge_use, use, &before->edges.uses) {
+        const struct em_edge *edge = &before->edges.items[use->edge];
         struct em_edge *then = NULL;
         struct em_lost lost = { .before = edge };
         int same;
 
         if (!edge->path || may_change(before, edge) || is_given_up(arena, draft, edge))
             continue;
-        if (find_after(arena, &known, draft, edge, &then) < 0)
+        if (find_after(arena, &known, draft, edge, root_of(before, use), &then) < 0)
             return EM_NO_MEMORY;
         lost.after = then;
         same = lost.after && lost.after->path ? is_same_place(arena, lost.after->path, edge->path) : 0;
