@@ -77,12 +77,49 @@ struct project {
     struct em_error *error;
 };
 
+/* JSON is UTF-8 (RFC 8259, section 8.1): what is none cannot be said in it. */
+static bool is_utf8(const char *string)
+{
+    size_t left = strlen(string), size;
+
+    for (; left > 0; string += size, left -= size) {
+        size = em_utf8_size(string, left);
+        if (size == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Whether an installer could fetch it: others may have put anything there. A link to a file is one, to servers too. */
+static bool is_file(const struct project *project, const char *name)
+{
+    struct stat st;
+
+    return fstatat(project->dir, name, &st, 0) == 0 && S_ISREG(st.st_mode);
+}
+
+/* The fd, which reader reads. */
+static int open_file(struct project *project, const char *name, struct em_reader *reader)
+{
+    const char *path = em_path_join(project->arena, project->path, name);
+    em_cleanup_fd int fd = -1;
+    int r;
+
+    if (!path)
+        return EM_NO_MEMORY;
+    fd = em_open_at(project->dir, name, O_RDONLY, 0, NULL);
+    if (fd < 0)
+        return em_fail_errno(project->error, path, "cannot be opened");
+    r = em_reader_whole(reader, fd, path, project->error);
+    return r < 0 ? r : em_steal_fd(&fd);
+}
+
 static int hash_file(struct project *project, const char *name, char hex[EM_SHA256_HEX_SIZE], uint64_t *size)
 {
-    em_cleanup_fd int fd = em_open_at(project->dir, name, O_RDONLY, 0, project->error);
     struct em_reader reader;
+    em_cleanup_fd int fd = open_file(project, name, &reader);
     struct em_sha256 sha256;
-    int r = fd < 0 ? fd : em_reader_whole(&reader, fd, name, project->error);
+    int r = fd < 0 ? fd : EM_OK;
 
     if (r == EM_OK)
         r = em_hash_reader(&reader, &sha256, NULL, project->error);
@@ -137,23 +174,31 @@ static int add_metadata(struct project *project, const char *name, json_t *file)
 {
     const char *metadata = em_arena_printf(project->arena, "%s.metadata", name), *python;
     char hex[EM_SHA256_HEX_SIZE];
+    em_cleanup_fd int fd = -1;
+    struct em_sha256 sha256;
+    struct em_reader reader;
     struct em_bytes bytes;
-    uint64_t size;
     int r;
 
     if (!metadata)
         return EM_NO_MEMORY;
-    if (faccessat(project->dir, metadata, F_OK, 0) < 0)
+    if (!is_file(project, metadata))
         return EM_OK;
-    r = hash_file(project, metadata, hex, &size);
+    fd = open_file(project, metadata, &reader);
+    if (fd < 0)
+        return fd;
+    if (reader.size > EM_MAX_METADATA)
+        return EM_OK;
+    r = em_read_bytes(&reader, project->arena, 0, reader.size, &bytes, project->error);
     if (r == EM_OK)
-        r = em_read_file_at(project->dir, metadata, EM_MAX_METADATA, project->arena, &bytes, project->error);
+        r = em_sha256_bytes(bytes.data, bytes.size, &sha256);
     if (r < 0)
         return r;
+    em_sha256_hex(&sha256, hex);
     em_text_printf(&project->html, " data-core-metadata=\"sha256=%s\" data-dist-info-metadata=\"sha256=%s\"", hex, hex);
     json_object_set_new(file, "core-metadata", json_pack("{s:s}", "sha256", hex));
     python = requires_python(project->arena, bytes);
-    if (!python)
+    if (!python || !is_utf8(python))
         return EM_OK;
     em_text_add(&project->html, " data-requires-python=\"");
     add_escaped(&project->html, python);
@@ -178,6 +223,8 @@ static int add_file(struct project *project, const char *name)
         memcpy(project->indexed->sha256, hex, sizeof hex);
     file = json_pack("{s:s, s:s, s:{s:s}, s:I}", "filename", name, "url", url.data, "hashes", "sha256", hex, "size",
                      (json_int_t)size);
+    if (!file)
+        return EM_NO_MEMORY;
     em_text_printf(&project->html, "<a href=\"%s#sha256=%s\"", url.data, hex);
     r = json_array_append_new(project->files, file) < 0 ? EM_NO_MEMORY : add_metadata(project, name, file);
     em_text_add(&project->html, ">");
@@ -205,8 +252,8 @@ static int list_files(struct project *project, struct em_tree *tree)
         return em_fail(project->error, EM_IO, project->path, "cannot be listed");
     r = EM_OK;
     em_vec_each (const char *, name, &names)
-        if (r == EM_OK && (em_is_wheel_name(*name) || is_source_name(*name)) && (*name)[0] != '.' &&
-            (!project->hidden || strcmp(*name, project->hidden) != 0))
+        if (r == EM_OK && (em_is_wheel_name(*name) || is_source_name(*name)) && (*name)[0] != '.' && is_utf8(*name) &&
+            is_file(project, *name) && (!project->hidden || strcmp(*name, project->hidden) != 0))
             r = add_file(project, *name);
     return r;
 }
@@ -254,7 +301,7 @@ static int write_top(const struct em_aside *aside, const char *path, struct em_a
 
     begin_page(&html, "Simple index");
     em_vec_each (const struct em_entry, entry, &entries) {
-        if (entry->kind != EM_NODE_DIRECTORY || entry->name[0] == '.')
+        if (entry->kind != EM_NODE_DIRECTORY || entry->name[0] == '.' || !is_utf8(entry->name))
             continue;
         em_text_add(&html, "<a href=\"");
         add_url(&html, entry->name);

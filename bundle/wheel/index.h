@@ -4,9 +4,9 @@
  *
  * Under directory/x/ the wheel is copied (if it does not lie there), beside it its METADATA as WHEEL.metadata, and index.html and
  * index.json of the project are written anew from what lies there: wheels, those of others without a .metadata beside them too, and
- * source distributions (.tar.gz). The top-level pages list the projects. Each file appears whole or not at all, and wherever a run
- * ends the pages speak of no file that is not there with the bytes that they say. What the index says depends on what lies in it,
- * and on nothing else.
+ * source distributions (.tar.gz); what is no regular file, or has a name that is not UTF-8, is left where it is, untold. The top-level
+ * pages list the projects. Each file appears whole or not at all, and wherever a run ends the pages speak of no file that is not there
+ * with the bytes that they say. What the index says depends on what lies in it, and on nothing else.
  */
 #ifndef EM_BUNDLE_WHEEL_INDEX_H
 #define EM_BUNDLE_WHEEL_INDEX_H

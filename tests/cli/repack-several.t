@@ -99,6 +99,28 @@ assert files["a-0.5.tar.gz"]["hashes"]["sha256"] == hashlib.sha256(b"s\n").hexdi
 assert "core-metadata" not in files["a-1.0-cp311-abi3-linux_x86_64.whl"] and len(files) == 3
 END2
 check "... and two lines pin each wheel, a sound one too" sh -c 'test $(grep -c -- --hash= out) = 2 && grep -x " *a==2.0+mend.1 ." out'
+# What is no file, or cannot be named in JSON, is none of the index's; what is only odd is.
+odd=foreign/a
+mkdir $odd/dir-1.tar.gz $odd/a-1.0-$tags.whl.metadata && mkfifo $odd/fifo-1.tar.gz && ln -s nowhere $odd/gone-1.tar.gz
+ln -s a-0.5.tar.gz $odd/link-1.tar.gz && mkdir "$(printf 'foreign/pk\351')"
+for name in 'a-4\351.tar.gz' 'a-4\351-py3-none-any.whl' 'a-5\303\251.tar.gz' 'a-6 <&>.tar.gz'; do echo s > "$(printf "$odd/$name")"; done
+echo w > $odd/a-7-py3-none-any.whl && printf 'Name: a\nRequires-Python: \351\n' > $odd/a-7-py3-none-any.whl.metadata
+exits 0 "... with odd ones among them: exit 0" "$ELFMEND" repack a-2.0-$tags.whl -o foreign-again --index foreign
+check "... none stops it, and the pages have those that can be fetched" "$python" - <<'END2'
+import html.parser, json, urllib.parse
+wanted = ["a-0.5.tar.gz", "a-1.0-cp311-abi3-linux_x86_64.whl", "a-2.0+mend.1-cp311-abi3-linux_x86_64.whl", "a-5\u00e9.tar.gz",
+          "a-6 <&>.tar.gz", "a-7-py3-none-any.whl", "link-1.tar.gz"]
+files = {f["filename"]: f for f in json.load(open("foreign/a/index.json"))["files"]}
+assert sorted(files) == wanted, sorted(files)
+assert "core-metadata" not in files[wanted[1]] and "core-metadata" in files[wanted[5]] and "requires-python" not in files[wanted[5]]
+assert [p["name"] for p in json.load(open("foreign/index.json"))["projects"]] == ["a", "b"]
+links = []
+class Links(html.parser.HTMLParser):
+    def handle_starttag(self, tag, attributes):
+        links.extend(urllib.parse.unquote(v.split("#")[0]) for k, v in attributes if k == "href")
+Links().feed(open("foreign/a/index.html", encoding="utf-8").read())
+assert sorted(links) == wanted, links
+END2
 exits 1 "a dry run with an index: exit 1" "$ELFMEND" repack --dry-run a-2.0-$tags.whl --index dry
 check "... makes none" test ! -e dry
 echo > file
