@@ -45,16 +45,19 @@ static void keep_times(int fd, const struct stat *before)
 
 /* Whoever makes or removes .elfmend notes the root's times before and sets them after, and is alone meanwhile: another would note
  * the time in between, and set that. Where directories cannot be locked (NFS), or a stranger holds a lock of his for longer, we go on:
- * nothing but that time is at stake. */
-static void hold_root(const struct em_store *store)
+ * nothing but that time is at stake. Whoever runs us under `flock ROOT` is such a stranger, and is waited for once. */
+static void hold_root(struct em_store *store)
 {
     const struct timespec pause = { .tv_nsec = ROOT_PAUSE_NS };
 
     for (int i = 0; i < ROOT_TRIES; i++) {
         if (flock(store->root, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR))
             return;
+        if (store->waited_in_vain)
+            return;
         (void)nanosleep(&pause, NULL);
     }
+    store->waited_in_vain = true;
 }
 
 static void release_root(const struct em_store *store)

@@ -36,6 +36,7 @@ struct em_store {
     const char *path; /* of the root, for messages */
     enum em_store_mode mode;
     int root, dir, lock; /* -1: not there, not held */
+    bool waited_in_vain; /* for somebody else's lock on the root */
 };
 
 #define EM_STORE_INIT                                                                                                          \
