@@ -151,6 +151,12 @@ void em_arena_bound(struct em_arena *arena, uint64_t most)
     arena->full = false;
 }
 
+void em_arena_allow(struct em_arena *arena, uint64_t more)
+{
+    if (__builtin_add_overflow(arena->bound, more, &arena->bound))
+        arena->bound = EM_ARENA_UNBOUND;
+}
+
 bool em_arena_is_full(const struct em_arena *arena)
 {
     return arena->full;

@@ -19,6 +19,7 @@
  *
  *     em_arena_bound(arena, most);                        most bytes more; whoever wants more gets NULL, as if there were no memory
  *     if (em_arena_is_full(arena))                        and that was the reason
+ *     em_arena_allow(arena, more);                        so many more than the bound said: there is one more thing to work on
  *     em_arena_bound(arena, EM_ARENA_UNBOUND);            no more
  *
  * A list that has grown out of its place gives that back (em_arena_release), if it is large; so nobody keeps a pointer into one.
@@ -56,6 +57,7 @@ void em_arena_rewind(struct em_arena *arena, struct em_arena_mark mark);
 
 #define EM_ARENA_UNBOUND UINT64_MAX
 void em_arena_bound(struct em_arena *arena, uint64_t most);
+void em_arena_allow(struct em_arena *arena, uint64_t more);
 /* Somebody wanted more than the bound since it was set. */
 bool em_arena_is_full(const struct em_arena *arena);
 

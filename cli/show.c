@@ -71,6 +71,7 @@ static int read_member(struct em_show_report *report, struct em_shown_wheel *sho
     path = em_path_join(report->arena, shown->path, member->name);
     if (!path || em_vec_push(report->arena, &shown->objects, path) < 0)
         return EM_NO_MEMORY;
+    em_arena_allow(report->arena, EM_MAX_SHOWN_OBJECT);
     return read_object(report, &reader, path, error);
 }
 
@@ -94,13 +95,16 @@ static int read_wheel(struct em_show_report *report, const char *path, struct em
 
 static int read_argument(struct em_show_report *report, struct em_tree *tree, const char *path, struct em_error *error)
 {
+    const size_t before = report->objects.count;
+    uint64_t most;
     int r;
 
     em_arena_bound(report->arena, EM_MAX_SHOWN);
     r = em_is_wheel_name(path) ? read_wheel(report, path, error) : read_file(report, tree, path, error);
+    most = EM_MAX_SHOWN + (report->objects.count - before) * EM_MAX_SHOWN_OBJECT;
     if (em_arena_is_full(report->arena))
         r = em_fail(error, EM_LIMIT, path, "has more to show than fits into %llu MB of memory",
-                    (unsigned long long)(EM_MAX_SHOWN >> 20));
+                    (unsigned long long)(most >> 20));
     em_arena_bound(report->arena, EM_ARENA_UNBOUND);
     return r;
 }

@@ -96,6 +96,7 @@ static int count_symbol(void *context, uint64_t index, const struct em_symbol *s
 
 int em_symbols_count(struct em_symbol_counts *counts, struct em_arena *arena, struct em_reader *reader, struct em_error *error)
 {
+    const struct em_arena_mark mark = em_arena_mark(arena);
     struct em_symbols symbols = { 0 };
     struct em_image image;
     int r = em_image_open(&image, arena, reader, error);
@@ -103,5 +104,8 @@ int em_symbols_count(struct em_symbol_counts *counts, struct em_arena *arena, st
     *counts = (struct em_symbol_counts){ 0 };
     if (r == EM_OK)
         r = em_symbols_locate(&symbols, &image, error);
-    return r < 0 || !symbols.there ? r : em_symbols_each(&image, &symbols, count_symbol, counts, error);
+    if (r == EM_OK && symbols.there)
+        r = em_symbols_each(&image, &symbols, count_symbol, counts, error);
+    em_arena_rewind(arena, mark);
+    return r;
 }

@@ -69,4 +69,17 @@ mkdir r/lib/python3.11/site-packages/pkg-1.dist-info
 printf 'Metadata-Version: 2.1\nName: pkg\nVersion: 1\n' > r/lib/python3.11/site-packages/pkg-1.dist-info/METADATA
 seq -f 'pkg/module%.0f.py,,' 200000 > r/lib/python3.11/site-packages/pkg-1.dist-info/RECORD
 ends 0 "audit of 200,000 files that are gone" "200000 warnings" audit r
+
+# A wheel of very many small libraries has little to say of each.
+check "a wheel of 16,000 libraries" "$python" - <<'END'
+import subprocess, zipfile
+subprocess.run(["cc", "-x", "c", "-", "-x", "none", "-shared", "-fPIC", "-nostdlib", "-s", "-Wl,--no-as-needed", "-Wl,-rpath,$ORIGIN/../libs",
+                "-Wl,-z,noseparate-code", "-Lstubs", *(f"-l:libn{i}.so" for i in range(3)), "-o", "small.so"],
+               input=b"int f(void) { return 1; }", check=True)
+small = open("small.so", "rb").read()
+with zipfile.ZipFile("many-1-py3-none-any.whl", "w") as wheel:
+    for i in range(16000):
+        wheel.writestr(f"pkg/libsmall{i}.so", small)
+END
+ends 0 "show of it, as JSON" "pkg/libsmall15999.so" show --json many-1-py3-none-any.whl
 finish

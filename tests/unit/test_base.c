@@ -111,6 +111,8 @@ static void no_arena_grows_beyond_its_bound(void **state)
     assert_false(em_arena_is_full(own));
     assert_null(em_arena_alloc(own, (1 << 20) + 1));
     assert_true(em_arena_is_full(own));
+    em_arena_allow(own, 1 << 16);
+    assert_non_null(em_arena_alloc(own, (1 << 20) + 1));
     em_arena_bound(own, EM_ARENA_UNBOUND);
     assert_non_null(em_arena_alloc(own, 2 << 20));
     assert_false(em_arena_is_full(own));
