@@ -27,7 +27,8 @@
 #define EM_MAX_DIAGNOSIS_OBJECT ((uint64_t)24 << 10) /* and so many more for each object [20 KB, of 1,500 objects] */
 #define EM_MAX_PROCESS ((uint64_t)48 << 20)          /* bytes of memory for one of its processes [2 MB] */
 #define EM_MAX_SHOWN ((uint64_t)48 << 20)       /* bytes of memory for what show says of one file [2 MB of libtorch's wheel], */
-#define EM_MAX_SHOWN_OBJECT ((uint64_t)6 << 10) /* and so many more for each object of a wheel [3 KB, of small ones] */
+#define EM_MAX_SHOWN_OBJECT ((uint64_t)6 << 10) /* and so many more for each object of a wheel [3 KB, of small ones], */
+#define EM_MAX_SHOWN_WHEEL ((uint64_t)96 << 20) /* but no more than that in all; as JSON it takes as much again */
 
 /* Texts. */
 #define EM_MAX_RECORD ((uint64_t)64 << 20)      /* bytes of a RECORD [3 MB] */

@@ -51,6 +51,14 @@ static int read_file(struct em_show_report *report, struct em_tree *tree, const 
     return read_object(report, &file->reader, path, error);
 }
 
+/* Bytes of memory for what there is to say of so many objects. */
+static uint64_t most_for(size_t objects)
+{
+    const uint64_t most = EM_MAX_SHOWN + objects * EM_MAX_SHOWN_OBJECT;
+
+    return most < EM_MAX_SHOWN_WHEEL ? most : EM_MAX_SHOWN_WHEEL;
+}
+
 /* What is no object, however it is called, is no matter of this command. */
 static int read_member(struct em_show_report *report, struct em_shown_wheel *shown, struct em_wheel *wheel,
                        struct em_zip_member *member, struct em_error *error)
@@ -71,7 +79,7 @@ static int read_member(struct em_show_report *report, struct em_shown_wheel *sho
     path = em_path_join(report->arena, shown->path, member->name);
     if (!path || em_vec_push(report->arena, &shown->objects, path) < 0)
         return EM_NO_MEMORY;
-    em_arena_allow(report->arena, EM_MAX_SHOWN_OBJECT);
+    em_arena_allow(report->arena, most_for(shown->objects.count) - most_for(shown->objects.count - 1));
     return read_object(report, &reader, path, error);
 }
 
@@ -96,15 +104,13 @@ static int read_wheel(struct em_show_report *report, const char *path, struct em
 static int read_argument(struct em_show_report *report, struct em_tree *tree, const char *path, struct em_error *error)
 {
     const size_t before = report->objects.count;
-    uint64_t most;
     int r;
 
     em_arena_bound(report->arena, EM_MAX_SHOWN);
     r = em_is_wheel_name(path) ? read_wheel(report, path, error) : read_file(report, tree, path, error);
-    most = EM_MAX_SHOWN + (report->objects.count - before) * EM_MAX_SHOWN_OBJECT;
     if (em_arena_is_full(report->arena))
         r = em_fail(error, EM_LIMIT, path, "has more to show than fits into %llu MB of memory",
-                    (unsigned long long)(most >> 20));
+                    (unsigned long long)(most_for(report->objects.count - before) >> 20));
     em_arena_bound(report->arena, EM_ARENA_UNBOUND);
     return r;
 }

@@ -80,6 +80,10 @@ small = open("small.so", "rb").read()
 with zipfile.ZipFile("many-1-py3-none-any.whl", "w") as wheel:
     for i in range(16000):
         wheel.writestr(f"pkg/libsmall{i}.so", small)
+with zipfile.ZipFile("more-1-py3-none-any.whl", "w") as wheel:
+    for i in range(60000):
+        wheel.writestr(f"pkg/libsmall{i}.so", small)
 END
 ends 0 "show of it, as JSON" "pkg/libsmall15999.so" show --json many-1-py3-none-any.whl
+ends 2 "show of 60,000, as JSON" "has more to show than fits into 96 MB of memory" show --json more-1-py3-none-any.whl
 finish
