@@ -90,12 +90,20 @@ static bool is_utf8(const char *string)
     return true;
 }
 
-/* Whether an installer could fetch it: others may have put anything there. A link to a file is one, to servers too. */
-static bool is_file(const struct project *project, const char *name)
+/* Whether an installer could fetch it: others may have put anything there. A link to a file is one, to servers too, and one that leads
+ * nowhere is none. */
+static int find_file(const struct project *project, const char *name, bool *is_file)
 {
+    const char *path = em_path_join(project->arena, project->path, name);
     struct stat st;
 
-    return fstatat(project->dir, name, &st, 0) == 0 && S_ISREG(st.st_mode);
+    if (!path)
+        return EM_NO_MEMORY;
+    *is_file = fstatat(project->dir, name, &st, 0) == 0;
+    if (!*is_file && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+        return em_fail_errno(project->error, path, "cannot be examined");
+    *is_file = *is_file && S_ISREG(st.st_mode);
+    return EM_OK;
 }
 
 /* The fd, which reader reads. */
@@ -178,12 +186,11 @@ static int add_metadata(struct project *project, const char *name, json_t *file)
     struct em_sha256 sha256;
     struct em_reader reader;
     struct em_bytes bytes;
-    int r;
+    bool is_file;
+    int r = metadata ? find_file(project, metadata, &is_file) : EM_NO_MEMORY;
 
-    if (!metadata)
-        return EM_NO_MEMORY;
-    if (!is_file(project, metadata))
-        return EM_OK;
+    if (r < 0 || !is_file)
+        return r;
     fd = open_file(project, metadata, &reader);
     if (fd < 0)
         return fd;
@@ -251,11 +258,19 @@ static int list_files(struct project *project, struct em_tree *tree)
     if (r < 0)
         return em_fail(project->error, EM_IO, project->path, "cannot be listed");
     r = EM_OK;
-    em_vec_each (const char *, name, &names)
-        if (r == EM_OK && (em_is_wheel_name(*name) || is_source_name(*name)) && (*name)[0] != '.' && is_utf8(*name) &&
-            is_file(project, *name) && (!project->hidden || strcmp(*name, project->hidden) != 0))
+    em_vec_each (const char *, name, &names) {
+        bool is_file;
+
+        if ((!em_is_wheel_name(*name) && !is_source_name(*name)) || (*name)[0] == '.' || !is_utf8(*name) ||
+            (project->hidden && strcmp(*name, project->hidden) == 0))
+            continue;
+        r = find_file(project, *name, &is_file);
+        if (r == EM_OK && is_file)
             r = add_file(project, *name);
-    return r;
+        if (r < 0)
+            return r;
+    }
+    return EM_OK;
 }
 
 static int put_pages(struct project *project, struct em_tree *tree)
