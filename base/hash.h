@@ -29,14 +29,14 @@ void em_hasher_add(struct em_hasher *hasher, const void *data, size_t size);
 /* To each as many bytes: hardly dearer than to one, on a processor with instructions for SHA-256 (base/sha256.h). */
 void em_hasher_add_two(struct em_hasher *a, const void *data_a, struct em_hasher *b, const void *data_b, size_t size);
 void em_hasher_end(struct em_hasher *hasher, struct em_sha256 *digest);
-/* Between two blocks of 64 bytes of SHA-256, on a processor with instructions for it: libcrypto does not say where it stands. False: not
- * here. A hasher enters behind size bytes. */
+/* Between two blocks of 64 bytes of SHA-256, on a processor with instructions for it (em_hasher_can_leave): libcrypto does not say where
+ * it stands. False: not here. A new hasher enters behind the size bytes that made the state, on such a processor. */
 struct em_sha256_state {
     uint32_t words[8];
 };
 bool em_hasher_can_leave(void);
 bool em_hasher_leave(const struct em_hasher *hasher, struct em_sha256_state *state);
-bool em_hasher_enter(struct em_hasher *hasher, const struct em_sha256_state *state, uint64_t size);
+void em_hasher_enter(struct em_hasher *hasher, const struct em_sha256_state *state, uint64_t size);
 void em_hasher_end_both(struct em_hasher *hasher, struct em_sha256 *sha256, struct em_xxh3 *xxh3);
 
 static inline void em_hasher_freep(struct em_hasher **hasher)

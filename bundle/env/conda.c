@@ -182,8 +182,8 @@ static int read_package(struct em_env *env, const char *directory, const char *n
     package->conda_meta = em_path_join(env->arena, directory, name);
     if (!package->conda_meta)
         return EM_NO_MEMORY;
-    (void)em_tree_stat(env->tree, package->conda_meta,
-                       &package->record_node); /* the reading below says what is wrong with it */
+    /* What is wrong with it the reading says. */
+    (void)em_tree_stat(env->tree, package->conda_meta, &package->record_node);
     r = em_tree_read(env->tree, scratch, package->conda_meta, EM_MAX_JSON, &bytes, error);
     if (r == EM_OK)
         r = em_conda_open(&conda, scratch, bytes, package->conda_meta, error);

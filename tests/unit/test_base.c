@@ -288,7 +288,7 @@ static void a_hasher_goes_on_where_another_stood(void **state)
         assert_int_equal(em_hasher_leave(first, &stood), em_hasher_can_leave() && at % 64 == 0);
         if (!em_hasher_can_leave() || at % 64 != 0)
             continue;
-        assert_true(em_hasher_enter(second, &stood, at));
+        em_hasher_enter(second, &stood, at);
         em_hasher_add(second, data + at, sizeof data - at);
         em_hasher_add(first, data + at, sizeof data - at);
         {
