@@ -121,7 +121,7 @@ INLINE_WITH_SHA void compress(uint32_t state_a[8], const uint8_t *data_a, uint32
     load_state(&a, state_a);
     if (two)
         load_state(&b, state_b);
-    for (; blocks > 0; blocks--, data_a += BLOCK, data_b += two ? BLOCK : 0) {
+    for (; blocks > 0; blocks--) {
         a_before = a;
         load_block(&a, data_a);
         if (two) {
@@ -137,7 +137,9 @@ INLINE_WITH_SHA void compress(uint32_t state_a[8], const uint8_t *data_a, uint32
         if (two) {
             b.abef = _mm_add_epi32(b.abef, b_before.abef);
             b.cdgh = _mm_add_epi32(b.cdgh, b_before.cdgh);
+            data_b += BLOCK;
         }
+        data_a += BLOCK;
     }
     store_state(&a, state_a);
     if (two)

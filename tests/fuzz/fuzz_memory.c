@@ -1,7 +1,7 @@
 /* What is remembered of an archive that was gone through before. The input says what is different from the true memory: places, in
  * words of eight bytes, two bytes each, and the word that stands there instead; one byte more at the end cuts so many words off. The
  * digest behind it all is made right, or it would end there. Holds: what is read with the help of such a memory is what the archive
- * has, or is refused.
+ * has, or is refused; and a stream that begins as the member does, which is not read where it is known, ends somewhere.
  */
 #include "bundle/tree/zip_room.h"
 #include "tests/fuzz/fuzz.h"
@@ -132,6 +132,33 @@ static void write_memory(const uint8_t *data, size_t size)
     free(changed);
 }
 
+static int pass_piece(void *context, uint64_t at, const uint8_t *bytes, size_t size)
+{
+    (void)context, (void)at, (void)bytes, (void)size;
+    return EM_OK;
+}
+
+/* The member's own stream as that of another, whole or cut off where the input says. A memory that lies may have taught another
+ * digest; one that does not has not. */
+static void inherit(struct em_zip *zip, const uint8_t *data, size_t size)
+{
+    struct em_zip_member *of = em_zip_find(zip, "lib.so");
+    struct em_zip_member made = { .name = "made", .size = of->size, .packed = of->packed };
+    struct em_zip_place place = { zip, of };
+    struct em_reader packed = em_zip_packed_reader(&place);
+    struct em_sha256 sha256, wanted;
+    uint64_t from, alike = size > 1 ? (data[0] | data[1] << 8) * (uint64_t)LIBRARY >> 16 : LIBRARY;
+
+    FUZZ_HOLDS(em_zip_inherit(zip, &made, of, of->packed, alike, &from) == EM_OK);
+    FUZZ_HOLDS(from <= alike);
+    if (em_zip_learn(zip, &made, &packed, pass_piece, NULL, &sha256, NULL) < 0) {
+        FUZZ_HOLDS(size > 0);
+    } else if (size == 0) {
+        em_sha256_bytes(stage.library, LIBRARY, &wanted);
+        FUZZ_HOLDS(em_sha256_equal(&sha256, &wanted));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     em_cleanup_zip struct em_zip *zip = NULL;
@@ -152,5 +179,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         else
             FUZZ_HOLDS(known);
     }
+    inherit(zip, data, size);
     return 0;
 }
