@@ -61,8 +61,8 @@ static void tell_for_gpu(struct em_diagnosis *diagnosis)
                                                    ? em_knowledge_package(diagnosis->knowledge, finding->request, NULL)
                                                    : NULL;
 
-            if (finding->owner == framework->distribution && strcmp(finding->id, "EM103") == 0 &&
-                finding->severity == EM_SEVERITY_NOTE && package && !package->extra && !framework->for_gpu)
+            if (finding->gpus && finding->owner == framework->distribution && strcmp(finding->id, "EM103") == 0 && package &&
+                !package->extra && !framework->for_gpu)
                 framework->for_gpu = finding->help;
         }
 }

@@ -33,6 +33,7 @@ struct em_finding {
     struct em_strings evidence;
     const char *help; /* NULL: nothing to advise */
     bool systems;     /* what is missing comes with the operating system: one command mends it for all who lack it */
+    bool gpus;        /* a note for the one reason that nothing here speaks of a GPU: who has one misses it */
 
     /* For a file that elfmend has changed or added itself; NULL: not by us, or nobody looked. */
     const char *repair;       /* "0001", as undo --list has it */

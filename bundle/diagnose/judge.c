@@ -54,7 +54,11 @@ static const char *help_for(const struct em_advisor *advisor, const struct em_ca
     const char *cure = em_advise_cure(advisor, item->object, name);
     const char *first = NULL;
 
-    if (advisor->env->kind == EM_ENV_WHEEL && (finding->provider || package))
+    /* A wheel comes to require what it cannot be without, and no more. */
+    if (advisor->env->kind == EM_ENV_WHEEL && !finding->provider && package && finding->severity == EM_SEVERITY_NOTE)
+        first = em_arena_printf(advisor->arena, "pip install '%s' where the wheel is installed, then elfmend fix there",
+                                package);
+    else if (advisor->env->kind == EM_ENV_WHEEL && (finding->provider || package))
         first = em_arena_printf(advisor->arena, "elfmend repack %s -o DIR", advisor->env->given);
     else if (finding->provider)
         first = em_arena_printf(advisor->arena, "elfmend fix %s", advisor->env->given);
@@ -177,6 +181,7 @@ static int add_missing(struct results *results, const struct em_standing *standi
     else if (!link)
         finding.help = help_for(advisor, item, &finding);
     finding.systems = finding.wants_copy && !em_knowledge_package(advisor->knowledge, name, NULL);
+    finding.gpus = finding.wants_copy && !finding.systems && !standing->cuda && finding.severity == EM_SEVERITY_NOTE;
     /* Its package sees to the order: nothing that a path would have to mend. */
     if (preloader && !link) {
         finding.requester = NULL;

@@ -208,6 +208,20 @@ static const char *without_working(struct em_arena *arena, const struct em_path_
     return list;
 }
 
+/* clean: the list without those entries. What lies in a wheel is edited before it goes in: repack changes paths for a library's sake
+ * alone. */
+static const char *help_for_working(const struct judging *judging, const struct em_env_object *object, const char *clean)
+{
+    const bool packed = judging->env->kind == EM_ENV_WHEEL;
+    const char *file = packed ? em_path_basename(object->path) : object->path;
+    const char *before = packed ? "before it is packed: " : "";
+
+    if (!clean)
+        return NULL;
+    return *clean ? em_arena_printf(judging->arena, "%selfmend patch --set-rpath '%s' %s", before, clean, file)
+                  : em_arena_printf(judging->arena, "%selfmend patch --remove-rpath %s", before, file);
+}
+
 static int judge_working(struct judging *judging, const struct em_env_object *object, const struct em_object *elf,
                          const struct em_path_entries *entries)
 {
@@ -232,8 +246,7 @@ static int judge_working(struct judging *judging, const struct em_env_object *ob
                           : em_arena_printf(judging->arena,
                                             "searches the current directory: its %s is \"%s\", with an empty entry",
                                             tag_of(elf), list);
-    trouble.help = clean && *clean ? em_arena_printf(judging->arena, "elfmend patch --set-rpath '%s' %s", clean, object->path)
-                                   : em_arena_printf(judging->arena, "elfmend patch --remove-rpath %s", object->path);
+    trouble.help = help_for_working(judging, object, clean);
     if (!trouble.message || !trouble.help)
         return EM_NO_MEMORY;
     if (name) {

@@ -139,4 +139,20 @@ exits 2 "the same as JSON, with one that has nothing to do" "$ELFMEND" repack --
 conforms repack-1
 check "... one report of all three, in order" python3 -c 'import json
 assert [w["status"] for w in json.load(open("out"))["wheels"]] == ["refused", "written", "unchanged"]'
+
+# What the wheel can do without is not repack's to require, and what is wrong inside of it is not for a command on a path in it.
+mkdir -p l/pkg && cp -r w/pkg-1.0.dist-info l/
+printf 'Metadata-Version: 2.1\nName: pkg\nVersion: 1.0\n' > l/pkg-1.0.dist-info/METADATA
+"${CC:-cc}" -shared -fPIC -x c -o l/pkg/libctranslate2.so.4 -Wl,-soname,libctranslate2.so.4 - <<END
+const char *name = "libnccl.so.2";
+END
+"${CC:-cc}" -shared -fPIC -x c -o l/pkg/_ext.abi3.so - -Wl,--no-as-needed,--disable-new-dtags,-rpath,'$ORIGIN:' -Ll/pkg -l:libctranslate2.so.4 <<END
+int call(void) { return 1; }
+END
+mkdir loose && python3 -B "$ELFMEND_TOP/tests/cli/pack_wheel.py" l loose/$whl
+exits 0 "a wheel that can do without NCCL: exit 0" "$ELFMEND" audit -v --world manylinux loose/$whl
+check "... a note, and the help is no repack" sh -c "grep -q '^note.EM103.: .*opens libnccl.so.2' out && grep -q \"^help: pip install 'nvidia-nccl-cu12' where the wheel is installed\" out"
+check "... whoever packs it is told of the empty entry" grep -Fx "help: before it is packed: elfmend patch --set-rpath '\$ORIGIN' _ext.abi3.so" out
+check "... nothing is said of a GPU" sh -c '! grep "for a GPU" out'
+exits 0 "... which has nothing to do" "$ELFMEND" repack --world manylinux loose/$whl -o o10
 finish
