@@ -34,6 +34,14 @@ struct em_strings {
         em_vec_moved ? EM_OK : EM_NO_MEMORY;                                                                                   \
     })
 
+/* Room for so many items of an empty list and for no more: for who knows how many will come, and has very many lists. */
+#define em_vec_room(arena, vec, most)                                                                                          \
+    __extension__({                                                                                                            \
+        (vec)->items = em_arena_array((arena), (most), sizeof *(vec)->items);                                                  \
+        (vec)->capacity = (vec)->items ? (most) : 0;                                                                           \
+        (vec)->items ? EM_OK : EM_NO_MEMORY;                                                                                   \
+    })
+
 #define em_vec_each(type, name, vec)                                                                                           \
     for (__typeof__(type) *name = (vec)->items, *name##_end = name ? name + (vec)->count : name; name != name##_end; name++)
 

@@ -97,7 +97,7 @@ static int opens(struct em_explain *explain, const struct em_env_object *object,
             *asked = openings.items[i].names;
     if (asked->count > 0 || r == EM_NO_MEMORY || em_tree_open(explain->env.tree, object->path, &opened) < 0)
         return r == EM_NO_MEMORY ? r : EM_OK;
-    if (em_object_imports(&imports, arena, &opened->reader, "dlopen", NULL) < 0 || !imports)
+    if (em_object_imports(&imports, &opened->reader, "dlopen", NULL) < 0 || !imports)
         return EM_OK;
     if (em_names_scan(&names, arena, &opened->reader, NULL) < 0)
         return EM_OK;

@@ -315,7 +315,7 @@ int em_image_open(struct em_image *image, struct em_arena *arena, struct em_read
 
     memset(image, 0, offsetof(struct em_image, window));
     image->reader = reader;
-    image->arena = arena;
+    image->arena = image->strings = arena;
     image->name = reader->name;
     image->size = reader->size;
     image->string_most = EM_MAX_NAMES;
@@ -423,7 +423,7 @@ static int read_string(struct em_image *image, uint64_t start, uint64_t size, co
             if (image->string_bytes > image->string_most)
                 return em_fail_at(error, EM_LIMIT, image->name, start, "refers to more than %llu bytes of strings",
                                   (unsigned long long)image->string_most);
-            *string = em_arena_strndup(image->arena, (const char *)bytes, (size_t)(end - bytes));
+            *string = em_arena_strndup(image->strings, (const char *)bytes, (size_t)(end - bytes));
             return *string ? EM_OK : EM_NO_MEMORY;
         }
         if (want == size)

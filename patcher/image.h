@@ -39,8 +39,9 @@ struct em_dyn {
 struct em_image {
     struct em_reader *reader;
     struct em_arena *arena;
-    const char *name; /* of the file, for messages */
-    uint64_t size;    /* of the file */
+    struct em_arena *strings; /* where strings go: the same arena, unless who opened the image keeps them longer */
+    const char *name;         /* of the file, for messages */
+    uint64_t size;            /* of the file */
 
     bool is64, big_endian;
     uint8_t osabi, abi_version;
@@ -93,7 +94,7 @@ bool em_image_offset(const struct em_image *image, uint64_t addr, uint64_t size,
 /* How many bytes of the file follow addr in its PT_LOAD, itself included; 0 if it is in none. */
 uint64_t em_image_room(const struct em_image *image, uint64_t addr);
 
-/* A string of the dynamic string table, copied. */
+/* A string of the dynamic string table, copied to image->strings. */
 int em_image_string(struct em_image *image, uint64_t index, const char **string, struct em_error *error);
 /* Whether it is text, which has less than EM_WINDOW bytes; nothing is copied. */
 int em_image_string_is(struct em_image *image, uint64_t index, const char *text, bool *is, struct em_error *error);

@@ -14,7 +14,17 @@ static int add_string(struct em_strings *list, struct em_image *image, uint64_t 
     const char *string;
     int r = em_image_string(image, index, &string, error);
 
-    return r < 0 ? r : em_vec_push(image->arena, list, string);
+    return r < 0 ? r : em_vec_push(image->strings, list, string);
+}
+
+/* Of most objects thousands are read, and most have one or two. */
+static int make_room(struct em_object *object, const struct em_image *image)
+{
+    size_t needed = 0;
+
+    for (size_t i = 0; i < image->dyn_count; i++)
+        needed += image->dyns[i].tag == DT_NEEDED;
+    return needed > 0 ? em_vec_room(image->strings, &object->needed, needed) : EM_OK;
 }
 
 /* A tag that occurs twice: glibc keeps the last one in l_info[], so that is the one that counts. */
@@ -44,22 +54,28 @@ static int read_versions(struct em_object *object, struct em_image *image, struc
 
     if (r == EM_OK)
         r = em_vertable_read_defines(&defines, image, error);
+    if (r == EM_OK && needs.records.count > 0)
+        r = em_vec_room(image->strings, &object->verneed, needs.records.count);
+    if (r == EM_OK && defines.records.count > 0)
+        r = em_vec_room(image->strings, &object->verdef, defines.records.count);
     if (r < 0)
         return r;
     em_vec_each (struct em_verrec, record, &needs.records) {
         struct em_verneed need = { 0 };
 
         r = em_image_string(image, record->file, &need.file, error);
+        if (r == EM_OK && record->aux_count > 0)
+            r = em_vec_room(image->strings, &need.versions, record->aux_count);
         for (size_t i = 0; r == EM_OK && i < record->aux_count; i++) {
             const struct em_vernaux *aux = &needs.aux.items[record->aux_first + i];
             struct em_version version = { .hash = aux->hash, .weak = (aux->flags & VER_FLG_WEAK) != 0 };
 
             r = em_image_string(image, aux->name, &version.name, error);
             if (r == EM_OK)
-                r = em_vec_push(image->arena, &need.versions, version);
+                r = em_vec_push(image->strings, &need.versions, version);
         }
         if (r == EM_OK)
-            r = em_vec_push(image->arena, &object->verneed, need);
+            r = em_vec_push(image->strings, &object->verneed, need);
         if (r < 0)
             return r;
     }
@@ -72,7 +88,7 @@ static int read_versions(struct em_object *object, struct em_image *image, struc
             continue;
         r = em_image_string(image, defines.aux.items[record->aux_first].name, &version.name, error);
         if (r == EM_OK)
-            r = em_vec_push(image->arena, &object->verdef, version);
+            r = em_vec_push(image->strings, &object->verdef, version);
         if (r < 0)
             return r;
     }
@@ -93,6 +109,11 @@ static void read_properties(struct em_object *object, const struct em_image *ima
     }
 }
 
+static const uint8_t *keep(const struct em_image *image, struct em_bytes bytes)
+{
+    return (const uint8_t *)em_arena_strndup(image->strings, (const char *)bytes.data, bytes.size);
+}
+
 static int read_notes(struct em_object *object, struct em_image *image, const struct em_phdr *phdr, uint64_t *left,
                       struct em_error *error)
 {
@@ -105,11 +126,15 @@ static int read_notes(struct em_object *object, struct em_image *image, const st
         if (em_note_is(&note, "GNU", NT_GNU_PROPERTY_TYPE_0))
             read_properties(object, image, note.desc);
         if (em_note_is(&note, "GNU", NT_GNU_BUILD_ID) && note.desc.size > 0 && !object->build_id) {
-            object->build_id = note.desc.data;
+            object->build_id = keep(image, note.desc);
             object->build_id_size = note.desc.size;
+            r = object->build_id ? EM_OK : EM_NO_MEMORY;
         }
-        if (em_note_is(&note, "FDO", NT_FDO_DLOPEN) && memchr(note.desc.data, '\0', note.desc.size))
-            r = em_vec_push(image->arena, &object->dlopen_notes, (const char *)note.desc.data);
+        if (em_note_is(&note, "FDO", NT_FDO_DLOPEN) && memchr(note.desc.data, '\0', note.desc.size)) {
+            const char *text = (const char *)keep(image, note.desc);
+
+            r = text ? em_vec_push(image->strings, &object->dlopen_notes, text) : EM_NO_MEMORY;
+        }
     }
     return r;
 }
@@ -129,7 +154,7 @@ static int read_interpreter(struct em_object *object, struct em_image *image, co
     r = em_image_peek(image, phdr->offset, (size_t)phdr->filesz, "its interpreter's name", &at, error);
     if (r < 0)
         return r;
-    object->interpreter = em_arena_strndup(image->arena, (const char *)at, strnlen((const char *)at, (size_t)phdr->filesz));
+    object->interpreter = em_arena_strndup(image->strings, (const char *)at, strnlen((const char *)at, (size_t)phdr->filesz));
     return object->interpreter ? EM_OK : EM_NO_MEMORY;
 }
 
@@ -161,14 +186,17 @@ static int read_segments(struct em_object *object, struct em_image *image, struc
     return EM_OK;
 }
 
+/* The headers and tables are gone when it has been read: what is kept of a hundred thousand small objects would be mostly these. */
 int em_object_read(struct em_object *object, struct em_arena *arena, struct em_reader *reader, struct em_error *error)
 {
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
     struct em_image image;
-    int r = em_image_open(&image, arena, reader, error);
+    int r = scratch ? em_image_open(&image, scratch, reader, error) : EM_NO_MEMORY;
 
     *object = (struct em_object){ .size = reader->size };
     if (r < 0)
         return r;
+    image.strings = arena;
     object->is64 = image.is64;
     object->big_endian = image.big_endian;
     object->type = image.type;
@@ -180,6 +208,8 @@ int em_object_read(struct em_object *object, struct em_arena *arena, struct em_r
     object->has_sections = image.shoff != 0 && image.shnum != 0 && !image.sections_beyond_end;
     object->sections_beyond_end = image.sections_beyond_end;
     r = read_segments(object, &image, error);
+    if (r == EM_OK)
+        r = make_room(object, &image);
     for (size_t i = 0; r == EM_OK && i < image.dyn_count; i++)
         r = read_entry(object, &image, &image.dyns[i], error);
     if (r == EM_OK)

@@ -122,11 +122,9 @@ enum em_stack_use {
 int em_object_stack_use(enum em_stack_use *use, struct em_arena *arena, struct em_reader *reader, struct em_error *error);
 
 /* Whether the object has an undefined dynamic symbol of that name ("dlopen"). */
-int em_object_imports(bool *imports, struct em_arena *arena, struct em_reader *reader, const char *symbol,
-                      struct em_error *error);
+int em_object_imports(bool *imports, struct em_reader *reader, const char *symbol, struct em_error *error);
 /* Whether it defines one: "PyInit__ext". */
-int em_object_defines(bool *defines, struct em_arena *arena, struct em_reader *reader, const char *symbol,
-                      struct em_error *error);
+int em_object_defines(bool *defines, struct em_reader *reader, const char *symbol, struct em_error *error);
 
 /* The names of its dynamic symbols: those that it defines for others, and those that others must define for it, weak ones left out. In
  * table order, without versions. */

@@ -258,12 +258,12 @@ static int visit_wanted(void *context, uint64_t index, const struct em_symbol *s
     return wanted->found ? 1 : 0;
 }
 
-static int find_symbol(struct wanted *wanted, struct em_arena *arena, struct em_reader *reader, const char *symbol,
-                       struct em_error *error)
+static int find_symbol(struct wanted *wanted, struct em_reader *reader, const char *symbol, struct em_error *error)
 {
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
     struct em_symbols symbols;
     struct em_image image;
-    int r = em_image_open(&image, arena, reader, error);
+    int r = scratch ? em_image_open(&image, scratch, reader, error) : EM_NO_MEMORY;
 
     if (r < 0 || !image.has_strtab)
         return r;
@@ -275,21 +275,19 @@ static int find_symbol(struct wanted *wanted, struct em_arena *arena, struct em_
     return r;
 }
 
-int em_object_imports(bool *imports, struct em_arena *arena, struct em_reader *reader, const char *symbol,
-                      struct em_error *error)
+int em_object_imports(bool *imports, struct em_reader *reader, const char *symbol, struct em_error *error)
 {
     struct wanted wanted = { .defined = false };
-    int r = find_symbol(&wanted, arena, reader, symbol, error);
+    int r = find_symbol(&wanted, reader, symbol, error);
 
     *imports = r == EM_OK && wanted.found;
     return r;
 }
 
-int em_object_defines(bool *defines, struct em_arena *arena, struct em_reader *reader, const char *symbol,
-                      struct em_error *error)
+int em_object_defines(bool *defines, struct em_reader *reader, const char *symbol, struct em_error *error)
 {
     struct wanted wanted = { .defined = true };
-    int r = find_symbol(&wanted, arena, reader, symbol, error);
+    int r = find_symbol(&wanted, reader, symbol, error);
 
     *defines = r == EM_OK && wanted.found;
     return r;

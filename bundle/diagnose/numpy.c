@@ -48,7 +48,7 @@ int em_numpy_abi_of(enum em_numpy_abi *abi, struct em_arena *arena, struct em_tr
     if (em_tree_open(tree, path, &file) < 0)
         return EM_OK;
     /* import_array() takes the table of functions out of a capsule: who never opens one has no use for it. */
-    r = em_object_imports(&imports, arena, &file->reader, "PyCapsule_GetPointer", error);
+    r = em_object_imports(&imports, &file->reader, "PyCapsule_GetPointer", error);
     if (r == EM_OK && imports)
         r = em_constants_each(arena, &file->reader, look_for_names, &uses, error);
     *bytes_read += file->reader.bytes_read;

@@ -132,8 +132,8 @@ static bool is_entered(struct em_arena *arena, struct em_tree *tree, const char 
     if (em_env_is_tagged(path))
         return true;
     entry = em_arena_printf(arena, "PyInit_%.*s", (int)strcspn(name, "."), name);
-    return entry && em_tree_open(tree, path, &file) == 0 &&
-           em_object_defines(&defines, arena, &file->reader, entry, NULL) == EM_OK && defines;
+    return entry && em_tree_open(tree, path, &file) == 0 && em_object_defines(&defines, &file->reader, entry, NULL) == EM_OK &&
+           defines;
 }
 
 /* What a file is that is no ELF file: another system's, as far as its first bytes tell. Magic numbers: Apple's mach-o/loader.h and

@@ -120,7 +120,7 @@ static bool is_module(struct em_loading_work *work, const struct em_map *tagging
     entry = em_arena_printf(work->scratch, "PyInit_%.*s", (int)strcspn(name, "."), name);
     if (!entry || em_tree_open(work->env->tree, object->path, &file) < 0)
         return true;
-    if (em_object_defines(&defines, work->scratch, &file->reader, entry, NULL) < 0)
+    if (em_object_defines(&defines, &file->reader, entry, NULL) < 0)
         return true;
     work->loading->bytes_read += file->reader.bytes_read;
     return defines;

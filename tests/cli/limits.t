@@ -18,7 +18,7 @@ for i in 1 2 3; do cp "$site/pkg/m0.abi3.so" "$site/pkg/m$i.abi3.so"; done
 "$python" - "$site/pkg/m0.abi3.so" <<'END'
 import sys, zipfile
 with zipfile.ZipFile("pkg-1-py3-none-any.whl", "w") as wheel:
-    for i in range(120):
+    for i in range(600):
         wheel.write(sys.argv[1], f"pkg/m{i}.abi3.so")
 END
 

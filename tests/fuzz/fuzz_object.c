@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool imports;
 
     (void)em_names_scan(&names, arena, &reader, NULL);
-    (void)em_object_imports(&imports, arena, &reader, "dlopen", NULL);
+    (void)em_object_imports(&imports, &reader, "dlopen", NULL);
     if (em_object_read(&object, arena, &reader, NULL) < 0)
         return 0;
     FUZZ_HOLDS(object.size == size);

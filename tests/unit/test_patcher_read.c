@@ -59,9 +59,9 @@ static void reads_every_class_and_byte_order(void **state)
         assert_string_equal(reading.object.verneed.items[0].file, "libneeded.so.1");
         assert_string_equal(reading.object.verneed.items[0].versions.items[0].name, "NEEDED_1");
         assert_int_equal(reading.object.stack, EM_STACK_PLAIN);
-        assert_int_equal(em_object_imports(&imports, reading.arena, &reading.reader, "dlopen", NULL), 0);
+        assert_int_equal(em_object_imports(&imports, &reading.reader, "dlopen", NULL), 0);
         assert_true(imports);
-        assert_int_equal(em_object_imports(&imports, reading.arena, &reading.reader, "open", NULL), 0);
+        assert_int_equal(em_object_imports(&imports, &reading.reader, "open", NULL), 0);
         assert_false(imports);
         em_arena_free(reading.arena);
     }
@@ -250,7 +250,7 @@ static void no_file_is_too_broken(void **state)
             size = (seed >> 4) % tiny->size;
         start(&reading, tiny->bytes, size);
         em_names_scan(&names, reading.arena, &reading.reader, NULL);
-        em_object_imports(&imports, reading.arena, &reading.reader, "dlopen", NULL);
+        em_object_imports(&imports, &reading.reader, "dlopen", NULL);
         if (em_patch_make(&patch, reading.arena, &reading.reader, edits + round % 4, 1, NULL, &reading.error) == EM_OK) {
             struct em_patched patched;
 
