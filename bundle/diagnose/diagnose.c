@@ -37,8 +37,6 @@ static int judge_files(struct em_diagnosis *diagnosis, const struct em_advisor *
     if (r == EM_OK)
         r = em_judge_pins(findings, advisor);
     if (r == EM_OK)
-        r = em_judge_paths(findings, arena, env, world, advisor->loading);
-    if (r == EM_OK)
         r = em_judge_python(findings, advisor);
     if (r == EM_OK)
         r = em_judge_numpy(findings, arena, env, bytes_read, error);
@@ -101,6 +99,8 @@ static int judge_loading(struct em_diagnosis *diagnosis, struct em_loading *load
         r = em_judge_variable(&diagnosis->findings, advisor, env, options->cache, error);
     if (r == EM_OK)
         r = em_judge_stacks(&diagnosis->findings, advisor, options->cache, &loading->bytes_read, error);
+    if (r == EM_OK && options->integrity)
+        r = em_judge_paths(&diagnosis->findings, arena, env, world, loading, error);
     if (em_arena_is_full(arena))
         r = em_loader_fail_memory(error, env->given, most);
     em_arena_bound(arena, EM_ARENA_UNBOUND);

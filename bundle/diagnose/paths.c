@@ -1,94 +1,30 @@
 #include "bundle/diagnose/paths.h"
 
+#include "base/limits.h"
+#include "bundle/diagnose/path_entries.h"
+#include "bundle/diagnose/troubles.h"
+
 #include <fnmatch.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
-int em_path_entries(struct em_path_entries *entries, struct em_arena *arena, const char *list, const char *origin)
-{
-    *entries = (struct em_path_entries){ 0 };
-    for (const char *at = list; at; at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL) {
-        size_t length = strcspn(at, ":"), token = 0;
-        struct em_path_entry entry = { .written = em_arena_strndup(arena, at, length) };
-        const char *path = entry.written;
-
-        if (!path)
-            return EM_NO_MEMORY;
-        if (strncmp(path, "$ORIGIN", 7) == 0 && (path[7] == '/' || path[7] == '\0'))
-            token = 7;
-        else if (strncmp(path, "${ORIGIN}", 9) == 0)
-            token = 9;
-        entry.by_origin = token > 0;
-        if (token > 0)
-            path = em_arena_printf(arena, "%s%s", origin, path + token);
-        if (!path)
-            return EM_NO_MEMORY;
-        if (strchr(path, '$')) {
-            entry.kind = EM_ENTRY_UNKNOWN;
-        } else if (*path != '/') {
-            entry.kind = EM_ENTRY_WORKING;
-        } else {
-            entry.directory = em_path_normal(arena, path);
-            if (!entry.directory)
-                return EM_NO_MEMORY;
-        }
-        if (em_vec_push(arena, entries, entry) < 0)
-            return EM_NO_MEMORY;
-    }
-    return EM_OK;
-}
-
-/* What objects of one distribution have in common: one finding. */
-struct trouble {
-    const char *id;
-    enum em_severity severity;
-    const struct em_distribution *owner;
-    const char *key; /* those of one distribution with the same key are one */
-    const char *message, *help;
-    struct em_strings objects;
-    struct em_strings details; /* lines of evidence, each once */
+struct asked {
+    EM_VEC(const struct em_request *);
 };
 
 struct judging {
-    struct em_findings *findings;
-    struct em_arena *arena;
+    struct em_arena *arena, *scratch; /* scratch: of one object */
     const struct em_env *env;
     const struct em_world *world;
     const struct em_loading *loading;
-    struct {
-        EM_VEC(struct trouble);
-    } troubles;
-    struct em_map sought; /* "object\nentry" -> the name that an import makes the loader look for there */
-    struct em_map nodes;  /* directory -> struct place * */
+    struct em_error *error;
+    struct em_troubles troubles;
+    struct asked *asked;  /* for each of the environment's objects: what imports search by its path list */
+    struct em_map sought; /* of one object: entry as written -> the name that is sought there */
+    struct em_map places; /* directory -> struct place * */
+    size_t looks;         /* for places that are not there */
 };
-
-static int add_once(struct em_arena *arena, struct em_strings *list, const char *line)
-{
-    if (!line)
-        return EM_NO_MEMORY;
-    em_vec_each (const char *, known, list)
-        if (strcmp(*known, line) == 0)
-            return EM_OK;
-    return em_vec_push(arena, list, line);
-}
-
-static int add_trouble(struct judging *judging, const struct trouble *wanted, const struct em_env_object *object,
-                       const char *detail)
-{
-    struct trouble *found = NULL;
-
-    em_vec_each (struct trouble, trouble, &judging->troubles)
-        if (strcmp(trouble->id, wanted->id) == 0 && trouble->owner == wanted->owner && trouble->severity == wanted->severity &&
-            strcmp(trouble->key, wanted->key) == 0)
-            found = trouble;
-    if (!found) {
-        if (em_vec_push(judging->arena, &judging->troubles, *wanted) < 0)
-            return EM_NO_MEMORY;
-        found = &judging->troubles.items[judging->troubles.count - 1];
-    }
-    if (add_once(judging->arena, &found->objects, object->path) < 0)
-        return EM_NO_MEMORY;
-    return detail ? add_once(judging->arena, &found->details, detail) : EM_OK;
-}
 
 /* ---- what is sought where ---- */
 
@@ -105,54 +41,60 @@ static bool is_libc(const char *name)
     return false;
 }
 
-static char *sought_key(struct em_arena *arena, const char *object, const char *entry)
+/* The object in whose path list it stands, if an import searches that. */
+static int note_asked(struct judging *judging, const struct em_request *request, const struct em_loaded *owner)
 {
-    return em_arena_printf(arena, "%s\n%s", object, entry);
+    const struct em_env_object *object = owner && owner->file ? em_loading_object(judging->loading, &owner->file->node) : NULL;
+
+    return object ? em_vec_push(judging->arena, &judging->asked[object - judging->env->objects.items], request) : EM_OK;
 }
 
-static int note_sought(struct judging *judging, const struct em_loaded *owner, const char *entry, const char *name)
+/* Imports that search path lists, in vain or with success. */
+static int gather_asked(struct judging *judging)
 {
-    const struct em_env_object *object;
-    char *key;
-
-    if (!owner || !owner->file || !entry || is_libc(name))
-        return EM_OK;
-    object = em_loading_object(judging->loading, &owner->file->node);
-    if (!object)
-        return EM_OK;
-    key = sought_key(judging->arena, object->path, entry);
-    if (!key || em_map_put(&judging->sought, key, (void *)(uintptr_t)name) < 0)
+    judging->asked = em_arena_array(judging->arena, judging->env->objects.count, sizeof *judging->asked);
+    if (!judging->asked)
         return EM_NO_MEMORY;
-    return EM_OK;
-}
-
-/* Entries that some import searches, in vain or with success. */
-static int gather_sought(struct judging *judging)
-{
     em_vec_each (struct em_case, item, &judging->loading->cases) {
         const struct em_request *request = item->request;
-        int r;
+        const struct em_loaded *owner = NULL;
+        int r = EM_OK;
 
-        if (!item->by_import || strchr(request->name, '/'))
+        if (!item->by_import || strchr(request->name, '/') || is_libc(request->name))
             continue;
-        em_vec_each (struct em_try, try, &request->tried) {
-            r = note_sought(judging, try->owner, try->entry, request->name);
-            if (r < 0)
-                return r;
+        for (size_t i = 0; r == EM_OK && i < request->tried.count; i++) {
+            if (request->tried.items[i].owner != owner)
+                r = note_asked(judging, request, request->tried.items[i].owner);
+            owner = request->tried.items[i].owner;
         }
-        r = note_sought(judging, request->owner, request->entry, request->name);
+        if (r == EM_OK && request->owner != owner)
+            r = note_asked(judging, request, request->owner);
         if (r < 0)
             return r;
     }
     return EM_OK;
 }
 
-static const char *sought_in(const struct judging *judging, const struct em_env_object *object,
-                             const struct em_path_entry *entry)
+static int note_sought(struct judging *judging, const struct em_env_object *object, const struct em_loaded *owner,
+                       const char *entry, const char *name)
 {
-    char *key = sought_key(judging->arena, object->path, entry->written);
+    if (!owner || !owner->file || !entry || em_loading_object(judging->loading, &owner->file->node) != object)
+        return EM_OK;
+    return em_map_put(&judging->sought, entry, name);
+}
 
-    return key ? em_map_get(&judging->sought, key) : NULL;
+/* What is sought by which entry of the object's list. */
+static int gather_sought(struct judging *judging, const struct em_env_object *object)
+{
+    judging->sought = (struct em_map){ .arena = judging->scratch };
+    em_vec_each (const struct em_request *, request, &judging->asked[object - judging->env->objects.items]) {
+        em_vec_each (struct em_try, try, &(*request)->tried)
+            if (note_sought(judging, object, try->owner, try->entry, (*request)->name) < 0)
+                return EM_NO_MEMORY;
+        if (note_sought(judging, object, (*request)->owner, (*request)->entry, (*request)->name) < 0)
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
 }
 
 /* ---- places ---- */
@@ -163,27 +105,48 @@ struct place {
     const char *writable; /* itself, or the nearest directory above that is there, if anyone may write it; NULL otherwise */
 };
 
-static struct place *look(struct judging *judging, const char *directory)
+static int ask(struct judging *judging, const char *directory, struct place *place)
 {
-    struct place *place = em_map_get(&judging->nodes, directory);
-    const char *at = directory;
-    struct em_node node;
+    struct em_node node = { .kind = EM_NODE_DIRECTORY };
+    char *at = em_arena_strdup(judging->scratch, directory);
+    size_t length = strlen(directory);
+    int r;
 
-    if (place)
-        return place;
-    place = em_new(judging->arena, struct place);
-    if (!place || em_map_put(&judging->nodes, directory, place) < 0)
-        return NULL;
-    place->exists = em_tree_stat(judging->env->tree, directory, &node) == 0 && node.kind == EM_NODE_DIRECTORY;
-    while (em_tree_stat(judging->env->tree, at, &node) != 0 && strcmp(at, "/") != 0) {
-        at = em_path_dirname(judging->arena, at);
-        if (!at)
-            return NULL;
+    if (!at)
+        return EM_NO_MEMORY;
+    /* The loader cannot ask for it either. */
+    if (length >= PATH_MAX)
+        return EM_OK;
+    while ((r = em_tree_stat(judging->env->tree, at, &node)) != 0 && length > 1) {
+        if (++judging->looks > EM_MAX_LOOKS)
+            return em_fail(judging->error, EM_LIMIT, judging->env->given,
+                           "its objects' search paths name more than %u directories that are not there", EM_MAX_LOOKS);
+        while (length > 1 && at[--length] != '/')
+            ;
+        at[length] = '\0';
     }
+    place->exists = r == 0 && node.kind == EM_NODE_DIRECTORY && length == strlen(directory);
     /* The sticky bit keeps others from removing what is there, not from adding a library that is not. */
-    if (node.kind == EM_NODE_DIRECTORY && (node.mode & S_IWOTH) != 0)
-        place->writable = at;
-    return place;
+    if (r == 0 && node.kind == EM_NODE_DIRECTORY && (node.mode & S_IWOTH) != 0) {
+        place->writable = em_arena_strdup(judging->arena, at);
+        return place->writable ? EM_OK : EM_NO_MEMORY;
+    }
+    return EM_OK;
+}
+
+static int look(struct judging *judging, const char *directory, const struct place **place)
+{
+    struct place *asked = em_map_get(&judging->places, directory);
+    char *key;
+
+    *place = asked;
+    if (asked)
+        return EM_OK;
+    *place = asked = em_new(judging->arena, struct place);
+    key = em_arena_strdup(judging->arena, directory);
+    if (!asked || !key || em_map_put(&judging->places, key, asked) < 0)
+        return EM_NO_MEMORY;
+    return ask(judging, key, asked);
 }
 
 static const char *tag_of(const struct em_object *object)
@@ -193,19 +156,20 @@ static const char *tag_of(const struct em_object *object)
 
 /* ---- the judgements ---- */
 
-/* The list without entries that count from the current directory. */
-static const char *without_working(struct em_arena *arena, const struct em_path_entries *entries)
+/* The list without entries that count from the current directory; list is what the entries were read from. */
+static const char *without_working(struct em_arena *arena, const struct em_path_entries *entries, const char *list)
 {
-    const char *list = "";
+    const size_t room = strlen(list) + 1;
+    char *clean = em_arena_alloc(arena, room);
+    size_t used = 0;
 
-    em_vec_each (struct em_path_entry, entry, entries) {
-        if (entry->kind == EM_ENTRY_WORKING)
-            continue;
-        list = em_arena_printf(arena, "%s%s%s", list, *list ? ":" : "", entry->written);
-        if (!list)
-            return NULL;
-    }
-    return list;
+    if (!clean)
+        return NULL;
+    *clean = '\0';
+    em_vec_each (struct em_path_entry, entry, entries)
+        if (entry->kind != EM_ENTRY_WORKING)
+            used += (size_t)snprintf(clean + used, room - used, "%s%s", used > 0 ? ":" : "", entry->written);
+    return clean;
 }
 
 /* clean: the list without those entries. What lies in a wheel is edited before it goes in: repack changes paths for a library's sake
@@ -218,44 +182,40 @@ static const char *help_for_working(const struct judging *judging, const struct 
 
     if (!clean)
         return NULL;
-    return *clean ? em_arena_printf(judging->arena, "%selfmend patch --set-rpath '%s' %s", before, clean, file)
-                  : em_arena_printf(judging->arena, "%selfmend patch --remove-rpath %s", before, file);
+    return *clean ? em_arena_printf(judging->scratch, "%selfmend patch --set-rpath '%s' %s", before, clean, file)
+                  : em_arena_printf(judging->scratch, "%selfmend patch --remove-rpath %s", before, file);
 }
 
 static int judge_working(struct judging *judging, const struct em_env_object *object, const struct em_object *elf,
                          const struct em_path_entries *entries)
 {
     const char *list = elf->runpath ? elf->runpath : elf->rpath;
-    const char *clean = without_working(judging->arena, entries);
     const struct em_path_entry *first = NULL;
-    const char *name = NULL, *detail = NULL;
-    struct trouble trouble = { .id = "EM301", .owner = object->owner, .key = list };
+    const char *name = NULL;
+    struct em_trouble trouble = { .id = "EM301", .owner = object->owner, .key = list };
 
     em_vec_each (struct em_path_entry, entry, entries) {
         if (entry->kind != EM_ENTRY_WORKING)
             continue;
         first = first ? first : entry;
-        name = name ? name : sought_in(judging, object, entry);
+        name = name ? name : em_map_get(&judging->sought, entry->written);
     }
     if (!first)
         return EM_OK;
     trouble.severity = name ? EM_SEVERITY_WARNING : EM_SEVERITY_NOTE;
     trouble.message = *first->written
-                          ? em_arena_printf(judging->arena, "searches %s below the current directory: its %s is \"%s\"",
+                          ? em_arena_printf(judging->scratch, "searches %s below the current directory: its %s is \"%s\"",
                                             first->written, tag_of(elf), list)
-                          : em_arena_printf(judging->arena,
+                          : em_arena_printf(judging->scratch,
                                             "searches the current directory: its %s is \"%s\", with an empty entry",
                                             tag_of(elf), list);
-    trouble.help = help_for_working(judging, object, clean);
+    trouble.help = help_for_working(judging, object, without_working(judging->scratch, entries, list));
     if (!trouble.message || !trouble.help)
         return EM_NO_MEMORY;
-    if (name) {
-        detail = em_evidence_line(judging->arena, "sought",
-                                  em_arena_printf(judging->arena, "%s: whoever may write there decides what is loaded", name));
-        if (!detail)
-            return EM_NO_MEMORY;
-    }
-    return add_trouble(judging, &trouble, object, detail);
+    if (!name)
+        return em_trouble_add(&judging->troubles, &trouble, object->path, NULL, NULL);
+    return em_trouble_add(&judging->troubles, &trouble, object->path, "sought",
+                          em_arena_printf(judging->scratch, "%s: whoever may write there decides what is loaded", name));
 }
 
 static int judge_places(struct judging *judging, const struct em_env_object *object, const struct em_path_entries *entries)
@@ -264,53 +224,65 @@ static int judge_places(struct judging *judging, const struct em_env_object *obj
 
     for (size_t i = 0; r == EM_OK && i < entries->count; i++) {
         const struct em_path_entry *entry = &entries->items[i];
-        const struct place *place = entry->directory ? look(judging, entry->directory) : NULL;
-        struct trouble trouble = { .owner = object->owner, .severity = EM_SEVERITY_NOTE };
+        const struct place *place;
+        struct em_trouble trouble = { .owner = object->owner, .severity = EM_SEVERITY_NOTE };
 
         if (!entry->directory)
             continue;
-        if (!place)
-            return EM_NO_MEMORY;
+        r = look(judging, entry->directory, &place);
+        if (r < 0)
+            return r;
         if (place->writable && !em_path_is_below(entry->directory, judging->env->path) &&
             !em_path_is_below(entry->directory, judging->env->real_path)) {
-            const char *name = sought_in(judging, object, entry);
+            const char *name = em_map_get(&judging->sought, entry->written);
 
             trouble.id = "EM303";
             trouble.key = entry->directory;
             trouble.severity = name ? EM_SEVERITY_WARNING : EM_SEVERITY_NOTE;
-            trouble.message = em_arena_printf(judging->arena, "searches %s, where anyone may %s", entry->directory,
+            trouble.message = em_arena_printf(judging->scratch, "searches %s, where anyone may %s", entry->directory,
                                               place->exists ? "put files" : "make that directory");
             trouble.help = "elfmend patch --shrink-rpath, or --set-rpath without it";
             if (!trouble.message)
                 return EM_NO_MEMORY;
-            r = add_trouble(judging, &trouble, object,
-                            name ? em_evidence_line(judging->arena, "sought", name)
-                                 : em_evidence_line(judging->arena, "writable", place->writable));
+            r = em_trouble_add(&judging->troubles, &trouble, object->path, name ? "sought" : "writable",
+                               name ? name : place->writable);
         } else if (!place->exists) {
             trouble.id = "EM302";
             trouble.key = "";
             trouble.message = "searches directories that are not there";
-            r = add_trouble(judging, &trouble, object, em_evidence_line(judging->arena, "entry", entry->written));
+            r = em_trouble_add(&judging->troubles, &trouble, object->path, "entry", entry->written);
         }
     }
     return r;
 }
 
-/* The driver's library under the name that everybody asks for, in a directory that is not the driver's. */
-static const char *stand_in(const struct judging *judging, const char *directory)
+/* The driver's library under the name that everybody asks for, in a directory that is not the driver's. *kind NULL: it is not. */
+static int stand_in(struct judging *judging, const char *directory, const char **kind)
 {
-    const char *kind = strstr(directory, "/stubs") ? "stub" : strstr(directory, "/compat") ? "compat" : NULL;
-    char *path = kind ? em_path_join(judging->arena, directory, "libcuda.so.1") : NULL;
+    const struct place *place;
     struct em_node node;
+    char *path;
+    int r;
 
-    return path && em_tree_stat(judging->env->tree, path, &node) == 0 ? kind : NULL;
+    *kind = !directory ? NULL : strstr(directory, "/stubs") ? "stub" : strstr(directory, "/compat") ? "compat" : NULL;
+    if (!*kind)
+        return EM_OK;
+    r = look(judging, directory, &place);
+    if (r < 0)
+        return r;
+    path = em_path_join(judging->scratch, directory, "libcuda.so.1");
+    if (!path)
+        return EM_NO_MEMORY;
+    if (!place->exists || em_tree_stat(judging->env->tree, path, &node) != 0)
+        *kind = NULL;
+    return EM_OK;
 }
 
-static struct trouble stand_in_trouble(const char *kind, const char *directory)
+static struct em_trouble stand_in_trouble(const char *kind, const char *directory)
 {
     bool stub = strcmp(kind, "stub") == 0;
 
-    return (struct trouble){
+    return (struct em_trouble){
         .id = "EM304",
         .key = directory,
         /* A compat libcuda is meant to come first, on the data centre GPUs that support it; the machine decides, not the path. */
@@ -324,21 +296,22 @@ static int judge_stand_ins(struct judging *judging, const struct em_env_object *
                            const struct em_path_entries *entries)
 {
     em_vec_each (struct em_path_entry, entry, entries) {
-        const char *kind = entry->directory ? stand_in(judging, entry->directory) : NULL;
-        struct trouble trouble;
-        int r;
+        struct em_trouble trouble;
+        const char *kind;
+        int r = stand_in(judging, entry->directory, &kind);
 
+        if (r < 0)
+            return r;
         if (!kind)
             continue;
         trouble = stand_in_trouble(kind, entry->directory);
         trouble.owner = object->owner;
-        trouble.message = em_arena_printf(judging->arena, "finds the %s libcuda.so.1 of %s before the driver", kind,
+        trouble.message = em_arena_printf(judging->scratch, "finds the %s libcuda.so.1 of %s before the driver", kind,
                                           entry->directory);
         if (!trouble.message)
             return EM_NO_MEMORY;
-        r = add_trouble(
-            judging, &trouble, object,
-            em_evidence_line(judging->arena, "by", em_arena_printf(judging->arena, "%s   (%s)", entry->written, tag_of(elf))));
+        r = em_trouble_add(&judging->troubles, &trouble, object->path, "by",
+                           em_arena_printf(judging->scratch, "%s   (%s)", entry->written, tag_of(elf)));
         if (r < 0)
             return r;
     }
@@ -349,20 +322,22 @@ static int judge_stand_ins(struct judging *judging, const struct em_env_object *
 static int judge_environment(struct judging *judging)
 {
     struct em_path_entries entries;
-    int r = em_path_entries(&entries, judging->arena, judging->world->ld_library_path, "/");
+    int r = em_path_entries(&entries, judging->scratch, judging->world->ld_library_path, "/");
 
     for (size_t i = 0; r == EM_OK && i < entries.count; i++) {
         const struct em_path_entry *entry = &entries.items[i];
-        const char *kind = entry->directory ? stand_in(judging, entry->directory) : NULL;
-        struct em_env_object object = { .path = entry->directory };
-        struct trouble trouble;
+        struct em_trouble trouble;
+        const char *kind;
+        char *object;
 
-        if (!kind)
+        r = stand_in(judging, entry->directory, &kind);
+        if (r < 0 || !kind)
             continue;
+        object = em_arena_strdup(judging->arena, entry->directory);
         trouble = stand_in_trouble(kind, entry->directory);
-        trouble.message = em_arena_printf(judging->arena,
+        trouble.message = em_arena_printf(judging->scratch,
                                           "is in LD_LIBRARY_PATH: its %s libcuda.so.1 is found before the driver", kind);
-        r = trouble.message ? add_trouble(judging, &trouble, &object, NULL) : EM_NO_MEMORY;
+        r = object && trouble.message ? em_trouble_add(&judging->troubles, &trouble, object, NULL, NULL) : EM_NO_MEMORY;
     }
     return r;
 }
@@ -370,9 +345,12 @@ static int judge_environment(struct judging *judging)
 static int judge_object(struct judging *judging, const struct em_env_object *object, const struct em_object *elf)
 {
     struct em_path_entries entries;
-    char *origin = em_path_dirname(judging->arena, object->path);
-    int r = origin ? em_path_entries(&entries, judging->arena, elf->runpath ? elf->runpath : elf->rpath, origin) : EM_NO_MEMORY;
+    char *origin = em_path_dirname(judging->scratch, object->path);
+    int r = origin ? em_path_entries(&entries, judging->scratch, elf->runpath ? elf->runpath : elf->rpath, origin)
+                   : EM_NO_MEMORY;
 
+    if (r == EM_OK)
+        r = gather_sought(judging, object);
     if (r == EM_OK)
         r = judge_working(judging, object, elf, &entries);
     if (r == EM_OK)
@@ -380,73 +358,40 @@ static int judge_object(struct judging *judging, const struct em_env_object *obj
     if (r == EM_OK)
         r = judge_stand_ins(judging, object, elf, &entries);
     if (r == EM_OK && elf->rpath && elf->runpath) {
-        struct trouble trouble = { .id = "EM305", .owner = object->owner, .key = "" };
+        struct em_trouble trouble = { .id = "EM305", .owner = object->owner, .key = "" };
 
         trouble.message = "has DT_RPATH and DT_RUNPATH: the loader does not look at the first";
-        r = add_trouble(judging, &trouble, object, em_evidence_line(judging->arena, "dead", elf->rpath));
+        r = em_trouble_add(&judging->troubles, &trouble, object->path, "dead", elf->rpath);
     }
     return r;
 }
 
-/* ---- findings ---- */
-
-#define SHOWN_LINES 5u
-
-static int add_objects(struct judging *judging, struct em_finding *finding, const struct trouble *trouble)
-{
-    int r = EM_OK;
-
-    for (size_t i = 1; r == EM_OK && i < trouble->objects.count && i <= SHOWN_LINES; i++)
-        r = em_evidence_add(&finding->evidence, judging->arena, i == 1 ? "also" : "",
-                            em_env_show(judging->env, trouble->objects.items[i]));
-    if (r == EM_OK && trouble->objects.count > SHOWN_LINES + 1)
-        r = em_evidence_add(&finding->evidence, judging->arena, "",
-                            em_arena_printf(judging->arena, "and %zu more", trouble->objects.count - SHOWN_LINES - 1));
-    return r;
-}
-
-static int add_finding(struct judging *judging, const struct trouble *trouble)
-{
-    struct em_finding finding = { .id = trouble->id,
-                                  .severity = trouble->severity,
-                                  .object = trouble->objects.items[0],
-                                  .owner = trouble->owner,
-                                  .message = trouble->message,
-                                  .help = trouble->help };
-
-    for (size_t i = 0; i < trouble->details.count && i < SHOWN_LINES; i++)
-        if (em_vec_push(judging->arena, &finding.evidence, trouble->details.items[i]) < 0)
-            return EM_NO_MEMORY;
-    if (trouble->details.count > SHOWN_LINES &&
-        em_evidence_add(&finding.evidence, judging->arena, "",
-                        em_arena_printf(judging->arena, "and %zu more", trouble->details.count - SHOWN_LINES)) < 0)
-        return EM_NO_MEMORY;
-    if (add_objects(judging, &finding, trouble) < 0)
-        return EM_NO_MEMORY;
-    return em_vec_push(judging->arena, judging->findings, finding);
-}
-
 int em_judge_paths(struct em_findings *findings, struct em_arena *arena, const struct em_env *env, const struct em_world *world,
-                   const struct em_loading *loading)
+                   const struct em_loading *loading, struct em_error *error)
 {
-    struct judging judging = { .findings = findings,
-                               .arena = arena,
+    em_cleanup_arena struct em_arena *scratch = em_arena_new();
+    struct judging judging = { .arena = arena,
+                               .scratch = scratch,
                                .env = env,
                                .world = world,
                                .loading = loading,
-                               .sought = { .arena = arena },
-                               .nodes = { .arena = arena } };
-    int r = gather_sought(&judging);
+                               .error = error,
+                               .troubles = { .arena = arena, .scratch = scratch, .known = { .arena = arena } },
+                               .places = { .arena = arena } };
+    struct em_arena_mark empty;
+    int r = scratch ? gather_asked(&judging) : EM_NO_MEMORY;
 
+    if (r < 0)
+        return r;
+    empty = em_arena_mark(scratch);
     for (size_t i = 0; r == EM_OK && i < env->objects.count; i++) {
         const struct em_loadable *file = loading->files[i];
 
         if (file && file->code == EM_OK && (file->object.rpath || file->object.runpath))
             r = judge_object(&judging, &env->objects.items[i], &file->object);
+        em_arena_rewind(scratch, empty);
     }
     if (r == EM_OK)
         r = judge_environment(&judging);
-    for (size_t i = 0; r == EM_OK && i < judging.troubles.count; i++)
-        r = add_finding(&judging, &judging.troubles.items[i]);
-    return r;
+    return r == EM_OK ? em_troubles_tell(findings, &judging.troubles, env) : r;
 }

@@ -14,27 +14,6 @@
 #include "bundle/diagnose/loading.h"
 
 int em_judge_paths(struct em_findings *findings, struct em_arena *arena, const struct em_env *env, const struct em_world *world,
-                   const struct em_loading *loading);
-
-/* One entry of a path list, as the loader would take it. */
-enum em_entry_kind {
-    EM_ENTRY_PLACE,   /* a directory: absolute */
-    EM_ENTRY_WORKING, /* empty or relative: counts from the current directory */
-    EM_ENTRY_UNKNOWN, /* with a token that only the process knows */
-};
-
-struct em_path_entry {
-    const char *written;
-    enum em_entry_kind kind;
-    const char *directory; /* EM_ENTRY_PLACE: $ORIGIN expanded, normal */
-    bool by_origin;
-};
-
-struct em_path_entries {
-    EM_VEC(struct em_path_entry);
-};
-
-/* list NULL: no entries. origin: the object's directory. */
-int em_path_entries(struct em_path_entries *entries, struct em_arena *arena, const char *list, const char *origin);
+                   const struct em_loading *loading, struct em_error *error);
 
 #endif

@@ -63,6 +63,29 @@ for i in range(1, 200):
 END
 ends 0 "audit of them" "0 errors, 0 warnings in 500 objects" audit w
 
+# A path list as long as one may be, of entries without end or of one that is deep.
+check "path lists of 64 KB" "$python" - <<'END'
+import os, subprocess
+lists = { "same": ":".join(["/a"] * 21000), "many": ":".join(f"/{i:x}" for i in range(11000)), "deep": "/a" * 32000, "holes": ":/tmp/a" * 9000 }
+for name, entries in lists.items():
+    os.makedirs(f"long/{name}")
+    with open("flags", "w") as file:
+        file.write(f"-Wl,-rpath,{entries}\n")
+    subprocess.run(["cc", "-x", "c", "-", "-x", "none", "-shared", "-fPIC", "-nostdlib", "-o", f"long/{name}/x.so", "@flags"],
+                   input=b"int f(void) { return 1; }", check=True)
+END
+ends 0 "audit of them" "and more than 995 more" audit -v long
+check "24 lists of different directories" "$python" - <<'END'
+import os, subprocess
+os.mkdir("crowd")
+for i in range(24):
+    with open("flags", "w") as file:
+        file.write("-Wl,-rpath," + ":".join(f"/{i:x}/{j:x}" for j in range(6000)) + "\n")
+    subprocess.run(["cc", "-x", "c", "-", "-x", "none", "-shared", "-fPIC", "-nostdlib", "-o", f"crowd/{i}.so", "@flags"],
+                   input=b"int f(void) { return 1; }", check=True)
+END
+ends 2 "audit of them" "search paths name more than 262144 directories that are not there" audit crowd
+
 # A RECORD has limits of its own, and nothing to do with what objects ask for.
 make_venv r
 mkdir r/lib/python3.11/site-packages/pkg-1.dist-info

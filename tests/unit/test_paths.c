@@ -1,7 +1,7 @@
 /* Path lists, entry by entry, as the loader takes them. */
 #include "tests/unit/arena.h"
 
-#include "bundle/diagnose/paths.h"
+#include "bundle/diagnose/path_entries.h"
 
 static struct em_path_entries entries_of(const char *list)
 {
