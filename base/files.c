@@ -151,6 +151,16 @@ bool em_stamp_is_fresh(const struct em_stamp *stamp)
     return clock_gettime(CLOCK_REALTIME, &now) < 0 || stamp->changed.tv_sec >= now.tv_sec - 1;
 }
 
+bool em_is_safe(const struct stat *st)
+{
+    const mode_t others = st->st_gid == getegid() ? S_IWOTH : S_IWOTH | S_IWGRP;
+    struct stat root;
+
+    if (st->st_uid != geteuid() && st->st_uid != 0 && (stat("/", &root) < 0 || st->st_uid != root.st_uid))
+        return false;
+    return (st->st_mode & others) == 0 || (S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX));
+}
+
 /* How many of the length bytes at offset are in a hole before the first that is not. A file system that knows of no holes has none. */
 static size_t bytes_of_hole(int fd, size_t length, uint64_t offset)
 {

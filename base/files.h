@@ -71,6 +71,11 @@ bool em_stamp_equal(const struct em_stamp *a, const struct em_stamp *b);
 /* So new that a change after this one may still get the same time. */
 bool em_stamp_is_fresh(const struct em_stamp *stamp);
 
+/* Nobody but us and root could have written to it, or taken away what is in it: the owner, or who owns "/" (root, as a user namespace
+ * shows him), and no write for others; for a group only if it is ours, as where each user has one of his own. In a directory with the
+ * sticky bit everybody may write, and nobody take away what is another's. */
+bool em_is_safe(const struct stat *st);
+
 /* out, which is empty, gets in's blocks, where the file system can share them. */
 bool em_clone_fd(int in, int out);
 /* size bytes of in, from its start, to out, which is empty: em_clone_fd, else copy_file_range, else read and write.

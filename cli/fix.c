@@ -31,31 +31,13 @@ struct fix {
     struct em_error error;
 };
 
-static int open_sources(struct fix *fix)
+static int make_plan(struct fix *fix)
 {
     struct em_options *options = &fix->options;
     int r = em_tree_disk(&fix->here, NULL, &fix->error);
 
-    if (r == EM_OK && options->require_hashes) {
-        r = em_pins_read(&fix->pins, options->arena, options->require_hashes, &fix->error);
-        fix->wish.pins = &fix->pins;
-    }
-    em_vec_each (const char *, place, &options->sources) {
-        struct em_source *source;
-
-        if (r == EM_OK)
-            r = em_source_open_for(&source, options->arena, fix->here, *place, &fix->survey.env, &fix->error);
-        if (r == EM_OK)
-            r = em_vec_push(options->arena, &fix->wish.sources, source);
-    }
-    return r;
-}
-
-static int make_plan(struct fix *fix)
-{
-    struct em_options *options = &fix->options;
-    int r = open_sources(fix);
-
+    if (r == EM_OK)
+        r = em_open_sources(options, fix->here, &fix->survey.env, &fix->pins, &fix->wish, &fix->error);
     if (r < 0)
         return r;
     fix->wish.strategy = em_strategy_named(options->strategy);

@@ -75,26 +75,6 @@ static int check_usage(const struct command *command, struct em_error *error)
     return EM_OK;
 }
 
-static int open_sources(struct command *command, struct em_error *error)
-{
-    struct em_options *options = &command->options;
-    int r = EM_OK;
-
-    if (options->require_hashes) {
-        r = em_pins_read(&command->pins, options->arena, options->require_hashes, error);
-        command->wish.plan.pins = &command->pins;
-    }
-    em_vec_each (const char *, place, &options->sources) {
-        struct em_source *source;
-
-        if (r == EM_OK)
-            r = em_source_open(&source, options->arena, command->here, *place, error);
-        if (r == EM_OK)
-            r = em_vec_push(options->arena, &command->wish.plan.sources, source);
-    }
-    return r;
-}
-
 static int prepare(struct command *command, struct em_error *error)
 {
     struct em_options *options = &command->options;
@@ -110,7 +90,7 @@ static int prepare(struct command *command, struct em_error *error)
     if (r == EM_OK)
         r = em_knowledge_load(&command->knowledge, options->arena, options->knowledge, error);
     if (r == EM_OK)
-        r = open_sources(command, error);
+        r = em_open_sources(options, command->here, NULL, &command->pins, &wish->plan, error);
     if (r == EM_OK)
         r = em_filter_init(&command->filter, options, NULL, error);
     if (r < 0)

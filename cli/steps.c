@@ -112,3 +112,28 @@ enum em_strategy em_strategy_named(const char *name)
             return strategies[i].strategy;
     return EM_STRATEGY_AUTO;
 }
+
+int em_open_sources(const struct em_options *options, struct em_tree *here, const struct em_env *target, struct em_pins *pins,
+                    struct em_plan_wish *wish, struct em_error *error)
+{
+    bool is_warned = false;
+    int r = EM_OK;
+
+    if (options->require_hashes) {
+        r = em_pins_read(pins, options->arena, options->require_hashes, error);
+        wish->pins = pins;
+    }
+    em_vec_each (const char *, place, &options->sources) {
+        struct em_source *source;
+
+        if (r == EM_OK)
+            r = em_source_open_for(&source, options->arena, here, *place, target, error);
+        if (r == EM_OK)
+            r = em_vec_push(options->arena, &wish->sources, source);
+        if (r == EM_OK && source->warning && !is_warned) {
+            em_warn("%s", source->warning);
+            is_warned = true;
+        }
+    }
+    return r;
+}

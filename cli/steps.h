@@ -3,6 +3,7 @@
 #define EM_CLI_STEPS_H
 
 #include "bundle/plan/planner.h"
+#include "cli/cli.h"
 
 #include <jansson.h>
 
@@ -17,6 +18,11 @@ int em_write_plan(const char *path, const struct em_text *json, struct em_error 
 void em_print_receipt(const char *where, const struct em_receipt *receipt);
 /* Its "privileged" in JSON. */
 json_t *em_privileged_json(const struct em_receipt *receipt);
+
+/* The places that --source names and the pins of --require-hashes, into the wish. target: what is to be repaired, if it is an environment.
+ * What the user should hear of where they are unpacked is said, once. */
+int em_open_sources(const struct em_options *options, struct em_tree *here, const struct em_env *target, struct em_pins *pins,
+                    struct em_plan_wish *wish, struct em_error *error);
 
 /* What --strategy says; NULL: the planner decides. */
 enum em_strategy em_strategy_named(const char *name);

@@ -53,7 +53,7 @@ static int add_rows(struct em_list *list, const struct em_unpack *unpack, const 
     return EM_OK;
 }
 
-int em_lists_of_conda(const struct em_unpack *unpack)
+int em_lists_of_conda(struct em_unpack *unpack)
 {
     int r;
     json_t *paths = read_json(unpack, "info/paths.json", &r), *index = NULL;

@@ -8,22 +8,20 @@
 #include <string.h>
 
 /* Of what the directory holds: counted up when that changes, so that what an older version unpacked is not taken for it. */
-#define UNPACKED "-4"
-#define FILES "files"
+#define UNPACKED "-5"
 
 /* Libraries compress to a third, static data of theirs to a fiftieth; who promises this much more is a bomb. */
 #define FREE_GROWTH ((uint64_t)64 << 20)
 
 struct em_container {
-    const char *file;      /* the archive */
+    const char *named;     /* the archive, by the name that a pin has for it */
+    const char *file;      /* the same, or our own copy of it */
     const char *shown;     /* what messages call it */
     const char *kept;      /* its directory in the cache; NULL: nobody has looked into it yet */
     struct em_stamp stamp; /* the archive, as it was listed */
-    struct em_xxh3 xxh3;   /* of what was listed */
     uint64_t size;
-    bool is_fleeting;
-    struct em_sha256 sha256; /* of a fleeting one */
-    bool is_pinned;          /* and is what the pin says */
+    struct em_sha256 sha256;
+    bool is_pinned; /* and is what the pin says */
     struct em_listing listing;
 };
 
@@ -46,19 +44,45 @@ static int check_wheel(const struct em_container *container, struct em_error *er
     return r;
 }
 
-int em_container_open(struct em_source *source, const char *file, const char *shown, bool is_fleeting, struct em_error *error)
+/* What others may write to could be one thing while its digest is taken and another while it is unpacked, and the cache would have that
+ * under the name of the first, for all later runs. So it is copied, and what is copied is hashed and unpacked. */
+static int make_own(struct em_container *container, struct em_arena *arena, int fd, uint64_t size, struct em_error *error)
+{
+    const char *name = em_random_name(arena, ""), *place;
+    em_cleanup_fd int out = -1;
+    int r = em_cache_private(arena, &place, error);
+
+    if (r < 0)
+        return r;
+    place = name ? em_path_join(arena, place, name) : NULL;
+    container->file = place ? em_path_join(arena, place, em_path_basename(container->file)) : NULL;
+    if (!container->file)
+        return EM_NO_MEMORY;
+    r = em_make_directories(place, 0700, error);
+    out = r < 0 ? r : em_open_at(AT_FDCWD, container->file, O_WRONLY | O_CREAT | O_EXCL, 0600, error);
+    return out < 0 ? out : em_copy_fd(fd, out, size, container->shown, error);
+}
+
+int em_container_open(struct em_source *source, const char *file, const char *shown, struct em_error *error)
 {
     em_cleanup_fd int fd = em_open_at(AT_FDCWD, file, O_RDONLY, 0, error);
     struct em_container *container = em_new(source->env.arena, struct em_container);
+    struct stat st;
+    int r = EM_OK;
 
     if (fd < 0)
         return fd;
     if (!container)
         return EM_NO_MEMORY;
-    container->file = file;
+    if (fstat(fd, &st) < 0)
+        return em_fail_errno(error, shown, "cannot be examined");
+    container->named = container->file = file;
     container->shown = shown;
-    container->is_fleeting = is_fleeting;
     source->container = container;
+    if (!em_is_safe(&st))
+        r = make_own(container, source->env.arena, fd, (uint64_t)st.st_size, error);
+    if (r < 0)
+        return r;
     return is_wheel_name(file) ? check_wheel(container, error) : em_archive_probe(fd, shown, error);
 }
 
@@ -81,7 +105,7 @@ static struct em_zip *open_zip(const struct em_container *container)
 static int pass(struct em_container *container, struct em_unpack *unpack, int fd, const char *directory)
 {
     em_cleanup_fd int kept = em_open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0, unpack->error);
-    em_cleanup_fd int root = kept < 0 ? kept : em_open_at(kept, FILES, O_RDONLY | O_DIRECTORY, 0, unpack->error);
+    em_cleanup_fd int root = kept < 0 ? kept : em_open_at(kept, EM_LISTING_FILES, O_RDONLY | O_DIRECTORY, 0, unpack->error);
     em_cleanup_zip struct em_zip *zip = root < 0 ? NULL : open_zip(container);
     int r;
 
@@ -89,8 +113,6 @@ static int pass(struct em_container *container, struct em_unpack *unpack, int fd
         return root;
     unpack->kept = kept;
     unpack->root = root;
-    unpack->label = container->shown;
-    unpack->listing = &container->listing;
     unpack->zip = zip;
     if (zip)
         em_zip_recall(zip);
@@ -106,7 +128,10 @@ static int pass(struct em_container *container, struct em_unpack *unpack, int fd
         r = em_lists_of_deb(unpack);
     if (r == EM_OK && unpack->is_first)
         r = em_lists_of_rpm(unpack, fd);
-    if (r == EM_OK && (unpack->is_first || unpack->deep))
+    em_vec_each (const char *, path, &unpack->papers)
+        if (r == EM_OK)
+            r = em_listing_add_paper(&container->listing, unpack->arena, root, *path, unpack->error);
+    if (r == EM_OK)
         r = em_listing_write(&container->listing, unpack->arena, kept, container->shown, unpack->error);
     if (r == EM_OK && zip)
         em_zip_remember(zip);
@@ -122,44 +147,98 @@ static bool has_library(const struct em_listing *listing)
     return false;
 }
 
-/* The directory appears under its name when the listing is complete: what is there under a key is what such a file gives. */
-static int list(struct em_container *container, struct em_arena *arena, int fd, const char *cache, const char *directory,
+/* What is kept under a name is what was put there: the listing, and the files that vouch. Libraries are looked at when they are wanted.
+ * Everything else is as good as nothing. */
+static bool read_kept(struct em_container *container, struct em_arena *arena, const char *directory)
+{
+    em_cleanup_fd int kept = em_open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, NULL);
+    struct em_listing listing;
+
+    if (kept < 0 || em_listing_read(&listing, arena, kept, NULL) < 0)
+        return false;
+    container->listing = listing;
+    return true;
+}
+
+struct judged {
+    struct em_container *container;
+    struct em_arena *arena;
+};
+
+static bool is_whole(void *context, const char *directory)
+{
+    const struct judged *judged = context;
+
+    return read_kept(judged->container, judged->arena, directory);
+}
+
+/* The first pass, into a directory of no meaning. */
+static int list(struct em_container *container, struct em_arena *arena, int fd, const char *made,
                 const struct em_strings *names, struct em_error *error)
 {
-    struct em_unpack unpack = { .arena = arena, .error = error, .is_first = true, .names = names };
-    const char *made, *files;
+    struct em_unpack unpack = { .arena = arena,
+                                .error = error,
+                                .label = container->shown,
+                                .listing = &container->listing,
+                                .is_first = true,
+                                .names = names };
+    const char *files = em_path_join(arena, made, EM_LISTING_FILES);
+    struct em_stamp now;
+    struct stat st;
     int r;
 
     container->listing = (struct em_listing){ 0 };
-    em_cache_remove_old(arena, cache);
-    r = em_cache_scratch(arena, &made, error);
-    if (r < 0)
-        return r;
-    files = em_path_join(arena, made, FILES);
     if (!files)
-        r = EM_NO_MEMORY;
-    else if (mkdir(files, 0700) < 0)
-        r = em_fail_errno(error, files, "cannot be made");
-    if (r == EM_OK)
-        r = pass(container, &unpack, fd, made);
+        return EM_NO_MEMORY;
+    if (mkdir(files, 0700) < 0)
+        return em_fail_errno(error, files, "cannot be made");
+    r = pass(container, &unpack, fd, made);
     if (r == EM_OK && !has_library(&container->listing))
         r = em_fail(error, EM_UNSUPPORTED, container->shown, "holds no library that could be copied");
-    /* Somebody else may have been faster with the same: theirs stays, and what we want is looked for in it. */
-    if (r == EM_OK && rename(made, directory) < 0 && errno != EEXIST && errno != ENOTEMPTY)
-        r = em_fail_errno(error, directory, "cannot be made");
-    em_cache_remove(made);
-    return r;
+    if (r == EM_OK && fstat(fd, &st) < 0)
+        r = em_fail_errno(error, container->shown, "cannot be examined");
+    if (r < 0)
+        return r;
+    now = em_stamp_of(&st);
+    return em_stamp_equal(&now, &container->stamp)
+               ? EM_OK
+               : em_fail(error, EM_CHANGED, container->shown, "was written to while it was unpacked");
 }
 
-/* The key is of the content, so that a file that changed is another one. */
-static int find_kept(struct em_container *container, struct em_arena *arena, const struct em_strings *names,
+/* The directory appears under its name when the listing is complete. What another run has put there meanwhile may have other libraries
+ * in it: they are looked for. */
+static int make_kept(struct em_source *source, int fd, const char *directory, const struct em_strings *names,
                      struct em_error *error)
 {
+    struct em_container *container = source->container;
+    struct em_arena *arena = source->env.arena;
+    struct judged judged = { container, arena };
+    const char *made;
+    int r;
+
+    em_cache_remove_old(arena, source->cache);
+    r = em_cache_scratch(arena, source->cache, &made, error);
+    if (r < 0)
+        return r;
+    r = list(container, arena, fd, made, names, error);
+    if (r < 0) {
+        em_cache_remove(made);
+        return r;
+    }
+    container->kept = em_cache_put(arena, made, directory, is_whole, &judged);
+    return container->kept ? EM_OK : EM_NO_MEMORY;
+}
+
+/* The key is of the content, so that a file that changed is another one; and a digest for which nobody can make a second file: whoever
+ * could would have what he put into one archive taken for what is in another. */
+static int find_kept(struct em_source *source, const struct em_strings *names, struct em_error *error)
+{
+    struct em_container *container = source->container;
+    struct em_arena *arena = source->env.arena;
     em_cleanup_fd int fd = em_open_at(AT_FDCWD, container->file, O_RDONLY, 0, error);
-    const char *cache = NULL, *directory;
-    char key[EM_XXH3_HEX_SIZE];
+    const char *directory;
+    char key[EM_SHA256_HEX_SIZE];
     struct em_reader reader;
-    struct em_xxh3 digest;
     struct stat st;
     int r;
 
@@ -170,27 +249,17 @@ static int find_kept(struct em_container *container, struct em_arena *arena, con
     container->stamp = em_stamp_of(&st);
     container->size = (uint64_t)st.st_size;
     reader = em_reader_fd(fd, container->size, container->shown);
-    r = em_hash_reader(&reader, container->is_fleeting ? &container->sha256 : NULL, &digest, error);
-    if (r == EM_OK)
-        r = em_cache_directory(arena, "sources", &cache, error);
+    r = em_hash_reader(&reader, &container->sha256, NULL, error);
     if (r < 0)
         return r;
-    container->xxh3 = digest;
-    em_xxh3_hex(&digest, key);
-    directory = em_arena_printf(arena, "%s/%s" UNPACKED, cache, key);
+    em_sha256_hex(&container->sha256, key);
+    directory = em_arena_printf(arena, "%s/%s" UNPACKED, source->cache, key);
     if (!directory)
         return EM_NO_MEMORY;
-    if (access(directory, F_OK) == 0) {
-        em_cleanup_fd int kept = em_open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0, error);
-
-        em_cache_note_use(directory);
-        r = kept < 0 ? kept : em_listing_read(&container->listing, arena, kept, container->shown, error);
-    } else {
-        r = list(container, arena, fd, cache, directory, names, error);
-    }
-    if (r == EM_OK)
-        container->kept = directory;
-    return r;
+    if (!em_cache_use(arena, directory) || !read_kept(container, arena, directory))
+        return make_kept(source, fd, directory, names, error);
+    container->kept = directory;
+    return EM_OK;
 }
 
 /* ---- what is wanted ---- */
@@ -214,12 +283,11 @@ static struct em_member *behind(const struct em_listing *listing, struct em_memb
     return member && member->kind == EM_MEMBER_FILE ? member : NULL;
 }
 
-static bool is_unpacked(const struct em_member *member, int root)
+/* And still what it was then: whether the cache has lost a part of it is looked at once a run. */
+static bool is_unpacked(struct em_member *member, int root)
 {
-    struct stat st;
-
-    return fstatat(root, member->path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-           (member->size == EM_MEMBER_SIZE_UNKNOWN || member->size == (uint64_t)st.st_size);
+    member->is_sound = member->is_sound || (member->has_digest && em_listing_is_sound(root, member->path, &member->digest));
+    return member->is_sound;
 }
 
 /* How many have to be unpacked, or at least looked into. */
@@ -246,11 +314,25 @@ static size_t mark(struct em_container *container, int root, const struct em_str
     return left;
 }
 
+/* What is unpacked already has its links. */
+static int relink(const struct em_container *container, struct em_unpack *unpack, int root)
+{
+    em_cleanup_fd int kept = em_open_at(AT_FDCWD, container->kept, O_RDONLY | O_DIRECTORY, 0, unpack->error);
+
+    if (kept < 0)
+        return kept;
+    unpack->kept = kept;
+    unpack->root = root;
+    return em_unpack_links(unpack);
+}
+
 static int unpack_more(struct em_container *container, struct em_arena *arena, const struct em_strings *names, bool deep,
                        struct em_error *error)
 {
-    struct em_unpack unpack = { .arena = arena, .error = error, .names = names, .deep = deep };
-    const char *files = em_path_join(arena, container->kept, FILES);
+    struct em_unpack unpack = {
+        .arena = arena, .error = error, .label = container->shown, .listing = &container->listing, .names = names, .deep = deep
+    };
+    const char *files = em_path_join(arena, container->kept, EM_LISTING_FILES);
     em_cleanup_fd int root = files ? em_open_at(AT_FDCWD, files, O_RDONLY | O_DIRECTORY, 0, error) : EM_NO_MEMORY;
     em_cleanup_fd int fd = -1;
     struct em_stamp now;
@@ -261,7 +343,7 @@ static int unpack_more(struct em_container *container, struct em_arena *arena, c
         return root;
     unpack.left = mark(container, root, names, deep);
     if (unpack.left == 0)
-        return EM_OK;
+        return relink(container, &unpack, root);
     fd = em_open_at(AT_FDCWD, container->file, O_RDONLY, 0, error);
     if (fd < 0)
         return fd;
@@ -333,12 +415,12 @@ int em_container_look(struct em_source *source, const struct em_strings *names, 
     struct em_container *container = source->container;
     struct em_arena *arena = source->env.arena;
     const bool is_first = !container->kept;
-    int r = is_first ? find_kept(container, arena, names, error) : EM_OK;
+    int r = is_first ? find_kept(source, names, error) : EM_OK;
 
     if (r == EM_OK)
         r = unpack_more(container, arena, names, deep, error);
     if (r == EM_OK && is_first)
-        r = read_env(source, arena, em_path_join(arena, container->kept, FILES), error);
+        r = read_env(source, arena, em_path_join(arena, container->kept, EM_LISTING_FILES), error);
     return r < 0 ? r : add_candidates(source, error);
 }
 
@@ -350,38 +432,17 @@ int em_container_pin(const struct em_container *container, const struct em_pins 
     *pin = NULL;
     if (!container)
         return EM_OK;
-    return is_wheel_name(container->file) ? em_pins_find_wheel(pins, arena, container->file, pin, error)
-                                          : em_pins_find(pins, container->file, pin, error);
-}
-
-/* Read once more, by the digest that the pin has and by the one that it was unpacked under. */
-static int hash_again(struct em_container *container, struct em_error *error)
-{
-    em_cleanup_fd int fd = em_open_at(AT_FDCWD, container->file, O_RDONLY, 0, error);
-    struct em_reader reader;
-    struct em_xxh3 xxh3;
-    int r;
-
-    if (fd < 0)
-        return fd;
-    reader = em_reader_fd(fd, container->size, container->shown);
-    r = em_hash_reader(&reader, &container->sha256, &xxh3, error);
-    return r == EM_OK && !em_xxh3_equal(&xxh3, &container->xxh3)
-               ? em_fail(error, EM_CHANGED, container->shown, "has changed since it was listed")
-               : r;
+    return is_wheel_name(container->named) ? em_pins_find_wheel(pins, arena, container->named, pin, error)
+                                           : em_pins_find(pins, container->named, pin, error);
 }
 
 int em_container_check(struct em_container *container, const struct em_pins *pins, const struct em_pin *pin,
                        struct em_error *error)
 {
     char hex[EM_SHA256_HEX_SIZE];
-    int r;
 
     if (container->is_pinned)
         return EM_OK;
-    r = container->is_fleeting ? EM_OK : hash_again(container, error);
-    if (r < 0)
-        return r;
     em_sha256_hex(&container->sha256, hex);
     while (pin && !em_sha256_equal(&container->sha256, &pin->sha256))
         pin = pin->next;

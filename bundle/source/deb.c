@@ -29,7 +29,7 @@ static const char *without_epoch(const char *version)
     return colon ? colon + 1 : version;
 }
 
-int em_lists_of_deb(const struct em_unpack *unpack)
+int em_lists_of_deb(struct em_unpack *unpack)
 {
     struct em_list list = { .installer = "dpkg" };
     struct em_error missing = EM_ERROR_INIT;

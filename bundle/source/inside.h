@@ -2,6 +2,7 @@
 #ifndef EM_BUNDLE_SOURCE_INSIDE_H
 #define EM_BUNDLE_SOURCE_INSIDE_H
 
+#include "base/cache.h"
 #include "bundle/source/source.h"
 
 /* The candidates in a directory or of one object. */
@@ -16,9 +17,8 @@ int em_source_add_candidate(struct em_source *source, const struct em_env_object
 int em_source_named(struct em_source *source, const char *name, const struct em_candidates **named);
 
 /* container.c: a file that is an archive, which is looked into when somebody asks for a library. file: where it is; shown: what
- * messages call it.
- * is_fleeting: it will not be there any more when somebody asks whether it is what was pinned. */
-int em_container_open(struct em_source *source, const char *file, const char *shown, bool is_fleeting, struct em_error *error);
+ * messages call it. */
+int em_container_open(struct em_source *source, const char *file, const char *shown, struct em_error *error);
 /* The candidates that may answer to one of the names, NULL: to any; deep: whatever their files are called. */
 int em_container_look(struct em_source *source, const struct em_strings *names, bool deep, struct em_error *error);
 
@@ -26,14 +26,24 @@ int em_container_look(struct em_source *source, const struct em_strings *names, 
 int em_source_fetch(struct em_source *source, struct em_arena *arena, struct em_tree *tree, const char *place,
                     const struct em_env *target, struct em_error *error);
 
-/* cache.c: a fresh directory in the cache; the same under a name that another run for the same thing finds and replaces; a whole
- * directory gone; one that is used, which keeps it young; those that nobody has used for long, gone. */
-int em_cache_scratch(struct em_arena *arena, const char **directory, struct em_error *error);
-int em_cache_keep(struct em_arena *arena, const char *scratch, const char *thing, const char **directory,
-                  struct em_error *error);
-void em_cache_remove(const char *directory);
-void em_cache_note_use(const char *directory);
+/* cache.c: source->cache is the one that is ours alone, or where there is none a directory that goes with the process, with
+ * source->warning to say so. That is settled when a source is opened: who forks has it for all. A fresh directory in it. */
+int em_cache_open(struct em_source *source, struct em_error *error);
+int em_cache_scratch(struct em_arena *arena, const char *cache, const char **directory, struct em_error *error);
+
+/* scratch becomes directory, unless another run was faster with the same and is_whole says that it can be used: then that stays, and
+ * scratch is removed. What is not whole gives way: only for that is a directory ever taken from its name. Where that cannot be, scratch
+ * stays what it is called. The path of what may be used now; NULL: no memory. */
+typedef bool em_cache_judge(void *context, const char *directory);
+const char *em_cache_put(struct em_arena *arena, const char *scratch, const char *directory, em_cache_judge *is_whole,
+                         void *context);
+
+/* It is there, and young again: nobody removes it as one that has not been used for long. */
+bool em_cache_use(struct em_arena *arena, const char *directory);
 void em_cache_remove_old(struct em_arena *arena, const char *cache);
+
+/* Of the names and bytes of all files below; EM_UNSUPPORTED for links and what else is no file. */
+int em_cache_hash(const char *directory, struct em_sha256 *digest, struct em_error *error);
 
 /* What something has to be; of a release there may be several wheels. */
 struct em_pin {

@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static int write_file(const struct em_unpack *unpack, const char *path, const struct em_text *text)
+static int write_file(struct em_unpack *unpack, const char *path, const struct em_text *text)
 {
-    em_cleanup_fd int fd = openat(unpack->root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    em_cleanup_fd int fd = -1;
 
-    if (text->failed)
+    if (!path || text->failed || em_vec_push(unpack->arena, &unpack->papers, path) < 0)
         return EM_NO_MEMORY;
+    fd = openat(unpack->root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", path);
     return em_write_all(fd, text->data, text->size, path, unpack->error);
@@ -32,7 +33,7 @@ static void add_row(struct em_text *record, const struct em_list_row *row)
 }
 
 /* A licence of the package goes where a distribution has its own. Its digest is that of what came. */
-static int move_licence(const struct em_unpack *unpack, const char *path, const char *info, struct em_text *record)
+static int move_licence(struct em_unpack *unpack, const char *path, const char *info, struct em_text *record)
 {
     const char *to = em_arena_printf(unpack->arena, "%s/licenses/%s", info, em_path_basename(path));
     struct em_list_row row = { .path = to };
@@ -49,14 +50,14 @@ static int move_licence(const struct em_unpack *unpack, const char *path, const 
         return r;
     if (renameat(unpack->root, path, unpack->root, to) < 0)
         return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", to);
-    if (em_sha256_bytes(bytes.data, bytes.size, &sha256) < 0)
+    if (em_vec_push(unpack->arena, &unpack->papers, to) < 0 || em_sha256_bytes(bytes.data, bytes.size, &sha256) < 0)
         return EM_NO_MEMORY;
     row.sha256 = &sha256;
     add_row(record, &row);
     return EM_OK;
 }
 
-int em_list_write(const struct em_list *list, const struct em_unpack *unpack)
+int em_list_write(const struct em_list *list, struct em_unpack *unpack)
 {
     em_cleanup_text struct em_text record = { 0 }, metadata = { 0 }, installer = { 0 };
     const char *info = em_arena_printf(unpack->arena, "%s-%s.dist-info", list->name, list->version);

@@ -29,13 +29,13 @@ struct em_list {
     } rows;
 };
 
-int em_list_write(const struct em_list *list, const struct em_unpack *unpack);
+int em_list_write(const struct em_list *list, struct em_unpack *unpack);
 
 /* Each writes the list of its kind, or nothing if the container is of another. Debian's and rpm's give way to a RECORD that came
  * with the files: their packages of Python distributions have one. */
-int em_lists_of_conda(const struct em_unpack *unpack);       /* info/paths.json, info/index.json */
-int em_lists_of_deb(const struct em_unpack *unpack);         /* control: name and version; md5sums prove too little */
-int em_lists_of_rpm(const struct em_unpack *unpack, int fd); /* the header of the package at fd: SHA-256 */
+int em_lists_of_conda(struct em_unpack *unpack);       /* info/paths.json, info/index.json */
+int em_lists_of_deb(struct em_unpack *unpack);         /* control: name and version; md5sums prove too little */
+int em_lists_of_rpm(struct em_unpack *unpack, int fd); /* the header of the package at fd: SHA-256 */
 
 /* deb.c: a library against the md5sums of its package, if it has them. EM_REFUSED if it differs. */
 int em_md5sums_check(const struct em_unpack *unpack, int fd, const char *path);

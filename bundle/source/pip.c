@@ -119,32 +119,59 @@ static int what_came(struct em_arena *arena, const char *directory, const char *
 /* What was asked for by name is unpacked at once, and the wheel is not kept. */
 static int unpack(struct em_source *source, const char *wheel, struct em_error *error)
 {
-    int r = em_container_open(source, wheel, source->place, true, error);
+    int r = em_container_open(source, wheel, source->place, error);
 
     return r < 0 ? r : em_container_look(source, NULL, false, error);
+}
+
+/* The same bytes as in what was fetched now. */
+static bool is_same(void *context, const char *directory)
+{
+    const struct em_sha256 *wanted = context;
+    struct em_sha256 found;
+
+    return em_cache_hash(directory, &found, NULL) == EM_OK && em_sha256_equal(&found, wanted);
+}
+
+/* What came unpacked stays under a name that its content gives it: who fetches the same at the same time has the same directory, and
+ * nobody takes it away from him. */
+static int keep(struct em_source *source, struct em_tree *tree, const char *scratch, struct em_error *error)
+{
+    struct em_arena *arena = source->env.arena;
+    char key[EM_SHA256_HEX_SIZE];
+    struct em_sha256 digest;
+    const char *directory;
+    int r = em_cache_hash(scratch, &digest, error);
+
+    if (r < 0)
+        return r;
+    em_sha256_hex(&digest, key);
+    directory = em_arena_printf(arena, "%s/%s-fetched", source->cache, key);
+    if (directory)
+        directory = em_cache_put(arena, scratch, directory, is_same, &digest);
+    return directory ? em_source_read_directory(source, arena, tree, directory, error) : EM_NO_MEMORY;
 }
 
 int em_source_fetch(struct em_source *source, struct em_arena *arena, struct em_tree *tree, const char *place,
                     const struct em_env *target, struct em_error *error)
 {
-    const char *requirement = place + strlen("pip:"), *scratch, *found, *directory;
+    const char *requirement = place + strlen("pip:"), *scratch = NULL, *found = NULL;
     int r;
 
     if (*requirement == '\0' || *requirement == '-')
         return em_fail(error, EM_USAGE, place, "names no requirement: pip:nvidia-cudnn-cu12==9.10.2.21 would");
-    r = em_cache_scratch(arena, &scratch, error);
+    em_cache_remove_old(arena, source->cache);
+    r = em_cache_scratch(arena, source->cache, &scratch, error);
     if (r < 0)
         return r;
     r = fetch(place, requirement, own_python(target), scratch, error);
     if (r == EM_OK)
         r = what_came(arena, scratch, &found, error);
-    if (r == EM_OK && found == scratch) {
-        r = em_cache_keep(arena, scratch, requirement, &directory, error);
-        if (r == EM_OK)
-            r = em_source_read_directory(source, arena, tree, directory, error);
-    } else if (r == EM_OK) {
+    if (r == EM_OK && found == scratch)
+        r = keep(source, tree, scratch, error);
+    else if (r == EM_OK)
         r = unpack(source, found, error);
-    }
-    em_cache_remove(scratch);
+    if (r < 0 || found != scratch)
+        em_cache_remove(scratch);
     return r;
 }

@@ -137,7 +137,7 @@ static bool is_plain(const char *string)
     return string && *string && *string != '.' && !strchr(string, '/');
 }
 
-int em_lists_of_rpm(const struct em_unpack *unpack, int fd)
+int em_lists_of_rpm(struct em_unpack *unpack, int fd)
 {
     static const uint8_t magic[] = { 0xed, 0xab, 0xee, 0xdb };
     struct em_error unread = EM_ERROR_INIT;

@@ -39,7 +39,8 @@ int em_source_open_for(struct em_source **source, struct em_arena *arena, struct
                        const struct em_env *target, struct em_error *error)
 {
     struct em_source *opened = em_new(arena, struct em_source);
-    int r;
+    const bool is_fetched = strncmp(place, "pip:", 4) == 0;
+    int r = EM_OK;
 
     if (!opened)
         return EM_NO_MEMORY;
@@ -47,11 +48,13 @@ int em_source_open_for(struct em_source **source, struct em_arena *arena, struct
     if (!opened->place)
         return EM_NO_MEMORY;
     opened->env = (struct em_env){ .given = opened->place, .path = opened->place, .tree = tree, .arena = arena };
-    if (strncmp(place, "pip:", 4) == 0)
+    if (is_fetched || may_be_archive(place))
+        r = em_cache_open(opened, error);
+    if (r == EM_OK && is_fetched)
         r = em_source_fetch(opened, arena, tree, place, target, error);
-    else if (may_be_archive(place))
-        r = em_container_open(opened, opened->place, opened->place, false, error);
-    else
+    else if (r == EM_OK && opened->cache)
+        r = em_container_open(opened, opened->place, opened->place, error);
+    else if (r == EM_OK)
         r = em_source_read_directory(opened, arena, tree, place, error);
     if (r == EM_OK)
         *source = opened;

@@ -2,9 +2,10 @@
  *
  * A source is a place that holds libraries: a directory (an unpacked wheel, a site-packages, a plain lib directory), or an archive,
  * told by its content: wheel, tar (gz, bz2, xz, zstd), .deb, .rpm, .conda. An archive is read when somebody looks for a library: what it
- * holds is listed, and the members that may answer are unpacked in the same pass into a cache ($ELFMEND_CACHE, else
- * $XDG_CACHE_HOME/elfmend, under sources/; for thirty days after its last use), with the lists that vouch for them; candidate->path is
- * a file that stays. One that has a name leading out, a link leading out, a name twice, an end too early or a size
+ * holds is listed, and the members that may answer are unpacked in the same pass into a cache (base/cache.h, under sources/; for thirty
+ * days after its last use), with the lists that vouch for them; candidate->path is a file that stays, unless there is no cache that is
+ * ours alone (source->warning). What the cache has is used only where it still is what was unpacked: what a power failure has cut off
+ * is unpacked again. One that has a name leading out, a link leading out, a name twice, an end too early or a size
  * beyond all measure, and a wheel that breaks one of em_zip_open's rules, is refused as a whole, and nothing of it is kept.
  *
  *     r = em_source_open(&source, arena, tree, "/downloads/nvidia-cudnn", error)
@@ -68,6 +69,8 @@ struct em_source {
     struct em_candidates candidates; /* by path; of a container those that somebody has looked for */
     struct em_map by_name;           /* SONAME or file name -> struct em_candidates *, in that order */
     size_t named;                    /* how many of them by_name has */
+    const char *cache;               /* where it is unpacked; NULL: it is not */
+    const char *warning;             /* what the user should hear of that place; NULL: nothing */
 };
 
 int em_source_open(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,

@@ -4,6 +4,7 @@
 #include "bundle/source/source.h"
 #include "patcher/patcher.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define PIECE ((size_t)256 * 1024)
@@ -179,28 +180,32 @@ static int ask(const struct em_unpack *unpack, const char *path)
     return EM_OK;
 }
 
-/* A file that a power failure has cut off: it has its name and not its bytes. */
-static bool is_cut_off(const struct em_unpack *unpack, const char *made, const char *path)
+/* made under the name of path, which has another inode than it, if anything. */
+static int replace(const struct em_unpack *unpack, const char *made, const char *path)
 {
-    struct stat whole, there;
-
-    return fstatat(unpack->kept, made, &whole, AT_SYMLINK_NOFOLLOW) == 0 &&
-           fstatat(unpack->root, path, &there, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(there.st_mode) &&
-           there.st_size != whole.st_size;
+    return renameat(unpack->kept, made, unpack->root, path) == 0
+               ? EM_OK
+               : em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", path);
 }
 
-/* Under its own name, now that it is whole. Somebody else may have been faster with the same. */
-static int place(struct em_unpack *unpack, const char *made, const char *path)
+/* Under its own name, now that it is whole. Somebody else may have been faster with the same, and use it already: that stays. What a
+ * power failure has cut off does not. */
+static int place(struct em_unpack *unpack, const char *made, struct em_member *member)
 {
-    int r = make_directories(unpack, path);
+    int r = make_directories(unpack, member->path);
 
-    if (r < 0 || linkat(unpack->kept, made, unpack->root, path, 0) == 0)
+    if (r == EM_OK)
+        r = em_listing_digest(unpack->kept, made, &member->digest, unpack->error);
+    if (r < 0)
         return r;
-    if (errno == ENOTDIR)
-        return em_fail(unpack->error, EM_REFUSED, unpack->label, TWICE, path);
-    if (errno == EEXIST && (!is_cut_off(unpack, made, path) || renameat(unpack->kept, made, unpack->root, path) == 0))
+    member->has_digest = member->is_sound = true;
+    if (linkat(unpack->kept, made, unpack->root, member->path, 0) == 0)
         return EM_OK;
-    return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", path);
+    if (errno == ENOTDIR)
+        return em_fail(unpack->error, EM_REFUSED, unpack->label, TWICE, member->path);
+    if (errno != EEXIST)
+        return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", member->path);
+    return em_listing_is_sound(unpack->root, member->path, &member->digest) ? EM_OK : replace(unpack, made, member->path);
 }
 
 static int write_library(struct em_unpack *unpack, struct archive *archive, struct archive_entry *entry,
@@ -226,7 +231,7 @@ static int write_library(struct em_unpack *unpack, struct archive *archive, stru
     if (r == EM_OK && fchmod(fd, em_la.archive_entry_perm(entry) & 0111 ? 0755 : 0644) < 0)
         r = em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", member->path);
     if (r == EM_OK && keep)
-        r = place(unpack, made, member->path);
+        r = place(unpack, made, member);
     unlinkat(unpack->kept, made, 0);
     member->wanted = member->wanted || keep;
     member->missing = false;
@@ -246,6 +251,8 @@ static int write_list(struct em_unpack *unpack, struct archive *archive, const c
         return em_fail(unpack->error, EM_REFUSED, unpack->label, TWICE, path);
     if (fd < 0)
         return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", path);
+    if (em_vec_push(unpack->arena, &unpack->papers, path) < 0)
+        return EM_NO_MEMORY;
     unpack->records += is_in_dist_info(path) && strcmp(em_path_basename(path), "RECORD") == 0;
     if (is_package_licence(path) && em_vec_push(unpack->arena, &unpack->licences, path) < 0)
         return EM_NO_MEMORY;
@@ -385,27 +392,48 @@ int em_unpack_member(void *context, struct archive *archive, struct archive_entr
 
 /* ---- links ---- */
 
-/* 1: made; 0: it leads to what is not there (yet). */
-static int make_link(struct em_unpack *unpack, const struct em_member *link)
+/* Something is there under its name, and need not be made anew: another name of a file that was cut off, and has been unpacked again,
+ * still leads to what was cut off. */
+static bool is_made(const struct em_unpack *unpack, const struct em_member *link)
+{
+    struct stat there, target;
+
+    if (fstatat(unpack->root, link->path, &there, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    return link->kind == EM_MEMBER_LINK || !S_ISREG(there.st_mode) ||
+           fstatat(unpack->root, link->target, &target, AT_SYMLINK_NOFOLLOW) < 0 ||
+           (there.st_dev == target.st_dev && there.st_ino == target.st_ino);
+}
+
+static int make_link(struct em_unpack *unpack, const struct em_member *link, const char *relative)
+{
+    const char *made = em_random_name(unpack->arena, "new-");
+    int r = made ? make_directories(unpack, link->path) : EM_NO_MEMORY;
+
+    if (r < 0)
+        return r;
+    if ((link->kind == EM_MEMBER_HARD ? linkat(unpack->root, link->target, unpack->kept, made, 0)
+                                      : symlinkat(relative, unpack->kept, made)) < 0)
+        return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", link->path);
+    r = replace(unpack, made, link->path);
+    unlinkat(unpack->kept, made, 0);
+    return r;
+}
+
+/* 1: made; 0: it is there, or leads to what is not there (yet). */
+static int visit_link(struct em_unpack *unpack, const struct em_member *link)
 {
     const char *directory = em_path_dirname(unpack->arena, link->path);
     const char *relative = directory ? em_path_relative(unpack->arena, directory, link->target) : NULL;
-    struct stat st;
+    struct stat target;
     int r;
 
     if (!relative)
         return EM_NO_MEMORY;
-    if (fstatat(unpack->root, link->path, &st, AT_SYMLINK_NOFOLLOW) == 0 || fstatat(unpack->root, link->target, &st, 0) < 0 ||
-        !S_ISREG(st.st_mode))
+    if (is_made(unpack, link) || fstatat(unpack->root, link->target, &target, 0) < 0 || !S_ISREG(target.st_mode))
         return 0;
-    r = make_directories(unpack, link->path);
-    if (r < 0)
-        return r;
-    if ((link->kind == EM_MEMBER_HARD ? linkat(unpack->root, link->target, unpack->root, link->path, 0)
-                                      : symlinkat(relative, unpack->root, link->path)) < 0 &&
-        errno != EEXIST)
-        return em_fail_errno(unpack->error, unpack->label, "cannot be unpacked: %s", link->path);
-    return 1;
+    r = make_link(unpack, link, relative);
+    return r < 0 ? r : 1;
 }
 
 /* Links may be met before what they lead to. One to what is not unpacked (a driver, another package) is left out: it would lead to
@@ -417,7 +445,7 @@ int em_unpack_links(struct em_unpack *unpack)
     do {
         made = 0;
         em_vec_each (struct em_member *, member, unpack->listing) {
-            r = (*member)->kind == EM_MEMBER_FILE ? 0 : make_link(unpack, *member);
+            r = (*member)->kind == EM_MEMBER_FILE ? 0 : visit_link(unpack, *member);
             if (r < 0)
                 return r;
             made += r;

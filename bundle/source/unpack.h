@@ -29,7 +29,7 @@ struct em_unpack {
     struct em_arena *arena;
     struct em_error *error;
     const char *label;              /* the container as the user named it */
-    int kept, root;                 /* its directory in the cache, and "files" in that */
+    int kept, root;                 /* its directory in the cache, and EM_LISTING_FILES in that */
     bool is_first;                  /* the pass that makes the listing */
     bool is_image;                  /* .deb, .rpm: an absolute link counts from the container's root */
     struct em_zip *zip;             /* a wheel, as the room of trees reads it; NULL: it is none */
@@ -39,6 +39,7 @@ struct em_unpack {
     size_t members, left;           /* left: members that a later pass still has to meet */
     struct em_listing *listing;
     size_t records;             /* RECORDs that came with the files */
+    struct em_strings papers;   /* small files that were written: what vouches, licences */
     struct em_strings licences; /* of a package that is no distribution, where they were unpacked */
 };
 

@@ -396,7 +396,7 @@ static void only_what_is_asked_for(void **state)
 
     make(f, "a.tar.gz", archive_write_set_format_pax, archive_write_add_filter_gzip, members);
     assert_int_equal(em_source_open(&f->source, f->arena, f->tree, "a.tar.gz", NULL), EM_OK);
-    assert_int_equal(access("cache", F_OK), -1);
+    shell("test -z \"$(ls cache/sources)\"");
     look(f, "libcudnn_cnn.so.9", false, 1);
     unpacked("libcudnn_cnn.so.9 libcudnn_cnn.so.9.10.2");
     look(f, "libnothing.so.1", false, 1);
@@ -451,20 +451,80 @@ static void the_cache_forgets(void **state)
     shell("test $(ls cache/sources | wc -l) -eq 2");
 }
 
-/* A power failure has left the name of a library in the cache and a part of its bytes: it is unpacked again, and no fault of the archive. */
-static void cut_off_in_the_cache(void **state)
+/* What a power failure makes of a file that nobody has synced: it is cut off, empty, full of zeros, or not there. */
+static const char *const damages[] = { "truncate -s -1", "truncate -s 0", "sh -c 'head -c $(wc -c < $0) /dev/zero > $0'",
+                                       "rm" };
+
+static size_t count_files(struct fixture *f, const char *path)
+{
+    char *text;
+    size_t size;
+
+    shell(em_arena_printf(f->arena, "find %s ! -type d | wc -l > a.count", path));
+    text = file(f, "a.count", &size);
+    return (size_t)atol(text);
+}
+
+/* Whatever of the cache is lost is unpacked again, and is no fault of the archive. */
+static void lost_in_the_cache(void **state)
 {
     struct fixture *f = *state;
-    static const char *const places[] = { "a.whl", "a.tar" };
+    char hex[EM_SHA256_HEX_SIZE];
+    struct em_sha256 digest;
+    const char *paths;
+
+    em_sha256_bytes(f->library.data, f->library.size, &digest);
+    em_sha256_hex(&digest, hex);
+    paths = em_arena_printf(f->arena,
+                            "{\"paths\": [{\"_path\": \"lib/libcudnn_cnn.so.9\", \"sha256\": \"%s\", \"size_in_bytes\": %zu}]}",
+                            hex, f->library.size);
+    const struct member conda[] = {
+        { .name = "info/index.json", .data = "{\"name\": \"cudnn\", \"version\": \"9.10.2.21\"}" },
+        { .name = "info/paths.json", .data = paths },
+        { .name = "info/licenses/EULA.txt", .data = "words" },
+        { .name = "lib/libcudnn_cnn.so.9.10" },
+        { .name = "lib/libcudnn_cnn.so.9", .hard = "lib/libcudnn_cnn.so.9.10" },
+        { .name = "lib/libcudnn_cnn.so", .link = "libcudnn_cnn.so.9" },
+        { 0 },
+    };
+    static const char *const places[] = { "a.whl", "a.tar", "a.conda" };
 
     make(f, "a.whl", archive_write_set_format_zip, NULL, wheel(f, ""));
     make(f, "a.tar", archive_write_set_format_gnutar, NULL, wheel(f, ""));
-    for (size_t i = 0; i < 2; i++) {
-        assert_non_null(open_and_find(f, places[i]));
-        shell("truncate -s 100 cache/sources/*/files/" LIB);
+    make(f, "a.conda", archive_write_set_format_gnutar, NULL, conda);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        size_t files;
+
+        shell("rm -rf cache");
         verified_from(f, places[i], "9.10.2.21");
-        shell("rm -r cache");
+        files = count_files(f, "cache/sources");
+        assert_true(files >= 4);
+        for (size_t damage = 0; damage < sizeof damages / sizeof *damages; damage++)
+            for (size_t at = 1; at <= files; at++) {
+                shell(em_arena_printf(f->arena, "%s \"$(find cache/sources ! -type d | sort | sed -n %zup)\"", damages[damage],
+                                      at));
+                verified_from(f, places[i], "9.10.2.21");
+                assert_int_equal(count_files(f, "cache/sources"), files);
+                shell("test $(ls cache/sources | wc -l) = 1");
+            }
+        shell("rm -r cache/sources/*/files");
+        verified_from(f, places[i], "9.10.2.21");
+        shell("d=$(echo cache/sources/*) && rm -r $d && echo x > $d");
+        verified_from(f, places[i], "9.10.2.21");
+        shell("d=$(echo cache/sources/*) && mv $d elsewhere && ln -s $PWD/elsewhere $d");
+        verified_from(f, places[i], "9.10.2.21");
+        shell("rm -r elsewhere && test -d cache/sources/*/files");
     }
+}
+
+/* Two archives that have the same non-cryptographic digest would be one to the cache. */
+static void the_key_is_sha256(void **state)
+{
+    struct fixture *f = *state;
+
+    make(f, "a.tar", archive_write_set_format_gnutar, NULL, wheel(f, ""));
+    verified_from(f, "a.tar", "9.10.2.21");
+    shell("test -d cache/sources/$(sha256sum < a.tar | cut -d' ' -f1)-*");
 }
 
 /* An environment whose python is a script that does what pip would. */
@@ -513,7 +573,8 @@ int main(void)
         TEST(only_what_is_asked_for),
         TEST(changed_since),
         TEST(the_cache_forgets),
-        TEST(cut_off_in_the_cache),
+        TEST(lost_in_the_cache),
+        TEST(the_key_is_sha256),
         TEST(fetched_by_the_environment),
     };
 
