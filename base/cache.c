@@ -23,22 +23,15 @@ static int find_place(struct em_arena *arena, const char **place, struct em_erro
     return *place ? EM_OK : EM_NO_MEMORY;
 }
 
-/* The directory and each above it are in safe hands. real: without links. */
 static int check_above(struct em_arena *arena, const char *real, struct em_error *error)
 {
-    for (const char *at = real;; at = em_path_dirname(arena, at)) {
-        struct stat st;
+    const char *unsafe;
+    int r = em_find_unsafe(arena, real, &unsafe, error);
 
-        if (!at)
-            return EM_NO_MEMORY;
-        if (lstat(at, &st) < 0)
-            return em_fail_errno(error, at, "cannot be examined");
-        if (!em_is_safe(&st))
-            return em_fail(error, EM_REFUSED, real,
-                           "is not used as a cache: %s belongs to another user, or others may write to it", at);
-        if (strcmp(at, "/") == 0)
-            return EM_OK;
-    }
+    return r == EM_OK && unsafe
+               ? em_fail(error, EM_REFUSED, real,
+                         "is not used as a cache: %s belongs to another user, or others may write to it", unsafe)
+               : r;
 }
 
 /* Makes what is missing of path, which is nothing or a few directories at its end, if all that is there is in safe hands. */

@@ -1,5 +1,7 @@
 #include "base/files.h"
 
+#include "base/path.h"
+
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -159,6 +161,25 @@ bool em_is_safe(const struct stat *st)
     if (st->st_uid != geteuid() && st->st_uid != 0 && (stat("/", &root) < 0 || st->st_uid != root.st_uid))
         return false;
     return (st->st_mode & others) == 0 || (S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX));
+}
+
+int em_find_unsafe(struct em_arena *arena, const char *real, const char **unsafe, struct em_error *error)
+{
+    for (const char *at = real;; at = em_path_dirname(arena, at)) {
+        struct stat st;
+
+        *unsafe = at;
+        if (!at)
+            return EM_NO_MEMORY;
+        if (lstat(at, &st) < 0)
+            return em_fail_errno(error, at, "cannot be examined");
+        if (!em_is_safe(&st))
+            return EM_OK;
+        if (strcmp(at, "/") == 0)
+            break;
+    }
+    *unsafe = NULL;
+    return EM_OK;
 }
 
 /* How many of the length bytes at offset are in a hole before the first that is not. A file system that knows of no holes has none. */

@@ -75,6 +75,8 @@ bool em_stamp_is_fresh(const struct em_stamp *stamp);
  * shows him), and no write for others; for a group only if it is ours, as where each user has one of his own. In a directory with the
  * sticky bit everybody may write, and nobody take away what is another's. */
 bool em_is_safe(const struct stat *st);
+/* The same of what is at an absolute path without links, and of each directory above it: *unsafe is the first that is not, or NULL. */
+int em_find_unsafe(struct em_arena *arena, const char *real, const char **unsafe, struct em_error *error);
 
 /* out, which is empty, gets in's blocks, where the file system can share them. */
 bool em_clone_fd(int in, int out);

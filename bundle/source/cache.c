@@ -18,8 +18,9 @@ static int use_private(struct em_source *source, const struct em_error *why, str
     if (r < 0)
         return r;
     source->warning = em_arena_printf(
-        source->env.arena, "%s%s%s; what is unpacked is not kept beyond this run (ELFMEND_CACHE names a place for it)",
-        why->path, why->path[0] ? ": " : "", why->sentence);
+        source->env.arena, "%s%s%s%s%s; what is unpacked is not kept beyond this run (ELFMEND_CACHE names a place for it)",
+        why->path, why->path[0] ? ": " : "", why->sentence, why->saved_errno ? ": " : "",
+        why->saved_errno ? strerror(why->saved_errno) : "");
     return source->warning ? EM_OK : EM_NO_MEMORY;
 }
 

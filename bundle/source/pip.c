@@ -1,5 +1,6 @@
 #include "bundle/source/inside.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <spawn.h>
 #include <string.h>
@@ -16,11 +17,13 @@ static int run(char *const arguments[], int *status, const char *label, struct e
     pid_t child;
 
     *status = -1;
+    if (!arguments[0])
+        return EM_OK;
     r = posix_spawn_file_actions_init(&actions);
     if (r == 0) {
         r = posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
         if (r == 0)
-            r = posix_spawnp(&child, arguments[0], &actions, NULL, arguments, environ);
+            r = posix_spawn(&child, arguments[0], &actions, NULL, arguments, environ);
         posix_spawn_file_actions_destroy(&actions);
     }
     if (r == ENOENT)
@@ -37,27 +40,89 @@ static int run(char *const arguments[], int *status, const char *label, struct e
     return EM_OK;
 }
 
-/* The environment's own interpreter by the name that it has there: behind the link it would be another environment's. Without one, that of
- * the shell. */
-static const char *own_python(const struct em_env *target)
+/* As the shell would find it, but in no directory whose name counts from the current one: that may be anybody's. NULL: nowhere. */
+static const char *find_program(struct em_arena *arena, const char *name)
+{
+    const char *search = getenv("PATH");
+    size_t length;
+
+    for (; search && *search; search += length + (search[length] == ':')) {
+        const char *path;
+
+        length = strcspn(search, ":");
+        path = *search == '/' ? em_arena_printf(arena, "%.*s/%s", (int)length, search, name) : NULL;
+        if (path && access(path, X_OK) == 0)
+            return path;
+    }
+    return NULL;
+}
+
+/* Who may write there would have us run what he likes. */
+static int check_hands(struct em_arena *arena, const char *place, const char *path, struct em_error *error)
+{
+    em_cleanup_free char *real = realpath(path, NULL);
+    const char *unsafe;
+    int r = real ? em_find_unsafe(arena, real, &unsafe, error) : em_fail_errno(error, path, "cannot be examined");
+
+    return r == EM_OK && unsafe ? em_fail(error, EM_REFUSED, place,
+                                          "is not fetched by %s: %s belongs to another user, or others may write to it, and "
+                                          "what they put there would "
+                                          "be run in your name; fetch the wheel yourself, and name it with --source",
+                                          path, unsafe)
+                                : r;
+}
+
+/* The environment's own interpreter by the name that it has there: behind the link it would be another environment's. It runs what the
+ * environment has for it at its start, and the pip that it has. Without one, that of the shell. */
+static int find_python(struct em_arena *arena, const char *place, const struct em_env *target, const char **python,
+                       struct em_error *error)
 {
     static const char *const names[] = { "bin/python3", "bin/python" };
     struct em_node node;
+    int r = EM_OK;
 
-    if (!target || (target->kind != EM_ENV_VENV && target->kind != EM_ENV_CONDA))
-        return "python3";
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *path = em_path_join(target->arena, target->path, names[i]);
+    *python = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !*python; i++) {
+        const char *path = target && (target->kind == EM_ENV_VENV || target->kind == EM_ENV_CONDA)
+                               ? em_path_join(arena, target->path, names[i])
+                               : NULL;
 
         if (path && em_tree_stat(target->tree, path, &node) == 0)
-            return path;
+            *python = path;
     }
-    return "python3";
+    if (!*python) {
+        *python = find_program(arena, "python3");
+        return EM_OK;
+    }
+    r = check_hands(arena, place, em_path_dirname(arena, *python), error);
+    if (r == EM_OK)
+        r = check_hands(arena, place, *python, error);
+    em_vec_each (const char *, site, &target->sites)
+        if (r == EM_OK)
+            r = check_hands(arena, place, *site, error);
+    return r;
+}
+
+/* A name, and which versions of it (packaging specifications, "Dependency specifiers"). A file, a directory or a URL is none: pip builds what
+ * it finds there, and so runs it. */
+static bool is_requirement(const char *text)
+{
+    static const char *const archives[] = { ".zip", ".tar", ".gz",   ".tgz", ".bz2", ".tbz",
+                                            ".xz",  ".txz", ".lzma", ".tlz", ".lz",  ".whl" };
+    const size_t size = strlen(text);
+
+    if (!isalnum((unsigned char)*text) || strpbrk(text, "/\\@"))
+        return false;
+    for (size_t i = 0; i < sizeof archives / sizeof *archives; i++)
+        if (size > strlen(archives[i]) && strcasecmp(text + size - strlen(archives[i]), archives[i]) == 0)
+            return false;
+    return true;
 }
 
 /* One wheel into directory, and no bytecode into the environment (-B): by pip; where the environment has none, as uv makes them, by uv,
  * which unpacks it at once. */
-static int fetch(const char *place, const char *requirement, const char *python, const char *directory, struct em_error *error)
+static int fetch(struct em_arena *arena, const char *place, const char *requirement, const char *python, const char *directory,
+                 struct em_error *error)
 {
     char *const has_pip[] = {
         (char *)python, "-I", "-B", "-c", "import importlib.util as u, sys; sys.exit(not u.find_spec('pip'))", NULL
@@ -78,8 +143,18 @@ static int fetch(const char *place, const char *requirement, const char *python,
                           "--",
                           (char *)requirement,
                           NULL };
-    char *const uv[] = { "uv",       "pip",          "install",  "--quiet",         "--no-deps", "--only-binary=:all:",
-                         "--python", (char *)python, "--target", (char *)directory, "--",        (char *)requirement,
+    char *const uv[] = { (char *)find_program(arena, "uv"),
+                         "pip",
+                         "install",
+                         "--quiet",
+                         "--no-deps",
+                         "--only-binary=:all:",
+                         "--python",
+                         (char *)(python ? python : "python3"),
+                         "--target",
+                         (char *)directory,
+                         "--",
+                         (char *)requirement,
                          NULL };
     int status, r = run(has_pip, &status, place, error);
 
@@ -155,16 +230,19 @@ static int keep(struct em_source *source, struct em_tree *tree, const char *scra
 int em_source_fetch(struct em_source *source, struct em_arena *arena, struct em_tree *tree, const char *place,
                     const struct em_env *target, struct em_error *error)
 {
-    const char *requirement = place + strlen("pip:"), *scratch = NULL, *found = NULL;
+    const char *requirement = place + strlen("pip:"), *python, *scratch, *found = NULL;
     int r;
 
-    if (*requirement == '\0' || *requirement == '-')
+    if (!is_requirement(requirement))
         return em_fail(error, EM_USAGE, place, "names no requirement: pip:nvidia-cudnn-cu12==9.10.2.21 would");
+    r = find_python(arena, place, target, &python, error);
+    if (r < 0)
+        return r;
     em_cache_remove_old(arena, source->cache);
     r = em_cache_scratch(arena, source->cache, &scratch, error);
     if (r < 0)
         return r;
-    r = fetch(place, requirement, own_python(target), scratch, error);
+    r = fetch(arena, place, requirement, python, scratch, error);
     if (r == EM_OK)
         r = what_came(arena, scratch, &found, error);
     if (r == EM_OK && found == scratch)

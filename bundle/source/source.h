@@ -76,9 +76,9 @@ struct em_source {
 int em_source_open(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,
                    struct em_error *error);
 
-/* The same with what is to be repaired: "pip:REQUIREMENT" is fetched by its own pip (or uv), as its index settings say, one wheel
- * without what that requires, and never built from source. Without a target, as for a wheel, by that of the python3 in PATH. This is
- * the one place that runs a foreign program. */
+/* The same with what is to be repaired: "pip:REQUIREMENT", a name and versions of it, is fetched by its own pip (or uv), as its index
+ * settings say, one wheel without what that requires, and never built from source. Without a target, as for a wheel, by that of the
+ * python3 in PATH. An interpreter that others may write to is EM_REFUSED. This is the one place that runs a foreign program. */
 int em_source_open_for(struct em_source **source, struct em_arena *arena, struct em_tree *tree, const char *place,
                        const struct em_env *target, struct em_error *error);
 

@@ -300,6 +300,11 @@ int renameat(int from, const char *old, int to, const char *new)
     return (int)renameat_counted(from, old, to, new);
 }
 
+int rename(const char *old, const char *new)
+{
+    return (int)renameat_counted(AT_FDCWD, old, AT_FDCWD, new);
+}
+
 static long renameat2_counted(int from, const char *old, int to, const char *new, unsigned flags)
 {
     if (no_exchange && flags) {
