@@ -130,10 +130,11 @@ int em_open_sources(const struct em_options *options, struct em_tree *here, cons
             r = em_source_open_for(&source, options->arena, here, *place, target, error);
         if (r == EM_OK)
             r = em_vec_push(options->arena, &wish->sources, source);
-        if (r == EM_OK && source->warning && !is_warned) {
+        if (r < 0)
+            return r;
+        if (source->warning && !is_warned)
             em_warn("%s", source->warning);
-            is_warned = true;
-        }
+        is_warned = is_warned || source->warning;
     }
     return r;
 }
