@@ -86,6 +86,32 @@ for i in range(24):
 END
 ends 2 "audit of them" "search paths name more than 262144 directories that are not there" audit crowd
 
+# 300 libraries that all need each other and one more, which is elsewhere: 90,000 answers that a repair must not lose, in the one process
+# that loads them all.
+make_venv c
+check "300 libraries that all need each other" "$python" - c/lib/python3.11/site-packages/pkg <<'END'
+import os, subprocess, sys
+pkg = sys.argv[1]
+compile = ["cc", "-x", "c", "-", "-x", "none", "-shared", "-fPIC", "-nostdlib", "-s", "-Wl,--no-as-needed"]
+def make(path, soname, *flags):
+    subprocess.run([*compile, f"-Wl,-soname,{soname}", *flags, "-o", path], input=b"int g(void) { return 1; }", check=True)
+os.mkdir(f"{pkg}/away")
+os.mkdir("all")
+make(f"{pkg}/away/libaway.so", "libaway.so")
+make("all/libc000.so", "libc000.so")
+for i in range(1, 300):
+    with open("all/libc000.so", "rb") as one, open(f"all/libc{i:03}.so", "wb") as other:
+        other.write(one.read().replace(b"libc000.so", b"libc%03d.so" % i))
+make("one.so", "libself.so", "-Wl,-rpath,$ORIGIN", "-Lall", *(f"-l:libc{i:03}.so" for i in range(300)), f"-L{pkg}/away", "-l:libaway.so")
+with open("one.so", "rb") as one:
+    text = one.read()
+for i in range(300):
+    with open(f"{pkg}/libc{i:03}.so", "wb") as other:
+        other.write(text.replace(b"libself.so", b"libc%03d.so" % i))
+make(f"{pkg}/m.abi3.so", "m", "-Wl,-rpath,$ORIGIN", "-Lall", "-l:libc000.so")
+END
+ends 1 "a plan for all of them" "set-path" fix --dry-run c
+
 # A RECORD has limits of its own, and nothing to do with what objects ask for.
 make_venv r
 mkdir r/lib/python3.11/site-packages/pkg-1.dist-info
