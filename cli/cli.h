@@ -132,6 +132,15 @@ int em_json_print(json_t *document);
  * and as text they take a fifth. em_json_item_add consumes the item. */
 void em_json_item_add(struct em_text *items, json_t *item);
 int em_json_print_items(json_t *document, const char *name, const struct em_text *items);
+/* The same where nothing can fail any more: each item is printed as it comes. em_json_print_head consumes the document, em_json_print_item
+ * the item; what the former made is the latter's to print in, and em_json_print_tail frees it. */
+struct em_json_list {
+    char *whole, *rest; /* the document without its items; what stands behind them */
+    bool begun, failed;
+};
+void em_json_print_head(struct em_json_list *list, json_t *document, const char *name);
+void em_json_print_item(struct em_json_list *list, json_t *item);
+int em_json_print_tail(struct em_json_list *list);
 
 /* A string as JSON; null for NULL. Names come from files and need not be UTF-8: bytes that are not become "\xNN". */
 json_t *em_json_string(const char *string);

@@ -314,7 +314,7 @@ static int read_target(struct em_explain *explain, struct em_error *error)
 static int read_wheel(struct em_explain *explain, struct em_error *error)
 {
     struct em_options *options = &explain->options;
-    const struct em_study_wish wish = { .with = &options->with };
+    const struct em_study_wish wish = { .with = &options->with, .install_only = true };
     int r = em_options_wheel_world(options, &explain->tree, &explain->world, options->arguments.items[0], error);
 
     if (r == EM_OK)

@@ -170,24 +170,30 @@ static json_t *edge_json(const struct em_explain *explain, const struct em_expla
     return item;
 }
 
+/* What is said of one who asks is forgotten with it: there may be a hundred thousand. */
 int em_explain_report(const struct em_explain *explain)
 {
-    json_t *edges = explain->options.json ? json_array() : NULL;
+    struct em_arena *arena = explain->options.arena;
+    const bool json = explain->options.json;
+    struct em_json_list list;
     int status = EM_EXIT_OK;
 
+    if (json)
+        em_json_print_head(&list,
+                           json_pack("{s:s, s:o, s:o, s:[]}", "schema", "elfmend.explain/1", "target",
+                                     em_json_string(explain->env.given), "name", em_json_string(explain->name), "edges"),
+                           "edges");
     for (size_t i = 0; i < explain->edges.count; i++) {
         const struct em_explain_edge *edge = &explain->edges.items[i];
+        const struct em_arena_mark mark = em_arena_mark(arena);
 
         if (is_bad(edge))
             status = EM_EXIT_FINDINGS;
-        if (edges)
-            json_array_append_new(edges, edge_json(explain, edge));
+        if (json)
+            em_json_print_item(&list, edge_json(explain, edge));
         else
             print_edge(explain, edge);
+        em_arena_rewind(arena, mark);
     }
-    if (edges && em_json_print(json_pack("{s:s, s:o, s:o, s:o}", "schema", "elfmend.explain/1", "target",
-                                         em_json_string(explain->env.given), "name", em_json_string(explain->name), "edges",
-                                         edges)) != EM_EXIT_OK)
-        return EM_EXIT_FAILED;
-    return status;
+    return json && em_json_print_tail(&list) != EM_EXIT_OK ? EM_EXIT_FAILED : status;
 }

@@ -50,32 +50,66 @@ static int add_indented(const char *bytes, size_t size, void *context)
     return text->failed ? -1 : 0;
 }
 
-void em_json_item_add(struct em_text *items, json_t *item)
+static void add_item(struct em_text *items, bool first, json_t *item)
 {
-    em_text_add(items, items->size > 0 ? ",\n    " : "\n    ");
+    em_text_add(items, first ? "\n    " : ",\n    ");
     if (json_dump_callback(item, add_indented, items, STYLE) < 0)
         items->failed = true;
     json_decref(item);
 }
 
+void em_json_item_add(struct em_text *items, json_t *item)
+{
+    add_item(items, items->size == 0, item);
+}
+
 /* A newline is never within a string of JSON, so that the empty list is where it is found first. */
-int em_json_print_items(json_t *document, const char *name, const struct em_text *items)
+void em_json_print_head(struct em_json_list *list, json_t *document, const char *name)
 {
     em_cleanup_text struct em_text empty = { 0 };
-    char *whole = json_dumps(document, STYLE);
-    const char *place;
-    int r = EM_EXIT_FAILED;
+    char *place;
 
+    *list = (struct em_json_list){ .whole = json_dumps(document, STYLE) };
     json_decref(document);
     em_text_printf(&empty, "\n  \"%s\": []", name);
-    place = whole && !empty.failed ? strstr(whole, empty.data) : NULL;
-    if (place && !items->failed) {
-        const char *rest = place + empty.size;
-
-        printf("%.*s%s%s]%s\n", (int)(rest - 1 - whole), whole, items->size > 0 ? items->data : "",
-               items->size > 0 ? "\n  " : "", rest);
-        r = EM_EXIT_OK;
+    place = list->whole && !empty.failed ? strstr(list->whole, empty.data) : NULL;
+    list->failed = !place;
+    if (place) {
+        list->rest = place + empty.size;
+        printf("%.*s", (int)(list->rest - 1 - list->whole), list->whole);
     }
-    free(whole);
-    return r;
+}
+
+void em_json_print_item(struct em_json_list *list, json_t *item)
+{
+    em_cleanup_text struct em_text text = { 0 };
+
+    add_item(&text, !list->begun, item);
+    list->begun = true;
+    list->failed = list->failed || text.failed;
+    if (!list->failed)
+        fputs(text.data, stdout);
+}
+
+int em_json_print_tail(struct em_json_list *list)
+{
+    if (!list->failed)
+        printf("%s]%s\n", list->begun ? "\n  " : "", list->rest);
+    free(list->whole);
+    return list->failed ? EM_EXIT_FAILED : EM_EXIT_OK;
+}
+
+int em_json_print_items(json_t *document, const char *name, const struct em_text *items)
+{
+    struct em_json_list list;
+
+    if (items->failed) {
+        json_decref(document);
+        return EM_EXIT_FAILED;
+    }
+    em_json_print_head(&list, document, name);
+    if (!list.failed && items->size > 0)
+        fputs(items->data, stdout);
+    list.begun = items->size > 0;
+    return em_json_print_tail(&list);
 }

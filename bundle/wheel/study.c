@@ -35,6 +35,24 @@ static void keep_own_findings(struct em_study *study)
     findings->count = kept;
 }
 
+/* One round; where only the promises count, what else it found out is gone with it. */
+static int diagnose(struct em_study *study, struct em_arena *arena, const struct em_knowledge *knowledge,
+                    const struct em_study_wish *wish, const struct em_diagnose_options *options, bool *news,
+                    struct em_error *error)
+{
+    em_cleanup_arena struct em_arena *scratch = wish->install_only ? em_arena_new() : NULL;
+    int r = wish->install_only && !scratch ? EM_NO_MEMORY
+                                           : em_diagnose(&study->diagnosis, scratch ? scratch : arena, &study->env,
+                                                         &study->world, knowledge, options, error);
+
+    if (r == EM_OK && study->distribution)
+        r = em_wheel_promise(&study->installed, arena, &study->promises, &study->diagnosis, study->distribution,
+                             wish->undeclared, wish->sources, news, error);
+    if (wish->install_only)
+        study->diagnosis = (struct em_diagnosis){ 0 };
+    return r;
+}
+
 int em_study_run(struct em_study *study, struct em_arena *arena, const struct em_wheel *wheel, const struct em_world *world,
                  const struct em_knowledge *knowledge, const struct em_study_wish *wish, struct em_error *error)
 {
@@ -49,10 +67,7 @@ int em_study_run(struct em_study *study, struct em_arena *arena, const struct em
 
         study->world = *world;
         study->world.tree = study->installed.tree;
-        r = em_diagnose(&study->diagnosis, arena, &study->env, &study->world, knowledge, &options, error);
-        if (r == EM_OK && study->distribution)
-            r = em_wheel_promise(&study->installed, arena, &study->promises, &study->diagnosis, study->distribution,
-                                 wish->undeclared, wish->sources, &news, error);
+        r = diagnose(study, arena, knowledge, wish, &options, &news, error);
         if (r < 0 || !news)
             break;
         r = read_env(study, arena, error);

@@ -17,6 +17,7 @@ struct em_study_wish {
     const struct em_strings *with;
     bool undeclared;                    /* see em_wheel_promise */
     const struct em_plan_wish *sources; /* what they have is not promised; NULL: none */
+    bool install_only;                  /* as far as it takes to know what is promised: the diagnosis is empty afterwards */
     struct em_diagnose_options diagnose;
 };
 
