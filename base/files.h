@@ -50,7 +50,8 @@ int em_read_file_at(int dir, const char *name, uint64_t limit, struct em_arena *
                     struct em_error *error);
 
 /* Up to length bytes at offset, as pread(2), but for EINTR: -1 and errno. What lies in a hole is not read: it would pass through the
- * page cache, which takes seconds a gigabyte, and a file of a terabyte of nothing costs nobody anything to make. */
+ * page cache, which takes seconds a gigabyte, and a file of a terabyte of nothing costs nobody anything to make. On ZFS all is read: it
+ * may tell of holes where there are none. */
 ssize_t em_pread(int fd, void *buffer, size_t length, uint64_t offset);
 
 int em_write_all(int fd, const void *data, size_t size, const char *label, struct em_error *error);
@@ -81,7 +82,7 @@ int em_find_unsafe(struct em_arena *arena, const char *real, const char **unsafe
 /* out, which is empty, gets in's blocks, where the file system can share them. */
 bool em_clone_fd(int in, int out);
 /* size bytes of in, from its start, to out, which is empty: em_clone_fd, else copy_file_range, else read and write.
- * What is a hole in in is one in out. */
+ * What is a hole in in is one in out, but on ZFS. */
 int em_copy_fd(int in, int out, uint64_t size, const char *label, struct em_error *error);
 
 /* A name that cannot be guessed: prefix and 16 hexadecimal digits from getrandom(2). NULL: no memory, or no randomness. */

@@ -13,6 +13,7 @@
  *     FAULT_LACKS=exchange  renameat2 has no flags here, as on NFS; FICLONE and copy_file_range do not work either
  *                 links     no hard links, as on FAT
  *                 openat2   no openat2(2), as before Linux 5.6
+ *                 holes     files lie on ZFS, and what was just written is told to be a hole, as OpenZFS before 2.2.2 does
  *
  * What the C library does inside of itself (opening streams) is not seen; elfmend changes nothing that way. Calls to standard output
  * and error do not count, and neither does fsync of what is no file.
@@ -31,6 +32,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include <linux/fs.h>
@@ -38,7 +40,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned long count, at, sync_at;
 static const char *how = "";
-static bool no_exchange, no_links, no_openat2, looking;
+static bool no_exchange, no_links, no_openat2, false_holes, looking;
 
 static const struct {
     const char *name;
@@ -72,6 +74,7 @@ __attribute__((constructor)) static void begin(void)
     no_exchange = lacks && strstr(lacks, "exchange");
     no_links = lacks && strstr(lacks, "links");
     no_openat2 = lacks && strstr(lacks, "openat2");
+    false_holes = lacks && strstr(lacks, "holes");
 }
 
 __attribute__((destructor)) static void end(void)
@@ -406,7 +409,31 @@ static long fstat_counted(int fd, struct stat *st)
 }
 int fstat(int fd, struct stat *st)
 {
-    return (int)fstat_counted(fd, st);
+    int r = (int)fstat_counted(fd, st);
+
+    if (r == 0 && false_holes)
+        st->st_blocks = 1;
+    return r;
+}
+
+int fstatfs(int fd, struct statfs *fs)
+{
+    int r = (int)syscall(SYS_fstatfs, fd, fs);
+
+    if (r == 0 && false_holes)
+        fs->f_type = 0x2fc12fc1;
+    return r;
+}
+
+off_t lseek(int fd, off_t offset, int whence)
+{
+    if (false_holes && whence == SEEK_HOLE)
+        return offset;
+    if (false_holes && whence == SEEK_DATA) {
+        errno = ENXIO;
+        return -1;
+    }
+    return syscall(SYS_lseek, fd, offset, whence);
 }
 
 ssize_t pread(int fd, void *data, size_t size, off_t offset)
