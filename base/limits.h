@@ -22,6 +22,7 @@
 
 /* All objects of a target. */
 #define EM_MAX_STEPS (1u << 22) /* libraries asked for and directories tried, in all the processes of one diagnosis [300,000] */
+#define EM_MAX_FAMILY 512u /* libraries of one family, in one major, that are held against each other [240, of thirty venvs] */
 #define EM_MAX_LOOKS (1u << 18) /* directories that path lists name and that are not there, and those above them [2,000] */
 #define EM_STEPS_TO_MAP 6u      /* what a library counts for that is mapped */
 #define EM_MAX_DIAGNOSIS ((uint64_t)96 << 20)        /* bytes of memory for what one diagnosis finds out, */

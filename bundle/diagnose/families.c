@@ -1,68 +1,17 @@
 #include "bundle/diagnose/families.h"
 
-#include <ctype.h>
+#include "bundle/diagnose/members.h"
+
 #include <string.h>
 
-/* An object of the environment that belongs to a family of the tables, or is one of those that a process should have once. */
-struct member {
-    const struct em_env_object *object;
-    const struct em_object *elf;
-    const char *library; /* as packages carry it: "libcudnn.so.9" for libcudnn-74a4c495.so.9.1.0 */
-    const char *stem;    /* "libcudnn" */
-    bool grafted;        /* its name has the hash that auditwheel gives: nobody else asks for it */
-    bool reached;
-    const struct em_package *package; /* NULL: of no family */
-    char major[16];
-    const char *version; /* NULL: unknown */
-};
-
-struct members {
-    EM_VEC(struct member);
-};
+#define SHOWN_LINES 12u /* the rest is counted */
 
 struct judging {
     struct em_findings *findings;
     const struct em_advisor *advisor;
     struct em_arena *arena;
-    struct members members;
+    struct em_members members;
 };
-
-/* ---- names and versions ---- */
-
-/* auditwheel and delocate put a dash and eight hex digits behind the stem: "libgomp-a34b3233.so.1.0.0". */
-static size_t graft_of(const char *name, size_t length)
-{
-    size_t hash = 0;
-
-    while (hash < length && isxdigit((unsigned char)name[length - 1 - hash]))
-        hash++;
-    return hash == 8 && length > 9 && name[length - 9] == '-' ? 9 : 0;
-}
-
-static int name_member(struct member *member, struct em_arena *arena, const char *name)
-{
-    const char *so = strstr(name, ".so"), *behind = so ? so + 3 : "";
-    size_t length = so ? (size_t)(so - name) : strlen(name), graft = graft_of(name, length);
-
-    member->grafted = graft > 0;
-    member->stem = em_arena_strndup(arena, name, length - graft);
-    if (!member->stem)
-        return EM_NO_MEMORY;
-    /* A graft keeps the number that its original had on disk, a SONAME mostly the major alone. */
-    member->library = em_arena_printf(arena, "%s.so%.*s", member->stem,
-                                      (int)(*behind == '.' ? 1 + strspn(behind + 1, "0123456789") : 0), behind);
-    return member->library ? EM_OK : EM_NO_MEMORY;
-}
-
-static const char *version_of(const struct judging *judging, const struct member *member)
-{
-    const struct em_distribution *owner = member->object->owner;
-    const char *so = strstr(em_path_basename(member->object->path), ".so.");
-
-    if (owner && em_knowledge_is_vendor(judging->advisor->knowledge, owner->normalized))
-        return owner->version;
-    return owner && member->grafted && so && strchr(so + 4, '.') ? so + 4 : NULL;
-}
 
 /* "9.10.2" and "9.10.2.21" are one version: what both have is the same. */
 static bool is_same_version(const char *a, const char *b)
@@ -72,63 +21,12 @@ static bool is_same_version(const char *a, const char *b)
     return (*a == '\0' && (*b == '\0' || *b == '.')) || (*b == '\0' && *a == '.');
 }
 
-static bool is_same_build(const struct member *a, const struct member *b)
-{
-    return a->elf->build_id_size > 0 && a->elf->build_id_size == b->elf->build_id_size &&
-           memcmp(a->elf->build_id, b->elf->build_id, a->elf->build_id_size) == 0;
-}
-
-/* Copies of a file whose version is known are of that version. */
-static void spread_versions(struct members *members)
-{
-    em_vec_each (struct member, member, members)
-        em_vec_each (struct member, other, members)
-            if (!member->version && other->version && is_same_build(member, other))
-                member->version = other->version;
-}
-
-static int gather(struct judging *judging)
-{
-    const struct em_advisor *advisor = judging->advisor;
-
-    for (size_t i = 0; i < advisor->env->objects.count; i++) {
-        const struct em_loadable *file = advisor->loading->files[i];
-        struct member member = { .object = &advisor->env->objects.items[i], .reached = advisor->loading->reached[i] };
-        int r;
-
-        if (!file || file->code != EM_OK)
-            continue;
-        member.elf = &file->object;
-        r = name_member(&member, judging->arena,
-                        file->object.soname ? file->object.soname : em_path_basename(member.object->path));
-        if (r < 0)
-            return r;
-        member.package = em_knowledge_package(advisor->knowledge, member.library, member.major);
-        if (!member.package && (!member.reached || !em_knowledge_copied(advisor->knowledge, member.stem)))
-            continue;
-        member.version = version_of(judging, &member);
-        if (em_vec_push(judging->arena, &judging->members, member) < 0)
-            return EM_NO_MEMORY;
-    }
-    spread_versions(&judging->members);
-    return EM_OK;
-}
-
 /* ---- evidence ---- */
 
-/* Who has it from there. NULL: an import does, by itself. */
-static const struct em_env_object *asker_of(const struct judging *judging, const struct member *member)
+static int add_member(const struct judging *judging, struct em_finding *finding, const struct em_member *member,
+                      const char *head)
 {
-    em_vec_each (struct em_case, item, &judging->advisor->loading->cases)
-        if (!em_case_is_missing(item) && item->request->file && item->object != member->object &&
-            em_loading_object(judging->advisor->loading, &item->request->file->node) == member->object)
-            return item->object;
-    return NULL;
-}
-
-static int add_member(const struct judging *judging, struct em_finding *finding, const struct member *member, const char *head)
-{
-    const struct em_env_object *asker = asker_of(judging, member);
+    const struct em_env_object *asker = em_members_use(&judging->members, member->object)->asker;
     const char *place = em_advise_place(judging->advisor, member->object);
     const char *file = em_path_basename(member->object->path);
 
@@ -139,64 +37,71 @@ static int add_member(const struct judging *judging, struct em_finding *finding,
                                            asker ? em_path_basename(asker->path) : ""));
 }
 
-static bool is_family(const struct member *a, const struct member *b)
+static int add_more(const struct judging *judging, struct em_finding *finding, size_t all)
 {
-    return a->package && a->package == b->package && strcmp(a->major, b->major) == 0;
+    return all > SHOWN_LINES ? em_evidence_add(&finding->evidence, judging->arena, "",
+                                               em_arena_printf(judging->arena, "and %zu more", all - SHOWN_LINES))
+                             : EM_OK;
 }
 
 /* ---- EM204 ---- */
 
-static bool is_other_build(const struct member *a, const struct member *b)
+static bool is_other_build(const struct em_member *a, const struct em_member *b)
 {
     return strcmp(a->library, b->library) == 0 && a->elf->build_id_size > 0 && b->elf->build_id_size > 0 &&
-           !is_same_build(a, b);
+           !em_member_is_same_build(a, b);
 }
 
 /* The environment has this library in that version too, reached or not, and its bytes are others. */
-static bool is_not_of(const struct judging *judging, const struct member *member, const char *version)
+static bool is_not_of(const struct em_member *member, const char *version)
 {
-    em_vec_each (const struct member, other, &judging->members)
-        if (other->version && is_same_version(other->version, version) && is_other_build(member, other))
+    em_vec_each (const struct em_member *, other, member->same)
+        if ((*other)->version && is_same_version((*other)->version, version) && is_other_build(member, *other))
             return true;
     return false;
 }
 
 /* What a member is held against: one of its family that serves the same processes, of another version. */
-static const struct member *rival_of(const struct judging *judging, const struct member *member)
+static const struct em_member *rival_of(const struct em_member *member)
 {
-    em_vec_each (const struct member, other, &judging->members) {
-        if (other == member || !other->reached || other->grafted || !is_family(member, other))
+    em_vec_each (const struct em_member *, one, member->family) {
+        const struct em_member *other = *one;
+
+        if (other == member || other->grafted)
             continue;
         if (member->version && other->version ? !is_same_version(member->version, other->version)
-            : other->version                  ? is_not_of(judging, member, other->version)
-            : member->version                 ? is_not_of(judging, other, member->version)
+            : other->version                  ? is_not_of(member, other->version)
+            : member->version                 ? is_not_of(other, member->version)
                                               : is_other_build(member, other))
             return other;
     }
     return NULL;
 }
 
-static const char *tell_version(const struct member *member)
+static const char *tell_version(const struct em_member *member)
 {
     return member->version ? member->version : "another version";
 }
 
 /* One finding a family: the first that is odd, and all others by version. */
-static int add_mixed(struct judging *judging, const struct member *odd, const struct member *rival)
+static int add_mixed(struct judging *judging, const struct em_member *odd, const struct em_member *rival)
 {
     struct em_finding finding = { .id = "EM204",
                                   .severity = odd->grafted ? EM_SEVERITY_NOTE : EM_SEVERITY_WARNING,
                                   .object = odd->object->path,
                                   .owner = odd->object->owner };
+    size_t members = 0;
     int r = EM_OK;
 
     finding.message = em_arena_printf(judging->arena, "is %s of %s, and a process may have %s of it too",
                                       odd->package->component, tell_version(odd), tell_version(rival));
     if (!finding.message)
         return EM_NO_MEMORY;
-    em_vec_each (const struct member, member, &judging->members)
-        if (r == EM_OK && member->reached && is_family(member, odd) && (!member->grafted || member == odd))
-            r = add_member(judging, &finding, member, member->version ? member->version : "unknown");
+    em_vec_each (const struct em_member *, member, odd->family)
+        if (r == EM_OK && (!(*member)->grafted || *member == odd) && ++members <= SHOWN_LINES)
+            r = add_member(judging, &finding, *member, (*member)->version ? (*member)->version : "unknown");
+    if (r == EM_OK)
+        r = add_more(judging, &finding, members);
     if (r == EM_OK)
         r = em_evidence_add(&finding.evidence, judging->arena, "it works",
                             odd->grafted
@@ -213,38 +118,30 @@ static int add_mixed(struct judging *judging, const struct member *odd, const st
     return r < 0 ? r : em_vec_push(judging->arena, judging->findings, finding);
 }
 
-static bool is_vendors(const struct judging *judging, const struct member *member)
-{
-    const struct em_distribution *owner = member->object->owner;
-
-    return owner && em_knowledge_is_vendor(judging->advisor->knowledge, owner->normalized);
-}
-
 static int judge_versions(struct judging *judging)
 {
-    struct members told = { 0 };
+    struct em_map told = { .arena = judging->arena }; /* families, by their first member */
 
     /* The worse first: what serves others by its name, before a shim that serves its own package alone. */
     for (int pass = 0; pass < 2; pass++) {
-        em_vec_each (const struct member, member, &judging->members) {
-            const struct member *rival;
-            bool known = false;
+        em_vec_each (const struct em_member, member, &judging->members) {
+            const char *first = member->family ? member->family->items[0]->object->path : NULL;
+            const struct em_member *rival;
             int r;
 
-            em_vec_each (const struct member, other, &told)
-                known = known || is_family(member, other);
-            if (known || !member->reached || !member->package || member->grafted != (pass == 1))
+            if (!first || em_map_get(&told, first) || member->grafted != (pass == 1))
                 continue;
             if (member->grafted && !em_knowledge_opens(judging->advisor->knowledge, em_path_basename(member->object->path)))
                 continue;
-            rival = rival_of(judging, member);
+            rival = rival_of(member);
             if (!rival)
                 continue;
             /* The vendor's own is what the other one is odd beside. */
-            r = is_vendors(judging, member) && !is_vendors(judging, rival) ? add_mixed(judging, rival, member)
-                                                                           : add_mixed(judging, member, rival);
+            r = em_member_is_vendors(&judging->members, member) && !em_member_is_vendors(&judging->members, rival)
+                    ? add_mixed(judging, rival, member)
+                    : add_mixed(judging, member, rival);
             if (r == EM_OK)
-                r = em_vec_push(judging->arena, &told, *member);
+                r = em_map_put(&told, first, member);
             if (r < 0)
                 return r;
         }
@@ -254,47 +151,39 @@ static int judge_versions(struct judging *judging)
 
 /* ---- EM205 ---- */
 
-static const char *asked_name(const struct member *member)
+static const char *asked_name(const struct em_member *member)
 {
     return member->elf->soname ? member->elf->soname : em_path_basename(member->object->path);
 }
 
-/* Both are one library, or do the same. */
-static bool is_kind(const struct judging *judging, const struct member *a, const struct member *b)
-{
-    const struct em_copied *copied = em_knowledge_copied(judging->advisor->knowledge, a->stem);
-
-    if (!a->reached || !b->reached)
-        return false;
-    return a->package || b->package ? strcmp(a->library, b->library) == 0
-                                    : copied && copied == em_knowledge_copied(judging->advisor->knowledge, b->stem);
-}
-
 /* Those of one kind that a process can have beside each other: under one SONAME the first of them serves all. */
-static int copies_of(const struct judging *judging, struct members *copies, const struct member *first)
+static int copies_of(const struct judging *judging, struct em_member_list *copies, const struct em_member_list *kind)
 {
-    em_vec_each (const struct member, member, &judging->members) {
-        bool known = !is_kind(judging, first, member);
+    struct em_map names = { .arena = judging->arena };
 
-        em_vec_each (const struct member, other, copies)
-            known = known || strcmp(asked_name(other), asked_name(member)) == 0;
-        if (!known && em_vec_push(judging->arena, copies, *member) < 0)
+    em_vec_each (const struct em_member *, member, kind) {
+        const char *name = asked_name(*member);
+
+        if (!em_map_get(&names, name) &&
+            (em_map_put(&names, name, *member) < 0 || em_vec_push(judging->arena, copies, *member) < 0))
             return EM_NO_MEMORY;
     }
     return EM_OK;
 }
 
-static int add_copies(struct judging *judging, const struct members *copies)
+static int add_copies(struct judging *judging, const struct em_member_list *copies)
 {
-    const struct member *first = &copies->items[0];
-    const struct em_copied *copied = em_knowledge_copied(judging->advisor->knowledge, first->stem);
+    const struct em_member *first = copies->items[0];
+    const struct em_copied *copied = first->copied;
     struct em_finding finding = {
         .id = "EM205", .severity = EM_SEVERITY_NOTE, .object = first->object->path, .owner = first->object->owner
     };
     int r = EM_OK;
 
-    for (size_t i = 1; r == EM_OK && i < copies->count; i++)
-        r = add_member(judging, &finding, &copies->items[i], i == 1 ? "also" : "");
+    for (size_t i = 1; r == EM_OK && i < copies->count && i <= SHOWN_LINES; i++)
+        r = add_member(judging, &finding, copies->items[i], i == 1 ? "also" : "");
+    if (r == EM_OK)
+        r = add_more(judging, &finding, copies->count - 1);
     if (r == EM_OK)
         r = em_evidence_add(&finding.evidence, judging->arena, "it costs",
                             copied ? copied->costs : "each has a state of its own: a handle of one is nothing to the other");
@@ -307,12 +196,11 @@ static int add_copies(struct judging *judging, const struct members *copies)
 
 static int judge_copies(struct judging *judging)
 {
-    em_vec_each (const struct member, member, &judging->members) {
-        struct members copies = { 0 };
-        int r = copies_of(judging, &copies, member);
+    for (size_t i = 0; i < judging->members.kinds.count; i++) {
+        struct em_member_list copies = { 0 };
+        int r = copies_of(judging, &copies, judging->members.kinds.entries[i].value);
 
-        /* Told once, by the first of them. */
-        if (r == EM_OK && copies.count > 1 && copies.items[0].object == member->object)
+        if (r == EM_OK && copies.count > 1)
             r = add_copies(judging, &copies);
         if (r < 0)
             return r;
@@ -322,25 +210,14 @@ static int judge_copies(struct judging *judging)
 
 /* ---- EM603 ---- */
 
-/* The opening that the object answers; NULL: none. */
-static const struct em_case *opened_as(const struct judging *judging, const struct em_env_object *object)
-{
-    em_vec_each (struct em_case, item, &judging->advisor->loading->cases)
-        if (item->opening && !em_case_is_missing(item) && item->request->file &&
-            em_loading_object(judging->advisor->loading, &item->request->file->node) == object)
-            return item;
-    return NULL;
-}
-
-static const char *tell_build(const struct judging *judging, const struct member *stray)
+static const char *tell_build(const struct judging *judging, const struct em_member *stray)
 {
     if (stray->version)
         return stray->version;
-    em_vec_each (const struct member, member, &judging->members)
-        if (member->version && strcmp(member->library, stray->library) == 0 && stray->elf->build_id_size > 0 &&
-            member->elf->build_id_size > 0)
-            return em_arena_printf(judging->arena, "unknown: another build than that of %s %s", member->object->owner->name,
-                                   member->version);
+    em_vec_each (const struct em_member *, member, stray->same)
+        if ((*member)->version && stray->elf->build_id_size > 0 && (*member)->elf->build_id_size > 0)
+            return em_arena_printf(judging->arena, "unknown: another build than that of %s %s", (*member)->object->owner->name,
+                                   (*member)->version);
     return "unknown";
 }
 
@@ -349,23 +226,22 @@ static const char *missing_beside(const struct judging *judging, const struct em
 {
     const char *list = "";
 
-    em_vec_each (struct em_case, item, &judging->advisor->loading->cases)
-        if (list && item->opening && item->opening->rule == opened->opening->rule && item->object == opened->object &&
-            item->opening->entry->without != EM_WITHOUT_OPTIONAL && em_case_is_missing(item))
-            list = em_arena_printf(judging->arena, "%s%s%s", list, *list ? ", " : "", em_case_name(item));
+    em_vec_each (const struct em_case *, item, &em_members_use(&judging->members, opened->object)->misses)
+        if (list && (*item)->opening->rule == opened->opening->rule && (*item)->opening->entry->without != EM_WITHOUT_OPTIONAL)
+            list = em_arena_printf(judging->arena, "%s%s%s", list, *list ? ", " : "", em_case_name(*item));
     return list;
 }
 
 /* The same library as a package of the vendor's has it; NULL: none is installed. */
-static const struct em_env_object *installed_as(const struct judging *judging, const struct member *stray)
+static const struct em_env_object *installed_as(const struct judging *judging, const struct em_member *stray)
 {
-    em_vec_each (const struct member, member, &judging->members)
-        if (!member->grafted && strcmp(member->library, stray->library) == 0 && is_vendors(judging, member))
-            return member->object;
+    em_vec_each (const struct em_member *, member, stray->same)
+        if (!(*member)->grafted && em_member_is_vendors(&judging->members, *member))
+            return (*member)->object;
     return NULL;
 }
 
-static int add_stray(struct judging *judging, const struct member *stray, const struct em_case *opened)
+static int add_stray(struct judging *judging, const struct em_member *stray, const struct em_case *opened)
 {
     const struct em_advisor *advisor = judging->advisor;
     struct em_finding finding = { .id = "EM603",
@@ -376,12 +252,10 @@ static int add_stray(struct judging *judging, const struct member *stray, const 
                                   .names = opened->opening->names,
                                   .mend = EM_MEND_AWAY,
                                   .obstacle = stray->object->path };
-    const char *missing = missing_beside(judging, opened), *shim = NULL;
+    const struct em_member *opener = em_members_use(&judging->members, opened->object)->member;
+    const char *missing = missing_beside(judging, opened), *shim = opener ? opener->version : NULL;
     int r;
 
-    em_vec_each (const struct member, member, &judging->members)
-        if (member->object == opened->object)
-            shim = member->version;
     finding.message = em_arena_printf(judging->arena, "is listed in no RECORD: somebody put it there, for %s",
                                       em_path_basename(opened->object->path));
     finding.provider = installed_as(judging, stray);
@@ -402,14 +276,6 @@ static int add_stray(struct judging *judging, const struct member *stray, const 
     return r < 0 ? r : em_vec_push(judging->arena, judging->findings, finding);
 }
 
-static const struct member *member_of(const struct judging *judging, const struct em_env_object *object)
-{
-    em_vec_each (const struct member, member, &judging->members)
-        if (member->object == object)
-            return member;
-    return NULL;
-}
-
 /* Libraries that nobody installed, between those that somebody did. */
 static int judge_strays(struct judging *judging)
 {
@@ -417,6 +283,7 @@ static int judge_strays(struct judging *judging)
     em_cleanup_arena struct em_arena *scratch = em_arena_new();
     struct em_map owned = { .arena = scratch };
     struct em_finding note = { .id = "EM603", .severity = EM_SEVERITY_NOTE, .message = "is listed in no RECORD" };
+    size_t others = 0;
     int r = EM_OK;
 
     if (!scratch)
@@ -428,29 +295,31 @@ static int judge_strays(struct judging *judging)
             return EM_NO_MEMORY;
     }
     em_vec_each (struct em_env_object, object, &env->objects) {
-        const struct member *member = object->owner ? NULL : member_of(judging, object);
-        const struct em_case *opened = member && member->package ? opened_as(judging, object) : NULL;
+        const struct em_use *use = em_members_use(&judging->members, object);
+        const struct em_case *opened = use->member && use->member->package ? use->opened : NULL;
         char *directory = object->owner ? NULL : em_path_dirname(scratch, object->path);
 
         if (object->owner || !directory || !em_map_get(&owned, directory))
             continue;
         if (opened)
-            r = add_stray(judging, member, opened);
+            r = add_stray(judging, use->member, opened);
         else if (!note.object)
             note.object = object->path;
-        else
-            r = em_evidence_add(&note.evidence, judging->arena, note.evidence.count == 0 ? "also" : "",
-                                em_env_show(env, object->path));
+        else if (++others <= SHOWN_LINES)
+            r = em_evidence_add(&note.evidence, judging->arena, others == 1 ? "also" : "", em_env_show(env, object->path));
         if (r < 0)
             return r;
     }
-    return note.object ? em_vec_push(judging->arena, judging->findings, note) : EM_OK;
+    if (!note.object)
+        return EM_OK;
+    r = add_more(judging, &note, others);
+    return r < 0 ? r : em_vec_push(judging->arena, judging->findings, note);
 }
 
 int em_judge_families(struct em_findings *findings, const struct em_advisor *advisor)
 {
     struct judging judging = { .findings = findings, .advisor = advisor, .arena = advisor->arena };
-    int r = gather(&judging);
+    int r = em_members_gather(&judging.members, advisor);
 
     if (r == EM_OK)
         r = judge_versions(&judging);
