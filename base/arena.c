@@ -170,7 +170,7 @@ struct em_arena_mark em_arena_mark(const struct em_arena *arena)
 /* What is handed out has to be zero, so the chunk that was current is wiped as far as it was used. */
 void em_arena_rewind(struct em_arena *arena, struct em_arena_mark mark)
 {
-    bool same = mark.at + mark.left == arena->at + arena->left;
+    bool same = mark.at && mark.at + mark.left == arena->at + arena->left; /* NULL: there was none yet */
     size_t used = same ? (size_t)(arena->at - mark.at) : mark.left;
 
     while (arena->chunks && arena->chunks->number > mark.chunks)
