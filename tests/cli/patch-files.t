@@ -132,6 +132,7 @@ fi
 printf '%s\n' '#include <unistd.h>' 'int main(void) { pause(); return 0; }' > pause.c
 if "${CC:-cc}" pause.c -o d/pause -Wl,-rpath,/long/enough/for/another 2> log; then
     ./d/pause & running=$!
+    until [ "$(readlink /proc/$running/exe)" = "$PWD/d/pause" ]; do sleep 0.01; done
     exits 0 "a program that runs is copied, even if in place was asked for" "$ELFMEND" patch --in-place --set-rpath /new d/pause
     check "... with the reason" grep -q "copied, not edited in place: it is a program that runs" err
     kill -0 $running; ok $? "... and runs on"
