@@ -1,6 +1,7 @@
 #include "bundle/source/inside.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -147,25 +148,33 @@ const char *em_cache_put(struct em_arena *arena, const char *scratch, const char
 
 static int hash_below(int directory, struct em_hasher *hasher, struct em_error *error);
 
-/* Name, kind and content: what goes into the digest cannot be read in two ways. */
+/* Name, kind and content: what goes into the digest cannot be read in two ways. uv may have made links into its own cache. */
 static int hash_entry(int directory, const char *name, struct em_hasher *hasher, struct em_error *error)
 {
-    em_cleanup_fd int fd = em_open_at(directory, name, O_RDONLY | O_NOFOLLOW, 0, error);
+    char target[PATH_MAX];
+    const ssize_t length = readlinkat(directory, name, target, sizeof target);
+    em_cleanup_fd int fd = length < 0 ? em_open_at(directory, name, O_RDONLY | O_NOFOLLOW, 0, error) : -1;
     struct em_reader reader;
     struct em_sha256 digest;
     struct stat st;
     int r;
 
+    em_hasher_add(hasher, name, strlen(name) + 1);
+    if (length >= 0) {
+        em_hasher_add(hasher, "l", 1);
+        em_hasher_add(hasher, target, (size_t)length);
+        em_hasher_add(hasher, "", 1);
+        return EM_OK;
+    }
     if (fd < 0)
         return fd;
     if (fstat(fd, &st) < 0)
         return em_fail_errno(error, name, "cannot be examined");
-    em_hasher_add(hasher, name, strlen(name) + 1);
     em_hasher_add(hasher, S_ISDIR(st.st_mode) ? "d" : "f", 1);
     if (S_ISDIR(st.st_mode))
         return hash_below(fd, hasher, error);
     if (!S_ISREG(st.st_mode))
-        return em_fail(error, EM_UNSUPPORTED, name, "is neither a file nor a directory");
+        return em_fail(error, EM_UNSUPPORTED, name, "is neither a file nor a directory nor a link");
     reader = em_reader_fd(fd, (uint64_t)st.st_size, name);
     r = em_hash_reader(&reader, &digest, NULL, error);
     if (r == EM_OK)

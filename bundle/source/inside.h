@@ -42,7 +42,7 @@ const char *em_cache_put(struct em_arena *arena, const char *scratch, const char
 bool em_cache_use(struct em_arena *arena, const char *directory);
 void em_cache_remove_old(struct em_arena *arena, const char *cache);
 
-/* Of the names and bytes of all files below; EM_UNSUPPORTED for links and what else is no file. */
+/* Of the names and bytes of all files below, and of where links lead; EM_UNSUPPORTED for what is neither. */
 int em_cache_hash(const char *directory, struct em_sha256 *digest, struct em_error *error);
 
 /* What something has to be; of a release there may be several wheels. */

@@ -186,6 +186,10 @@ for damage in 'truncate -s 0' 'rm'; do
     planned "... where a library is" pip:nvidia-cudnn-cu12 env PATH="$PWD/bin:$PATH"
 done
 
+sed -i 's/cp -r/cp -rs/' bin/uv
+planned "fetched as links into uv's own cache" pip:nvidia-cudnn-cu12 env PATH="$PWD/bin:$PATH"
+planned "... and again" pip:nvidia-cudnn-cu12 env PATH="$PWD/bin:$PATH"
+
 # What is asked for is a name: pip would build what lies at a place, and that runs it.
 mkdir sdist
 printf 'open("%s/ran", "w")\nfrom setuptools import setup\nsetup(name="sdist", version="1")\n' "$PWD" > sdist/setup.py
