@@ -77,6 +77,7 @@ static bool take_aside(const char *cache, const char *path, const char *aside)
 {
     em_cleanup_fd int held = lock(cache);
 
+    (void)held;
     return is_old(path) && rename(path, aside) == 0;
 }
 
@@ -117,6 +118,7 @@ static const char *put(const char *cache, const char *scratch, const char *direc
 {
     em_cleanup_fd int held = lock(cache);
 
+    (void)held;
     *rest = NULL;
     if (rename(scratch, directory) == 0)
         return directory;
