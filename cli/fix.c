@@ -12,7 +12,8 @@ const struct em_command em_fix_command = {
     .example = "elfmend fix .venv --dry-run",
     .details = "Asks before it writes when it runs on a terminal; --yes does not. With --dry-run nothing is written: the plan "
                "that is\n"
-               "printed is the one that a run executes. Exit status 0: nothing is wrong any more.\n",
+               "printed is the one that a run executes. Exit status 0: nothing is wrong any more.\n"
+               "--source pip:NAME runs the environment's own pip, or uv; nothing else of it is ever run.\n",
     .accepts = EM_TAKES_WORLD | EM_TAKES_FILTER | EM_TAKES_JOBS | EM_TAKES_KNOWLEDGE | EM_TAKES_SOURCE | EM_TAKES_STRATEGY |
                EM_TAKES_YES | EM_TAKES_DRY_RUN | EM_TAKES_NO_UNDO,
     .run = em_cmd_fix,
