@@ -2,10 +2,6 @@
 
 #include <string.h>
 
-struct em_named {
-    EM_VEC(const struct em_env_object *);
-};
-
 /* "nvidia-cublas-cu12"; "cupy-cuda12x", "jax-cuda12-pjrt". */
 static bool is_for(const char *distribution, const char *flavour)
 {
@@ -40,20 +36,34 @@ int em_advisor_init(struct em_advisor *advisor, struct em_arena *arena, const st
     *advisor = (struct em_advisor){
         .arena = arena, .env = env, .world = world, .knowledge = knowledge, .loading = loading, .by_name = { .arena = arena }
     };
-    em_vec_each (struct em_env_object, object, &env->objects) {
-        const char *name = em_path_basename(object->path);
-        struct em_named *named = em_map_get(&advisor->by_name, name);
+    advisor->next_named = em_arena_array(arena, env->objects.count + 1, sizeof *advisor->next_named);
+    advisor->majors = em_new(arena, struct em_map);
+    if (!advisor->next_named || !advisor->majors)
+        return EM_NO_MEMORY;
+    for (size_t i = env->objects.count; i > 0; i--) {
+        const char *name = em_path_basename(env->objects.items[i - 1].path);
 
-        if (!named) {
-            named = em_new(arena, struct em_named);
-            if (!named || em_map_put(&advisor->by_name, name, named) < 0)
-                return EM_NO_MEMORY;
-        }
-        if (em_vec_push(arena, named, object) < 0)
+        advisor->next_named[i - 1] = (uint32_t)(uintptr_t)em_map_get(&advisor->by_name, name);
+        if (em_map_put(&advisor->by_name, name, (void *)(uintptr_t)i) < 0)
             return EM_NO_MEMORY;
     }
     advisor->cuda = cuda_of(advisor);
     return EM_OK;
+}
+
+/* Those of one file name, in the environment's order. NULL: no other one. */
+static const struct em_env_object *first_named(const struct em_advisor *advisor, const char *name)
+{
+    const size_t at = (size_t)(uintptr_t)em_map_get(&advisor->by_name, name);
+
+    return at > 0 ? &advisor->env->objects.items[at - 1] : NULL;
+}
+
+static const struct em_env_object *next_named(const struct em_advisor *advisor, const struct em_env_object *object)
+{
+    const size_t at = advisor->next_named[object - advisor->env->objects.items];
+
+    return at > 0 ? &advisor->env->objects.items[at - 1] : NULL;
 }
 
 static const struct em_object *read_object(const struct em_advisor *advisor, const struct em_env_object *object)
@@ -103,19 +113,16 @@ const struct em_env_object *em_advise_provider(const struct em_advisor *advisor,
                                                const struct em_strings *names)
 {
     em_vec_each (const char *, name, names) {
-        const struct em_named *named = em_map_get(&advisor->by_name, *name);
         const struct em_env_object *best = NULL;
         int best_nearness = 0;
 
-        if (!named)
-            continue;
-        em_vec_each (const struct em_env_object *, object, named) {
-            int near = *object == requester ? 0 : 2 * nearness(advisor, requester, *object);
+        for (const struct em_env_object *object = first_named(advisor, *name); object; object = next_named(advisor, object)) {
+            int near = object == requester ? 0 : 2 * nearness(advisor, requester, object);
 
             /* Of two that are as near, the target's own. */
-            near -= near > 0 && em_env_is_beside(advisor->env, (*object)->path);
-            if (near > best_nearness && is_loadable(advisor, *object)) {
-                best = *object;
+            near -= near > 0 && em_env_is_beside(advisor->env, object->path);
+            if (near > best_nearness && is_loadable(advisor, object)) {
+                best = object;
                 best_nearness = near;
             }
         }
@@ -131,38 +138,53 @@ const struct em_env_object *em_advise_stranger(const struct em_advisor *advisor,
     const struct em_env_object *stranger = NULL;
 
     em_vec_each (const char *, name, names) {
-        const struct em_named *named = em_map_get(&advisor->by_name, *name);
-
-        if (!named)
-            continue;
-        em_vec_each (const struct em_env_object *, object, named) {
-            if (*object != requester && nearness(advisor, requester, *object) > 0 && em_advise_foreign(advisor, *object))
-                return *object;
+        for (const struct em_env_object *object = first_named(advisor, *name); object; object = next_named(advisor, object)) {
+            if (object != requester && nearness(advisor, requester, object) > 0 && em_advise_foreign(advisor, object))
+                return object;
             if (!stranger)
-                stranger = *object;
+                stranger = object;
         }
     }
     return stranger;
+}
+
+/* The first of each package, and of each of its majors. */
+static int index_majors(const struct em_advisor *advisor)
+{
+    struct em_map *majors = advisor->majors;
+
+    majors->arena = advisor->arena;
+    em_vec_each (struct em_env_object, object, &advisor->env->objects) {
+        char major[16];
+        const struct em_package *package = em_knowledge_package(advisor->knowledge, em_path_basename(object->path), major);
+        char *any, *one;
+
+        if (!package)
+            continue;
+        any = em_loading_key(advisor->arena, (uintptr_t)package, "");
+        one = em_loading_key(advisor->arena, (uintptr_t)package, major);
+        if (!any || !one || (!em_map_get(majors, any) && em_map_put(majors, any, object) < 0) ||
+            (!em_map_get(majors, one) && em_map_put(majors, one, object) < 0))
+            return EM_NO_MEMORY;
+    }
+    return EM_OK;
 }
 
 const struct em_env_object *em_advise_other_major(const struct em_advisor *advisor, const char *name)
 {
     char wanted[16];
     const struct em_package *package = em_knowledge_package(advisor->knowledge, name, wanted);
-    const struct em_env_object *other = NULL;
+    const struct em_env_object *other;
+    struct em_arena_mark mark;
+    char *any, *one;
 
-    if (!package)
+    if (!package || (!advisor->majors->arena && index_majors(advisor) < 0))
         return NULL;
-    em_vec_each (struct em_env_object, object, &advisor->env->objects) {
-        char major[16];
-
-        if (em_knowledge_package(advisor->knowledge, em_path_basename(object->path), major) != package)
-            continue;
-        if (strcmp(major, wanted) == 0)
-            return NULL;
-        if (!other)
-            other = object;
-    }
+    mark = em_arena_mark(advisor->arena);
+    any = em_loading_key(advisor->arena, (uintptr_t)package, "");
+    one = em_loading_key(advisor->arena, (uintptr_t)package, wanted);
+    other = any && one && !em_map_get(advisor->majors, one) ? em_map_get(advisor->majors, any) : NULL;
+    em_arena_rewind(advisor->arena, mark);
     return other;
 }
 

@@ -11,9 +11,12 @@ struct em_advisor {
     const struct em_world *world;
     const struct em_knowledge *knowledge;
     const struct em_loading *loading;
-    struct em_map by_name; /* file name -> struct em_named *: the environment's objects of that name */
-    bool gpu_wanted;       /* by em_diagnose_options */
-    const char *cuda;      /* "cu12": what the environment is built for */
+    struct em_map by_name; /* file name -> the first of the environment's objects that have it, by index plus 1 */
+    uint32_t *next_named;  /* by an object's index: of the next one of its name, plus 1; 0: it is the last */
+    struct em_map
+        *majors; /* a package of the tables, and it and a major -> the first object of that; filled when it is asked first */
+    bool gpu_wanted;  /* by em_diagnose_options */
+    const char *cuda; /* "cu12": what the environment is built for */
 };
 
 int em_advisor_init(struct em_advisor *advisor, struct em_arena *arena, const struct em_env *env, const struct em_world *world,

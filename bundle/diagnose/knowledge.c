@@ -5,10 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The name begins as the pattern does, up to what is special in it. Most do not, and fnmatch takes thirty times as long to say so. */
+static bool may_match(const char *pattern, const char *name)
+{
+    for (; *pattern == *name && *pattern; pattern++, name++)
+        continue;
+    return *pattern == *name || *pattern == '*' || *pattern == '?' || *pattern == '[' || *pattern == '\\' || *pattern == '{';
+}
+
 static bool matches_any(const struct em_strings *patterns, const char *name)
 {
     em_vec_each (const char *, pattern, patterns)
-        if (fnmatch(*pattern, name, 0) == 0)
+        if (may_match(*pattern, name) && fnmatch(*pattern, name, 0) == 0)
             return true;
     return false;
 }
@@ -40,7 +48,7 @@ static bool fits_soname(const char *pattern, const char *name)
     const char *hole = strstr(pattern, "{major}");
     char stem[256];
 
-    if (!hole || (size_t)(hole - pattern) >= sizeof stem)
+    if (!may_match(pattern, name) || !hole || (size_t)(hole - pattern) >= sizeof stem)
         return false;
     memcpy(stem, pattern, (size_t)(hole - pattern));
     stem[hole - pattern] = '\0';

@@ -92,6 +92,9 @@ const char *em_case_name(const struct em_case *item);
 bool em_loading_is_imported(const struct em_loading *loading, const struct em_env_object *object,
                             const struct em_distribution *distribution);
 
+/* A key for a map: of a thing, by its number or address, and something about it. NULL: no memory. */
+char *em_loading_key(struct em_arena *arena, uint64_t number, const char *text);
+
 /* Whether a path by which the loader has the object is a link from another directory: then $ORIGIN is that one. */
 bool em_loading_is_link(struct em_arena *arena, struct em_tree *tree, const char *path, const struct em_env_object *object);
 

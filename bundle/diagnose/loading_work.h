@@ -28,8 +28,6 @@ struct em_loading_work {
 };
 
 /* ---- loading.c ---- */
-/* A key of an object, by its number, and something about it. NULL: no memory. */
-char *em_loading_key(struct em_arena *arena, uint64_t number, const char *text);
 size_t em_loading_index(const struct em_loading_work *work, const struct em_env_object *object);
 /* Puts value under a key that was made in the scratch arena and is copied if it is new. */
 int em_loading_put(struct em_loading_work *work, struct em_map *map, const char *key, const void *value);

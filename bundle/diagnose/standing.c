@@ -131,7 +131,9 @@ static int note_roots(struct em_standing *standing)
         return EM_NO_MEMORY;
     em_vec_each (struct em_root, root, &standing->advisor->loading->roots) {
         const char *path = root->object->path;
+        struct em_arena_mark mark;
         char *shape;
+        bool known;
 
         if (em_map_get(&standing->lame, path) || (!root->ok && !em_map_get(&excused, path)))
             continue;
@@ -139,9 +141,13 @@ static int note_roots(struct em_standing *standing)
             return EM_NO_MEMORY;
         if (root->by_import && em_map_put(&standing->loads, owner_name(root->object), root->object) < 0)
             return EM_NO_MEMORY;
+        mark = em_arena_mark(arena);
         shape = shape_of(arena, root->object->path);
+        known = shape && em_map_get(&standing->variants, shape);
         if (!shape || em_map_put(&standing->variants, shape, root->object) < 0)
             return EM_NO_MEMORY;
+        if (known)
+            em_arena_rewind(arena, mark);
     }
     return EM_OK;
 }
@@ -299,6 +305,7 @@ int em_standing_init(struct em_standing *standing, const struct em_advisor *advi
 
     *standing = (struct em_standing){ .advisor = advisor,
                                       .named = em_new(advisor->arena, struct em_named_libraries),
+                                      .builds = em_new(advisor->arena, struct em_map),
                                       .loads = empty,
                                       .variants = empty,
                                       .lame = empty,
@@ -307,7 +314,7 @@ int em_standing_init(struct em_standing *standing, const struct em_advisor *advi
                                       .opened = empty,
                                       .hosts = empty,
                                       .alive = empty };
-    if (!standing->named)
+    if (!standing->named || !standing->builds)
         return EM_NO_MEMORY;
     standing->named->answers = empty;
     standing->cuda = has_cuda(standing);
@@ -323,25 +330,56 @@ int em_standing_init(struct em_standing *standing, const struct em_advisor *advi
 
 static bool is_variant(const struct em_standing *standing, const struct em_env_object *object)
 {
-    char *shape = shape_of(standing->advisor->arena, object->path);
+    struct em_arena *arena = standing->advisor->arena;
+    const struct em_arena_mark mark = em_arena_mark(arena);
+    char *shape = shape_of(arena, object->path);
     const struct em_env_object *other = shape ? em_map_get(&standing->variants, shape) : NULL;
 
+    em_arena_rewind(arena, mark);
     return other && other != object;
+}
+
+/* NULL: no memory. */
+static char *build_of(struct em_arena *arena, const struct em_env_object *object)
+{
+    char *shape = shape_of(arena, object->path);
+
+    return shape ? em_loading_key(arena, (uintptr_t)object->owner, shape) : NULL;
+}
+
+static int count_builds(const struct em_standing *standing)
+{
+    struct em_arena *arena = standing->advisor->arena;
+
+    standing->builds->arena = arena;
+    em_vec_each (struct em_env_object, object, &standing->advisor->env->objects) {
+        const struct em_arena_mark mark = em_arena_mark(arena);
+        char *build = build_of(arena, object);
+        size_t known = build ? (size_t)(uintptr_t)em_map_get(standing->builds, build) : 0;
+
+        if (!build || em_map_put(standing->builds, build, (void *)(uintptr_t)(known + 1)) < 0)
+            return EM_NO_MEMORY;
+        if (known > 0)
+            em_arena_rewind(arena, mark);
+    }
+    return EM_OK;
 }
 
 /* One of several builds of the same: the package opens the one that fits, and if none does, it does without. */
 static bool is_one_of_many(const struct em_standing *standing, const struct em_env_object *object)
 {
-    char *shape = shape_of(standing->advisor->arena, object->path);
+    struct em_arena *arena = standing->advisor->arena;
+    struct em_arena_mark mark;
+    char *build;
+    bool many;
 
-    em_vec_each (struct em_env_object, other, &standing->advisor->env->objects) {
-        char *others = other == object || other->owner != object->owner ? NULL
-                                                                        : shape_of(standing->advisor->arena, other->path);
-
-        if (shape && others && strcmp(shape, others) == 0)
-            return true;
-    }
-    return false;
+    if (!standing->builds->arena && count_builds(standing) < 0)
+        return false;
+    mark = em_arena_mark(arena);
+    build = build_of(arena, object);
+    many = build && (uintptr_t)em_map_get(standing->builds, build) > 1;
+    em_arena_rewind(arena, mark);
+    return many;
 }
 
 /* Nothing at all of its distribution can be loaded here: whatever that is for does not work. */

@@ -38,8 +38,9 @@ struct em_standing {
     struct em_map hosts;    /* object's path -> the library that it needs, and that opens it by name */
     struct em_map alive;    /* distribution's name -> itself: something of it loads */
     struct em_named_libraries *named;
-    bool cuda;            /* a GPU is meant to be used: what is opened for one alone is missed */
-    struct em_map opened; /* object's path -> itself: some object opens it by name and is broken without it */
+    struct em_map *builds; /* owner and path without its digits -> how many objects; filled when it is asked for first */
+    bool cuda;             /* a GPU is meant to be used: what is opened for one alone is missed */
+    struct em_map opened;  /* object's path -> itself: some object opens it by name and is broken without it */
 };
 
 int em_standing_init(struct em_standing *standing, const struct em_advisor *advisor);

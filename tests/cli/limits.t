@@ -112,6 +112,29 @@ make(f"{pkg}/m.abi3.so", "m", "-Wl,-rpath,$ORIGIN", "-Lall", "-l:libc000.so")
 END
 ends 1 "a plan for all of them" "set-path" fix --dry-run c
 
+# 4,000 libraries of 4,000 shapes of name, each of which lacks another one: whether it is one of several builds is looked up, not searched.
+make_venv o
+check "4,000 libraries that lack one each" "$python" - o/lib/python3.11/site-packages/pkg <<'END'
+import os, subprocess, sys
+pkg = sys.argv[1]
+compile = ["cc", "-x", "c", "-", "-x", "none", "-shared", "-fPIC", "-nostdlib", "-s", "-Wl,--no-as-needed", "-Wl,-z,noseparate-code"]
+subprocess.run([*compile, "-Wl,-soname,libmXXXX.so", "-o", "libmXXXX.so"], input=b"int f(void) { return 1; }", check=True)
+subprocess.run([*compile, "-L.", "-l:libmXXXX.so", "-o", "lacks.so"], input=b"int g(void) { return 1; }", check=True)
+with open("lacks.so", "rb") as one:
+    text = one.read()
+for i in range(4000):
+    word = "".join(chr(ord("a") + (i >> shift) % 16) for shift in (0, 4, 8))
+    with open(f"{pkg}/lib{word}.so", "wb") as other:
+        other.write(text.replace(b"libmXXXX.so", b"libm%04d.so" % i))
+info = f"{pkg}/../pkg-1.dist-info"
+os.mkdir(info)
+with open(f"{info}/METADATA", "w") as file:
+    file.write("Metadata-Version: 2.1\nName: pkg\nVersion: 1\n")
+with open(f"{info}/RECORD", "w") as file:
+    file.writelines(f"pkg/{name},,\n" for name in sorted(os.listdir(pkg)))
+END
+ends 1 "audit of them" "4000 errors" audit o
+
 # A RECORD has limits of its own, and nothing to do with what objects ask for.
 make_venv r
 mkdir r/lib/python3.11/site-packages/pkg-1.dist-info
