@@ -135,7 +135,7 @@ static void print_edge(const struct em_explain *explain, const struct em_explain
     if (edge->attempts.count > 0)
         puts("      what people try:");
     em_vec_each (struct em_attempt, attempt, &edge->attempts)
-        printf("        %-5s %s: %s\n", attempt->helps ? "yes" : "no", attempt->what, attempt->why);
+        printf("        %-5s %s: %s\n", attempt->helps ? "yes" : "no", em_plain(attempt->what), em_plain(attempt->why));
 }
 
 static json_t *edge_json(const struct em_explain *explain, const struct em_explain_edge *edge)

@@ -82,7 +82,7 @@ static void print_plan(const struct em_plan *plan)
     em_vec_each (struct em_refusal, refusal, &plan->refused)
         printf("  refused   %s\n            %s\n", em_plain(refusal->finding), em_plain(refusal->why));
     em_vec_each (struct em_not_taken, not_taken, &plan->not_taken)
-        printf("  not taken %s\n            %s\n", not_taken->candidate, not_taken->why);
+        printf("  not taken %s\n            %s\n", em_plain(not_taken->candidate), em_plain(not_taken->why));
 }
 
 /* What is shown as a plan rests on what was read; what is only executed is read then. */

@@ -85,7 +85,7 @@ void em_loading_print(const struct em_request *request, bool color)
     if (request->result == EM_RESULT_REFUSED && request->path) {
         printf(": ");
         em_put_plain(request->path, stdout);
-        printf(": %s", request->why);
+        printf(": %s", em_plain(request->why));
     }
     putchar('\n');
     em_loading_print_tries(request, "        ");

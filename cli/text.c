@@ -3,9 +3,17 @@
 #include <stdarg.h>
 #include <string.h>
 
-static bool is_control(char c)
+/* The bytes of the character that stands at text, if a terminal shows it and does not obey it; 0: its first byte is to be escaped. C1
+ * controls are meant for as much as C0 ones, and what is not UTF-8 may be one of them where a terminal takes it for Latin-1. */
+static size_t shown_size(const char *text)
 {
-    return (unsigned char)c < 0x20 || c == 0x7f;
+    const unsigned char *at = (const unsigned char *)text;
+
+    if (at[0] < 0x80)
+        return at[0] >= 0x20 && at[0] != 0x7f;
+    if (at[0] == 0xc2 && at[1] < 0xa0)
+        return 0;
+    return em_utf8_size(text, strnlen(text, 4));
 }
 
 void em_put_plain(const char *text, FILE *stream)
@@ -17,18 +25,25 @@ const char *em_plain(const char *text)
 {
     static char *kept[8];
     static unsigned next;
-    size_t controls = 0, at = 0;
+    size_t hidden = 0, at = 0, size;
     char *plain;
 
-    for (const char *c = text; *c; c++)
-        controls += is_control(*c);
-    if (controls == 0)
+    for (const char *c = text; *c; c += size ? size : 1) {
+        size = shown_size(c);
+        hidden += size == 0;
+    }
+    if (hidden == 0)
         return text;
-    plain = malloc(strlen(text) + 3 * controls + 1);
+    plain = malloc(strlen(text) + 3 * hidden + 1);
     if (!plain)
         return "(no memory for a name)";
-    for (; *text; text++)
-        at += (size_t)sprintf(plain + at, is_control(*text) ? "\\x%02x" : "%c", (unsigned char)*text);
+    for (; *text; text += size ? size : 1) {
+        size = shown_size(text);
+        if (size)
+            memcpy(plain + at, text, size);
+        at += size ? size : (size_t)sprintf(plain + at, "\\x%02x", (unsigned char)*text);
+    }
+    plain[at] = '\0';
     next = (next + 1) % (sizeof kept / sizeof *kept);
     free(kept[next]);
     return kept[next] = plain;

@@ -220,7 +220,7 @@ static void print_open(const struct trace *trace, size_t index)
     fputs(em_paint(on, "bold"), stdout);
     em_put_plain(trace->files.items[trace->first + index], stdout);
     fputs(em_paint(on, "reset"), stdout);
-    printf(open->ok ? "\n" : ": %s%s%s\n", em_paint(on, "red"), open->ok ? "" : open->why, em_paint(on, "reset"));
+    printf(open->ok ? "\n" : ": %s%s%s\n", em_paint(on, "red"), open->ok ? "" : em_plain(open->why), em_paint(on, "reset"));
     for (size_t i = open->first_request; i < end; i++) {
         const struct em_request *request = requests->items[i];
 
@@ -240,7 +240,7 @@ static void print_open(const struct trace *trace, size_t index)
     em_vec_each (struct em_version_problem, problem, &open->versions) {
         printf("  ");
         em_put_plain(problem->from->name, stdout);
-        printf(": %s%s", problem->weak ? "weak " : "", problem->why);
+        printf(": %s%s", problem->weak ? "weak " : "", em_plain(problem->why));
         if (problem->provider) {
             printf(" in ");
             em_put_plain(problem->provider->name, stdout);

@@ -22,12 +22,22 @@ says() { # WHAT ARGUMENTS...: the command speaks of the name, in our spelling, a
 says audit audit -v d
 says "fix --dry-run" fix --dry-run d
 says trace trace d/a.so
+says "trace, as musl would" trace --libc musl d/a.so
 says show show d/a.so
 says explain explain d "$bad.so"
 says apply apply plan.json
 says "a file of that name" show "$bad"
 cp "$bad.so" "d/$bad.so"
 says "a file of that name in a directory" audit -v --fail-on note d
+
+# A terminal that takes its input for Latin-1 finds C1 controls in what is not UTF-8, and others find them in what is: U+009B is CSI.
+steering=$(printf 'd\303\251-\2332J-\302\2332J')
+mkdir "$steering" && cp d/a.so "$steering"
+run trace "$steering/a.so"
+check "C1 controls, as bytes and as characters, are spelled and the rest is not" "$python" -c '
+text = open("out", "rb").read().decode()
+assert r"d\u00e9-\x9b2J-\xc2\x9b2J/a.so".replace(r"\u00e9", "\u00e9") in text, text
+assert "\u009b" not in text, text'
 
 # As JSON: what is not UTF-8, a surrogate and an overlong form among it, is spelled byte by byte, and the rest stays as it is.
 odd=$(printf 'd\303\251-\377-\355\240\200-\300\257')
