@@ -189,8 +189,10 @@ int em_hash_reader(struct em_reader *reader, struct em_sha256 *sha256, struct em
     em_cleanup_hasher struct em_hasher *hasher = NULL;
     em_cleanup_free uint8_t *piece = malloc(PIECE);
     XXH3_state_t *state = XXH3_createState();
-    int r = sha256 ? em_hasher_new(&hasher, error) : EM_OK;
+    int r = em_reader_check_holes(reader, error);
 
+    if (r == EM_OK && sha256)
+        r = em_hasher_new(&hasher, error);
     if (r == EM_OK && (!piece || !state))
         r = EM_NO_MEMORY;
     if (r < 0)
@@ -258,8 +260,10 @@ int em_digest_reader(struct em_reader *reader, const char *name, char text[EM_DI
     const EVP_MD *kind = NULL;
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
-    int r = open_crypto(error);
+    int r = em_reader_check_holes(reader, error);
 
+    if (r == EM_OK)
+        r = open_crypto(error);
     if (r < 0)
         return r;
     kind = crypto.EVP_get_digestbyname(name);

@@ -20,6 +20,9 @@
 #define EM_MAX_PATH_LIST (1u << 16)       /* bytes of an RPATH, RUNPATH or LD_LIBRARY_PATH [3 KB]: all of it per name */
 #define EM_MAX_TRIES (1u << 18)           /* NEEDED of an object times directories of its path [1,500] */
 
+/* One file. */
+#define EM_MAX_HOLES ((uint64_t)1 << 30) /* bytes of nothing in one that is read whole, and that has hardly anything else */
+
 /* All objects of a target. */
 #define EM_MAX_STEPS (1u << 22) /* libraries asked for and directories tried, in all the processes of one diagnosis [300,000] */
 #define EM_MAX_FAMILY 512u /* libraries of one family, in one major, that are held against each other [240, of thirty venvs] */

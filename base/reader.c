@@ -1,6 +1,7 @@
 #include "base/reader.h"
 
 #include "base/files.h"
+#include "base/limits.h"
 
 #include <string.h>
 
@@ -14,6 +15,27 @@ static int64_t read_fd(void *context, void *buffer, size_t length, uint64_t offs
 struct em_reader em_reader_fd(int fd, uint64_t size, const char *name)
 {
     return (struct em_reader){ .read = read_fd, .context = (void *)(intptr_t)fd, .size = size, .name = name };
+}
+
+/* By both accounts: a file system that compresses counts fewer blocks, and one that knows of no holes may count none. */
+int em_reader_check_holes(const struct em_reader *reader, struct em_error *error)
+{
+    const int fd = (int)(intptr_t)reader->context;
+    uint64_t there;
+    struct stat st;
+    off_t hole;
+
+    if (reader->read != read_fd || reader->size <= EM_MAX_HOLES || fstat(fd, &st) < 0)
+        return EM_OK;
+    there = (uint64_t)st.st_blocks * 512;
+    if (there >= reader->size / 16 || reader->size - there <= EM_MAX_HOLES)
+        return EM_OK;
+    hole = lseek(fd, 0, SEEK_HOLE);
+    if (hole < 0 || (uint64_t)hole >= reader->size)
+        return EM_OK;
+    return em_fail(error, EM_LIMIT, reader->name,
+                   "is %llu bytes long and hardly any of them are there: a file so sparse is not read whole",
+                   (unsigned long long)reader->size);
 }
 
 int em_reader_whole(struct em_reader *reader, int fd, const char *name, struct em_error *error)

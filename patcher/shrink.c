@@ -4,7 +4,6 @@
 #include <string.h>
 
 struct shrink {
-    struct em_arena *arena;
     const struct em_object *object;
     bool *found; /* by needed */
 };
@@ -20,9 +19,9 @@ static bool is_allowed(const char *entry, const struct em_strings *prefixes)
 }
 
 /* A file of that name which the loader would take: an object of the same class, byte order and machine. */
-static bool is_library(const struct shrink *shrink, const char *path)
+static bool is_library(const struct shrink *shrink, int dir, const char *name)
 {
-    em_cleanup_fd int fd = em_open_at(AT_FDCWD, path, O_RDONLY, 0, NULL);
+    em_cleanup_fd int fd = em_open_at(dir, name, O_RDONLY, 0, NULL);
     struct em_reader reader;
     uint8_t head[20];
     uint16_t machine;
@@ -30,7 +29,7 @@ static bool is_library(const struct shrink *shrink, const char *path)
 
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return false;
-    reader = em_reader_fd(fd, (uint64_t)st.st_size, path);
+    reader = em_reader_fd(fd, (uint64_t)st.st_size, name);
     if (em_read_at(&reader, head, sizeof head, 0, NULL) < 0 || memcmp(head, ELFMAG, SELFMAG) != 0)
         return false;
     return head[EI_CLASS] == (shrink->object->is64 ? ELFCLASS64 : ELFCLASS32) &&
@@ -39,24 +38,19 @@ static bool is_library(const struct shrink *shrink, const char *path)
            machine == shrink->object->machine;
 }
 
-/* 1 if the directory has a needed library that none before it had. */
-static int serves(struct shrink *shrink, const char *directory)
+/* Whether the directory has a needed library that none before it had. */
+static bool serves(struct shrink *shrink, const char *directory)
 {
-    int served = 0;
+    em_cleanup_fd int dir = em_open_at(AT_FDCWD, directory, O_PATH | O_DIRECTORY, 0, NULL);
+    bool served = false;
 
-    for (size_t i = 0; i < shrink->object->needed.count; i++) {
+    for (size_t i = 0; dir >= 0 && i < shrink->object->needed.count; i++) {
         const char *name = shrink->object->needed.items[i];
-        char *path;
 
-        if (shrink->found[i] || strchr(name, '/'))
+        if (shrink->found[i] || strchr(name, '/') || !is_library(shrink, dir, name))
             continue;
-        path = em_path_join(shrink->arena, directory, name);
-        if (!path)
-            return EM_NO_MEMORY;
-        if (is_library(shrink, path)) {
-            shrink->found[i] = true;
-            served = 1;
-        }
+        shrink->found[i] = true;
+        served = true;
     }
     return served;
 }
@@ -64,7 +58,7 @@ static int serves(struct shrink *shrink, const char *directory)
 int em_path_shrink(const char **shrunk, struct em_arena *arena, const struct em_object *object, const char *path,
                    const struct em_strings *prefixes, struct em_error *error)
 {
-    struct shrink shrink = { arena, object, em_arena_array(arena, object->needed.count + 1, sizeof(bool)) };
+    struct shrink shrink = { object, em_arena_array(arena, object->needed.count + 1, sizeof(bool)) };
     em_cleanup_text struct em_text text = { 0 };
 
     (void)error;
@@ -72,15 +66,13 @@ int em_path_shrink(const char **shrunk, struct em_arena *arena, const struct em_
         return EM_NO_MEMORY;
     for (const char *at = path, *end;; at = end + 1) {
         char *entry;
-        int keep;
+        bool keep;
 
         end = strchrnul(at, ':');
         entry = em_arena_strndup(arena, at, (size_t)(end - at));
         if (!entry)
             return EM_NO_MEMORY;
-        keep = *entry != '/' ? *entry != '\0' : is_allowed(entry, prefixes) ? serves(&shrink, entry) : 0;
-        if (keep < 0)
-            return keep;
+        keep = *entry != '/' ? *entry != '\0' : is_allowed(entry, prefixes) && serves(&shrink, entry);
         if (keep) {
             if (text.size > 0)
                 em_text_add(&text, ":");

@@ -129,7 +129,7 @@ static int begin_file(struct worker *worker, struct lane *lane, struct item *fir
     lane->at = 0;
     if (r == 0 && node.kind == EM_NODE_FILE) {
         if (compare_sizes(verify, first, node.size) && lane->file)
-            return EM_OK;
+            return em_reader_check_holes(&lane->file->reader, &worker->error);
         return lane->file ? end_file(worker, lane, NULL) : EM_OK;
     }
     em_file_close(lane->file);

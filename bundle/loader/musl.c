@@ -67,15 +67,16 @@ static int try_entry(struct search *search, const char *directory, const char *e
                      const struct loaded *owner)
 {
     struct em_loader *loader = search->process->base.loader;
-    const char *path = em_arena_printf(em_process_arena(search->process), "%s/%s", directory, search->question->name);
+    const char *path;
     struct found *found;
     int r;
 
-    path = em_loader_text(loader, path);
+    if (strlen(directory) + 1 + strlen(search->question->name) >= MAX_CANDIDATE)
+        return add_try(search, directory, entry, rule, owner, "a path of more than 511 bytes", false);
+    path = em_loader_text(loader,
+                          em_arena_printf(em_process_arena(search->process), "%s/%s", directory, search->question->name));
     if (!path)
         return EM_NO_MEMORY;
-    if (strlen(path) >= MAX_CANDIDATE)
-        return add_try(search, directory, entry, rule, owner, "a path of more than 511 bytes", false);
     r = em_loader_find(loader, path, &found);
     if (r < 0)
         return r;
@@ -95,68 +96,91 @@ static int try_entry(struct search *search, const char *directory, const char *e
                    search->over);
 }
 
-/* Entries end at a colon or a newline; an empty one is no directory at all. written has the same entries before $ORIGIN. */
-static int search_text(struct search *search, const char *text, const char *written, enum em_rule rule,
-                       const struct loaded *owner)
+static int search_list(struct search *search, const struct spelled_list *list, enum em_rule rule, const struct loaded *owner)
 {
-    struct em_arena *arena = em_process_arena(search->process);
-    struct em_loader *loader = search->process->base.loader;
+    int r = EM_OK;
 
-    while (text && !search->over) {
-        size_t length, written_length;
-        const char *directory, *entry;
-        int r;
+    for (size_t i = 0; i < list->count && !search->over && r == EM_OK; i++)
+        r = try_entry(search, list->items[i].directory, list->items[i].written, rule, owner);
+    return r;
+}
 
-        text += strspn(text, ":\n");
-        length = strcspn(text, ":\n");
-        if (length == 0)
-            return EM_OK;
-        directory = entry = em_loader_text(loader, em_arena_strndup(arena, text, length));
-        if (written) {
-            written += strspn(written, ":\n");
-            written_length = strcspn(written, ":\n");
-            entry = em_loader_text(loader, em_arena_strndup(arena, written, written_length));
-            written += written_length;
-        }
-        if (!directory || !entry)
+/* ---- lists ---- */
+
+/* The next of the entries, which end at a colon or a newline; an empty one is no directory at all. *length is 0 at the end. */
+static const char *next_entry(const char *at, size_t *length)
+{
+    at += strspn(at, ":\n");
+    *length = strcspn(at, ":\n");
+    return at;
+}
+
+/* One entry with its $ORIGINs replaced, in a variable no dollar means anything (origin.data is NULL): several, where the origin has a colon in it. An entry that no candidate can fit behind is passed
+ * over whatever else it says. */
+static int add_entry(struct process *process, struct spelled_list *list, const char *entry, size_t length,
+                     struct em_bytes origin)
+{
+    struct em_loader *loader = process->base.loader;
+    struct em_arena *arena = em_process_arena(process);
+    const char *written = em_loader_text(loader, em_arena_strndup(arena, entry, length));
+    em_cleanup_text struct em_text text = { 0 };
+
+    if (!written)
+        return EM_NO_MEMORY;
+    for (const char *at = written, *dollar; *at; at = dollar + (dollar[1] == '{' ? 9 : 7)) {
+        dollar = origin.data ? strchrnul(at, '$') : at + strlen(at);
+        em_text_add_bytes(&text, at, (size_t)(dollar - at));
+        if (!*dollar)
+            break;
+        if (text.size < MAX_CANDIDATE)
+            em_text_add_bytes(&text, origin.data, origin.size);
+    }
+    if (text.failed)
+        return EM_NO_MEMORY;
+    for (const char *at = next_entry(text.data ? text.data : "", &length); length > 0; at = next_entry(at + length, &length)) {
+        const char *directory = em_loader_text(loader, em_arena_strndup(arena, at, length));
+
+        if (!directory || em_vec_push(arena, list, (struct spelled){ directory, written }) < 0)
             return EM_NO_MEMORY;
-        r = try_entry(search, directory, entry, rule, owner);
-        if (r < 0)
-            return r;
-        text += length;
     }
     return EM_OK;
 }
 
-/* fixup_rpath: $ORIGIN and ${ORIGIN} as prefixes, whatever follows; any other dollar, and the object has no path at all. NULL in
- * *text then, or without a path. The origin of a library is the name it was opened by, which may be relative. */
-static int expand(struct process *process, const struct loaded *object, const char *path, const char **text)
+static int split(struct process *process, struct spelled_list *list, const char *text, struct em_bytes origin)
 {
-    const struct em_world *world = process->base.loader->world;
-    struct em_arena *arena = em_process_arena(process);
-    const char *origin = object->base.is_main ? object->base.origin : object->base.name, *result = "";
     size_t length;
+    int r = EM_OK;
 
-    *text = NULL;
-    if (!path)
+    list->ready = true;
+    if (!text)
         return EM_OK;
-    for (const char *at = strchr(path, '$'); at; at = strchr(at + 1, '$')) {
+    for (const char *at = next_entry(text, &length); length > 0 && r == EM_OK; at = next_entry(at + length, &length))
+        r = add_entry(process, list, at, length, origin);
+    return r;
+}
+
+/* fixup_rpath: $ORIGIN and ${ORIGIN} as prefixes, whatever follows; any other dollar, and the object has no path at all. The origin of
+ * a library is the name it was opened by, which may be relative. */
+static int split_path(struct process *process, struct loaded *object)
+{
+    const struct em_object *file = &object->base.file->object;
+    const struct em_world *world = process->base.loader->world;
+    const char *path = file->runpath ? file->runpath : file->rpath;
+    const char *origin = object->base.is_main ? object->base.origin : object->base.name, *slash;
+    size_t length = strlen(origin);
+
+    object->path.ready = true;
+    for (const char *at = path ? strchr(path, '$') : NULL; at; at = strchr(at + 1, '$')) {
         if (!starts_with(at, "$ORIGIN") && !starts_with(at, "${ORIGIN}"))
             return EM_OK;
         if (world->secure && (object->base.is_main || origin[0] != '/'))
             return EM_OK;
     }
-    length = strlen(origin);
-    if (!object->base.is_main)
-        length = strrchr(origin, '/') ? (size_t)(strrchr(origin, '/') - origin) : 0;
-    for (const char *at = strchr(path, '$'); at; at = strchr(path, '$')) {
-        result = em_arena_printf(arena, "%s%.*s%.*s", result, (int)(at - path), path, (int)length, origin);
-        if (!result)
-            return EM_NO_MEMORY;
-        path = at + (at[1] == '{' ? 9 : 7);
+    if (!object->base.is_main) {
+        slash = strrchr(origin, '/');
+        length = slash ? (size_t)(slash - origin) : 0;
     }
-    *text = em_arena_printf(arena, "%s%s", result, path);
-    return *text ? EM_OK : EM_NO_MEMORY;
+    return split(process, &object->path, path, (struct em_bytes){ (const uint8_t *)origin, length });
 }
 
 /* The paths of the requester, of who needed it, and so on up to the program; a dlopened root was needed by the program. */
@@ -165,12 +189,9 @@ static int search_chain(struct search *search, struct loaded *from)
     int r = EM_OK;
 
     for (struct loaded *object = from; object && !search->over && r == EM_OK; object = (struct loaded *)object->base.loader) {
-        const struct em_object *file = &object->base.file->object;
-        const char *path = file->runpath ? file->runpath : file->rpath, *text;
-
-        r = expand(search->process, object, path, &text);
-        if (r == EM_OK && text)
-            r = search_text(search, text, path, file->runpath ? EM_RULE_RUNPATH : EM_RULE_RPATH, object);
+        r = object->path.ready ? EM_OK : split_path(search->process, object);
+        if (r == EM_OK)
+            r = search_list(search, &object->path, object->base.file->object.runpath ? EM_RULE_RUNPATH : EM_RULE_RPATH, object);
     }
     return r;
 }
@@ -190,8 +211,10 @@ static int search_all(struct search *search, struct loaded *from)
     search->error = ENOENT;
     if (strlen(search->question->name) > 255)
         return EM_OK;
-    if (!world->secure)
-        r = search_text(search, world->ld_library_path, NULL, EM_RULE_ENV, NULL);
+    if (!world->secure && !search->process->variable.ready)
+        r = split(search->process, &search->process->variable, world->ld_library_path, (struct em_bytes){ 0 });
+    if (r == EM_OK)
+        r = search_list(search, &search->process->variable, EM_RULE_ENV, NULL);
     if (r == EM_OK && !search->over)
         r = search_chain(search, from);
     for (size_t i = 0; r == EM_OK && !search->over && i < world->system_dirs.count; i++) {

@@ -108,9 +108,19 @@ int em_tokens_split(struct em_loader *loader, struct em_arena *arena, struct pat
 
 /* ---- processes ---- */
 
+/* musl's lists: whatever is spelled there, as often as it is. */
+struct spelled {
+    const char *directory, *written;
+};
+struct spelled_list {
+    bool ready;
+    EM_VEC(struct spelled);
+};
+
 struct loaded {
     struct em_loaded base;
-    struct path_list rpath, runpath; /* musl: only rpath, which is either */
+    struct path_list rpath, runpath; /* glibc */
+    struct spelled_list path;        /* musl: of either tag */
     bool soname_added;
     bool versions_checked;
     bool opened;            /* was a root, or the program: its needs are complete */
@@ -135,7 +145,8 @@ struct process {
     struct em_process base;
     struct present present;
     struct loaded *main, *interpreter;
-    struct path_list environment;
+    struct path_list environment; /* glibc: LD_LIBRARY_PATH */
+    struct spelled_list variable; /* musl: the same */
     bool stack_executable;
     bool opening; /* inside a dlopen, as opposed to the start of the program */
     bool failed;  /* the open under way has failed; what is done now is only to tell more */

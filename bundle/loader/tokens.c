@@ -1,5 +1,6 @@
 #include "bundle/loader/room.h"
 
+#include <limits.h>
 #include <string.h>
 
 static bool is_name(char c)
@@ -37,7 +38,8 @@ static bool is_trusted(struct em_arena *arena, const struct em_world *world, con
 const char *em_tokens_expand(struct em_arena *arena, const struct em_world *world, const char *origin, bool is_main,
                              const char *input)
 {
-    const char *start = input, *dollar = strchr(input, '$'), *result = "";
+    const char *start = input, *dollar = strchr(input, '$'), *result;
+    em_cleanup_text struct em_text text = { 0 };
     bool used_origin = false;
 
     if (!dollar)
@@ -62,12 +64,14 @@ const char *em_tokens_expand(struct em_arena *arena, const struct em_world *worl
         /* A token that is known and has no value takes the whole entry with it. */
         if (!value)
             return "";
-        result = em_arena_printf(arena, "%s%.*s%s", result, (int)(dollar - input), input, value);
-        if (!result)
-            return NULL;
+        em_text_add_bytes(&text, input, (size_t)(dollar - input));
+        /* What is longer than a path can be is not opened, whatever else it says: no need for megabytes of it. */
+        if (text.size < PATH_MAX)
+            em_text_add(&text, value);
         input = dollar + 1 + length;
     }
-    result = em_arena_printf(arena, "%s%s", result, input);
+    em_text_add(&text, input);
+    result = text.failed ? NULL : em_arena_strdup(arena, text.data);
     if (result && used_origin && world->secure && is_main && !is_trusted(arena, world, result))
         return "";
     return result;

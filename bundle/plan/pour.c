@@ -176,7 +176,7 @@ static int open_source(struct pour *pour, int in, struct em_stamp *stamp)
     if (pour->is_clone && fstat(pour->out, &st) < 0)
         return em_fail_errno(pour->error, from, "cannot be examined");
     pour->source = em_reader_fd(pour->is_clone ? pour->out : in, (uint64_t)st.st_size, from);
-    return EM_OK;
+    return em_reader_check_holes(&pour->source, pour->error);
 }
 
 int em_pour(const struct em_step *step, const struct em_edits *edits, int out, struct em_change *change,

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Single files that ask for very much: a path list that stands for more than it is long, names by the thousand, a terabyte of nothing.
+. "$ELFMEND_TOP/tests/tap"
+check "3,000 libraries" "$python" - <<'END'
+import os, subprocess
+os.mkdir("stubs")
+subprocess.run(["cc", "-x", "c", "-", "-shared", "-fPIC", "-nostdlib", "-o", "stubs/libn0.so"], input=b"int f(void) { return 1; }", check=True)
+for i in range(1, 3000):
+    os.link("stubs/libn0.so", f"stubs/libn{i}.so")
+END
+
+# Tokens that stand for more than they are long, in one entry: longer than any path is, and so it is not opened.
+dollars() { # FILE TOKEN: 60,000 bytes of it
+    "$python" -c 'import sys; print("-Wl,-rpath," + sys.argv[1] * (60000 // len(sys.argv[1])))' "$2" > dollars &&
+        echo 'int f(void) { return 1; }' | "${CC:-cc}" -x c - -x none -shared -fPIC -nostdlib -Wl,--no-as-needed -Lstubs -l:libn1.so \
+            -l:libn2.so @dollars -o "$1"
+}
+check "a path of tokens" dollars libs.so '$LIB'
+check "a path of origins" dollars origins.so '$ORIGIN'
+ends 1 "trace of them" "libn1.so" trace ./libs.so
+ends 1 "trace of origins" "libn1.so" trace ./origins.so
+ends 1 "... as musl would" "libn1.so" trace --libc musl ./origins.so
+
+# Names of which each is the end of another, and many directories: --shrink-rpath tries them all, and keeps none of it.
+check "3,000 long names, eighty directories" "$python" - <<'END'
+import struct, subprocess, sys
+with open("eighty", "w") as file:
+    file.write("-Wl,-soname," + "n" * 3500 + ",-rpath," + ":".join(f"/usr/./nowhere/../{'./' * i}" for i in range(80)) + "\n")
+    file.writelines(f"-l:libn{i}.so\n" for i in range(3000))
+subprocess.run(["cc", "-x", "c", "-", "-x", "none", "-shared", "-fPIC", "-nostdlib", "-Wl,--no-as-needed", "-Lstubs", "-o", "shrink.so", "@eighty"],
+               input=b"int g(void) { return 1; }", check=True)
+data = bytearray(open("shrink.so", "rb").read())
+for i in range(struct.unpack_from("<H", data, 56)[0]):
+    kind, _, offset, _, _, size = struct.unpack_from("<IIQQQQ", data, struct.unpack_from("<Q", data, 32)[0] + 56 * i)
+    if kind == 2:
+        entries = [struct.unpack_from("<Qq", data, at) + (at,) for at in range(offset, offset + size, 16)]
+soname = next(value for tag, value, _ in entries if tag == 14)
+for i, at in enumerate(at for tag, _, at in entries if tag == 1):
+    struct.pack_into("<Q", data, at + 8, soname + i)
+open("shrink.so", "wb").write(data)
+END
+ends 0 "--shrink-rpath" "" patch --shrink-rpath --output shrunk.so shrink.so
+
+# A file of which hardly anything is there is not read whole.
+t=t/lib/python3.11/site-packages
+mkdir -p $t/pkg && echo 'version = 3.11.2' > t/pyvenv.cfg
+echo 'int g(void) { return 1; }' |
+    "${CC:-cc}" -x c - -x none -shared -fPIC -nostdlib -Wl,--no-as-needed -Lstubs -l:libn1.so -o $t/pkg/x.abi3.so
+cp stubs/libn1.so $t/pkg/
+mkdir $t/pkg-1.dist-info
+printf 'Metadata-Version: 2.1\nName: pkg\nVersion: 1\n' > $t/pkg-1.dist-info/METADATA
+printf 'pkg/x.abi3.so,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,1099511627776\npkg/libn1.so,,\n' > $t/pkg-1.dist-info/RECORD
+truncate -s 1T $t/pkg/x.abi3.so
+for command in 'fix --yes' 'fix --dry-run --plan plan.json' verify; do
+    ends 2 "$command of a terabyte" "hardly any of them are there" $command t
+done
+check "nothing is left of it" [ ! -e t/.elfmend ]
+mkdir from && mv $t/pkg/libn1.so from && truncate -s 1T from/libn1.so && truncate -s 20000 $t/pkg/x.abi3.so
+ends 2 "a source of a terabyte" "hardly any of them are there" fix --yes --strategy copy --allow-unverified --source from t
+check "nothing is left of that either" [ ! -e t/.elfmend ]
+finish
