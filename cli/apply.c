@@ -33,7 +33,7 @@ static int report(const struct em_options *options, const struct em_plan *plan, 
     if (options->quiet)
         return EM_OK;
     if (receipt->replaced + receipt->created + receipt->removed == 0)
-        printf("%s: nothing to do, it is as the plan wants it\n", plan->root);
+        printf("%s: nothing to do, it is as the plan wants it\n", em_plain(plan->root));
     else
         em_print_receipt(plan->root, receipt);
     return EM_OK;

@@ -58,7 +58,7 @@ static int audit_text(struct em_options *options, const struct em_strings *targe
 
         if (r == EM_OK) {
             if (targets->count > 1)
-                printf("%s%s:\n", target == targets->items ? "" : "\n", *target);
+                printf("%s%s:\n", target == targets->items ? "" : "\n", em_plain(*target));
             em_print_findings(&survey.findings, &survey.env, options);
             if (!options->quiet)
                 em_print_frameworks(&survey.diagnosis.frameworks);

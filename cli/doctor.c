@@ -88,7 +88,7 @@ static int examine(struct report *report, struct em_error *error)
 
 static const char *or_unset(const char *value)
 {
-    return value ? value : "(not set)";
+    return value ? em_plain(value) : "(not set)";
 }
 
 static void print_libraries(const struct report *report)
@@ -97,15 +97,15 @@ static void print_libraries(const struct report *report)
     const struct em_machine *machine = &report->machine;
 
     printf("libc        %s %u.%u, %s\n", world->libc == EM_LIBC_MUSL ? "musl" : "glibc", world->libc_major, world->libc_minor,
-           world->interpreter ? world->interpreter : "no loader");
+           world->interpreter ? em_plain(world->interpreter) : "no loader");
     printf("cache       %s", world->has_cache ? "ld.so.cache" : "no ld.so.cache");
     if (machine->cached.count > 0)
         printf(": %zu CUDA libraries%s", machine->cached.count, report->options.verbose ? "" : " (--verbose lists them)");
     putchar('\n');
     for (size_t i = 0; report->options.verbose && i < machine->cached.count; i++)
-        printf("            %s\n", machine->cached.items[i]);
+        printf("            %s\n", em_plain(machine->cached.items[i]));
     for (size_t i = 0; i < machine->toolkits.count; i++)
-        printf("%-11s %s%s\n", i == 0 ? "toolkits" : "", machine->toolkits.items[i].path,
+        printf("%-11s %s%s\n", i == 0 ? "toolkits" : "", em_plain(machine->toolkits.items[i].path),
                i > 0 && i + 1 == machine->toolkits.count ? "   (an environment's packages use none of them)" : "");
     if (!machine->root) {
         printf("environment LD_LIBRARY_PATH=%s\n", or_unset(machine->ld_library_path));
@@ -119,13 +119,14 @@ static void print_interpreter(const struct em_interpreter *interpreter)
         printf("Python      none\n");
         return;
     }
-    printf("Python      %s", interpreter->path);
+    printf("Python      %s", em_plain(interpreter->path));
     if (strcmp(interpreter->path, interpreter->real) != 0)
-        printf(" -> %s", interpreter->real);
+        printf(" -> %s", em_plain(interpreter->real));
     putchar('\n');
     em_vec_each (const struct em_interpreter_library, library, &interpreter->libraries)
-        printf("            %s => %s   (%s%s%s)\n", library->name, library->path ? library->path : "nothing", library->how,
-               library->version ? ", to " : "", library->version ? library->version : "");
+        printf("            %s => %s   (%s%s%s)\n", em_plain(library->name),
+               library->path ? em_plain(library->path) : "nothing", library->how, library->version ? ", to " : "",
+               library->version ? em_plain(library->version) : "");
 }
 
 static void print_probe(const struct em_machine *machine)
@@ -138,7 +139,7 @@ static void print_probe(const struct em_machine *machine)
     }
     switch (probe->outcome) {
     case EM_DRIVER_ANSWERED: printf("cuInit      %d", probe->code); break;
-    case EM_DRIVER_NOT_FOUND: printf("cuInit      %s", probe->reason); break;
+    case EM_DRIVER_NOT_FOUND: printf("cuInit      %s", em_plain(probe->reason)); break;
     case EM_DRIVER_NO_SYMBOL: printf("cuInit      not in the library"); break;
     case EM_DRIVER_TIMED_OUT: printf("cuInit      did not come back"); break;
     case EM_DRIVER_DIED: printf("cuInit      the process died"); break;
@@ -156,14 +157,15 @@ static void print_driver(const struct report *report)
     size_t open = 0;
 
     printf("kernel      %s%s\n", machine->module ? "NVIDIA driver " : "no NVIDIA driver",
-           machine->module ? machine->module : "");
+           machine->module ? em_plain(machine->module) : "");
     if (machine->wsl)
         printf("            WSL: the driver is Windows'\n");
     for (size_t i = 0; i < machine->drivers.count; i++) {
         const struct em_driver_file *file = &machine->drivers.items[i];
 
-        printf("%-11s %s   (%s%s%s%s%s)\n", i == 0 ? "driver" : "  behind it", file->path, file->how, file->version ? ", " : "",
-               file->version ? file->version : "", file->stub ? ", a stub" : "", file->compat ? ", compat" : "");
+        printf("%-11s %s   (%s%s%s%s%s)\n", i == 0 ? "driver" : "  behind it", em_plain(file->path), file->how,
+               file->version ? ", " : "", file->version ? em_plain(file->version) : "", file->stub ? ", a stub" : "",
+               file->compat ? ", compat" : "");
     }
     if (machine->drivers.count == 0)
         printf("driver      no libcuda.so.1\n");
@@ -172,7 +174,7 @@ static void print_driver(const struct report *report)
     printf("nodes       %zu of %zu can be opened\n", open, machine->nodes.count);
     for (size_t i = 0; i < machine->nodes.count; i++)
         if (report->options.verbose || machine->nodes.items[i].error != 0)
-            printf("            %s: %s\n", machine->nodes.items[i].path,
+            printf("            %s: %s\n", em_plain(machine->nodes.items[i].path),
                    machine->nodes.items[i].error ? strerror(machine->nodes.items[i].error) : "opens");
     print_probe(machine);
 }

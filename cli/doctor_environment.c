@@ -86,13 +86,15 @@ void em_doctor_environment_print(const struct em_doctor_environment *environment
 
     if (!environment->path)
         return;
-    printf("packages    %s: %zu objects\n", environment->path, environment->diagnosis.objects);
+    printf("packages    %s: %zu objects\n", em_plain(environment->path), environment->diagnosis.objects);
     em_vec_each (const struct em_doctor_library, library, &environment->libraries)
-        printf("            %s => %s   (for %s)\n", library->name, library->path ? library->path : "nothing", library->object);
+        printf("            %s => %s   (for %s)\n", em_plain(library->name),
+               library->path ? em_plain(library->path) : "nothing", em_plain(library->object));
     em_vec_each (const struct em_finding, finding, &environment->diagnosis.findings)
         errors += finding->severity == EM_SEVERITY_ERROR;
     if (errors > 0)
-        printf("            %zu error%s: elfmend audit %s says which\n", errors, em_plural(errors), environment->path);
+        printf("            %zu error%s: elfmend audit %s says which\n", errors, em_plural(errors),
+               em_plain(environment->path));
     em_print_frameworks(&environment->diagnosis.frameworks);
 }
 

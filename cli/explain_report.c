@@ -118,7 +118,7 @@ static void print_edge(const struct em_explain *explain, const struct em_explain
     em_put_plain(edge->name, stdout);
     putchar('\n');
     if (!request) {
-        printf("    it does not get that far: %s\n", edge->alone_why ? edge->alone_why : "it is not loaded");
+        printf("    it does not get that far: %s\n", edge->alone_why ? em_plain(edge->alone_why) : "it is not loaded");
         return;
     }
     em_loading_print(request, on);

@@ -76,7 +76,7 @@ static void print_plan(const struct em_plan *plan)
     if (plan->steps.count == 0)
         puts("nothing to do");
     else
-        printf("plan for %s:\n", plan->target);
+        printf("plan for %s:\n", em_plain(plan->target));
     em_vec_each (struct em_step, step, &plan->steps)
         em_print_step(step, false);
     em_vec_each (struct em_refusal, refusal, &plan->refused)

@@ -7,14 +7,14 @@
 
 static void fill(const char *cells[COLUMNS], char name[96], char driver[48], const struct em_framework *framework)
 {
-    snprintf(name, 96, "%s %s", framework->distribution->name,
-             framework->distribution->version ? framework->distribution->version : "");
-    snprintf(driver, 48, "%s%s", framework->driver ? ">= " : "-", framework->driver ? framework->driver : "");
+    snprintf(name, 96, "%s %s", em_plain(framework->distribution->name),
+             framework->distribution->version ? em_plain(framework->distribution->version) : "");
+    snprintf(driver, 48, "%s%s", framework->driver ? ">= " : "-", framework->driver ? em_plain(framework->driver) : "");
     cells[0] = name;
-    cells[1] = framework->cuda ? framework->cuda : "-";
-    cells[2] = framework->cudnn_wanted ? framework->cudnn_wanted : "-";
-    cells[3] = framework->cudnn_loaded ? framework->cudnn_loaded : framework->cudnn_wanted ? "none" : "-";
-    cells[4] = framework->numpy ? framework->numpy : "-";
+    cells[1] = framework->cuda ? em_plain(framework->cuda) : "-";
+    cells[2] = framework->cudnn_wanted ? em_plain(framework->cudnn_wanted) : "-";
+    cells[3] = framework->cudnn_loaded ? em_plain(framework->cudnn_loaded) : framework->cudnn_wanted ? "none" : "-";
+    cells[4] = framework->numpy ? em_plain(framework->numpy) : "-";
     cells[5] = driver;
 }
 
@@ -44,11 +44,12 @@ void em_print_frameworks(const struct em_frameworks *frameworks)
         fill(cells, name, driver, framework);
         for (size_t i = 0; i < COLUMNS; i++)
             printf("%-*s%s", i + 1 < COLUMNS || gpu ? widths[i] : 0, cells[i], i + 1 < COLUMNS ? "  " : "");
-        printf("%s%s\n", gpu ? "  " : "", framework->gpu ? framework->gpu : "");
+        printf("%s%s\n", gpu ? "  " : "", framework->gpu ? em_plain(framework->gpu) : "");
     }
     em_vec_each (struct em_framework, framework, frameworks)
         if (framework->for_gpu)
-            printf("%s runs on CPUs as it is; for a GPU: %s\n", framework->distribution->name, framework->for_gpu);
+            printf("%s runs on CPUs as it is; for a GPU: %s\n", em_plain(framework->distribution->name),
+                   em_plain(framework->for_gpu));
 }
 
 json_t *em_frameworks_json(const struct em_frameworks *frameworks)

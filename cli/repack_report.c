@@ -56,18 +56,18 @@ static void print_result(const struct em_repack *result, const struct em_finding
 {
     const struct em_plan_wheel *change = result->plan.wheel;
 
-    printf("%s:\n", result->wheel->given);
+    printf("%s:\n", em_plain(result->wheel->given));
     em_vec_each (const struct em_step, step, &result->plan.steps)
         em_print_step(step, true);
     em_vec_each (const char *, requirement, &change->requires)
         printf("  require   %s\n", em_plain(*requirement));
     if (change->tags)
-        printf("  tags      %s\n            was %s: %s\n", change->tags, result->wheel->tags,
-               change->tags_reason ? change->tags_reason : "as the plan says");
+        printf("  tags      %s\n            was %s: %s\n", em_plain(change->tags), em_plain(result->wheel->tags),
+               change->tags_reason ? em_plain(change->tags_reason) : "as the plan says");
     em_vec_each (const char *, name, &result->dropped)
         printf("  drop      %s   (a signature of what is no longer so)\n", em_plain(*name));
     em_vec_each (const char *, sentence, &result->tidied)
-        printf("  tidy      %s\n", *sentence);
+        printf("  tidy      %s\n", em_plain(*sentence));
     em_vec_each (const struct em_refusal, refusal, &result->plan.refused)
         printf("  refused   %s\n            %s\n", em_plain(refusal->finding), em_plain(refusal->why));
     if (result->plan.steps.count == 0)
@@ -75,14 +75,15 @@ static void print_result(const struct em_repack *result, const struct em_finding
     em_print_findings(left, env, options);
     if (!result->written && !result->copied)
         return;
-    printf("  %s   %s   (%llu bytes)\n", result->written ? "written" : "copied ", result->path,
+    printf("  %s   %s   (%llu bytes)\n", result->written ? "written" : "copied ", em_plain(result->path),
            (unsigned long long)result->size);
 }
 
 void em_repack_report_indexed(const struct em_indexed *indexed, const struct em_options *options)
 {
     if (!options->json && !options->quiet)
-        printf("            %s==%s \\\n            --hash=sha256:%s\n", indexed->name, indexed->version, indexed->sha256);
+        printf("            %s==%s \\\n            --hash=sha256:%s\n", em_plain(indexed->name), em_plain(indexed->version),
+               indexed->sha256);
 }
 
 static json_t *result_json(const struct em_repack *result, const struct em_findings *left, const struct em_env *env,

@@ -30,6 +30,21 @@ says "a file of that name" show "$bad"
 cp "$bad.so" "d/$bad.so"
 says "a file of that name in a directory" audit -v --fail-on note d
 
+# A distribution is called what its METADATA says, and stands in the table of frameworks.
+site=v/lib/python3.11/site-packages
+mkdir -p $site/pkg $site/pkg-1.dist-info && echo 'version = 3.11.2' > v/pyvenv.cfg
+printf 'Metadata-Version: 2.1\nName: %s\nVersion: 1\033[2J\n' "$(printf '%s' "$bad" | head -1)" > $site/pkg-1.dist-info/METADATA
+printf 'pkg/x.so,,\n' > $site/pkg-1.dist-info/RECORD
+echo 'int g;' | "${CC:-cc}" -shared -fPIC -x c - -o libcudart.so.12 -Wl,-soname,libcudart.so.12
+"${CC:-cc}" -shared -fPIC -o $site/pkg/x.so f.c -Wl,--no-as-needed libcudart.so.12
+run audit v
+cat out err > all
+check "the table of frameworks obeys no METADATA" "$python" -c '
+text = open("all").read()
+table = text[text.index("framework  "):]
+assert "\\x1b[31mx 1\\x1b[2J" in table, table
+assert "\033" not in text, text'
+
 # A terminal that takes its input for Latin-1 finds C1 controls in what is not UTF-8, and others find them in what is: U+009B is CSI.
 steering=$(printf 'd\303\251-\2332J-\302\2332J')
 mkdir "$steering" && cp d/a.so "$steering"
