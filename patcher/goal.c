@@ -1,5 +1,7 @@
 #include "patcher/goal.h"
 
+#include "base/map.h"
+#include "base/text.h"
 #include "patcher/tags.h"
 
 #include <string.h>
@@ -108,28 +110,36 @@ static int set_path(struct em_goal *goal, const struct em_edit *edit, struct em_
     return set_text(goal, &goal->dyns.items[at], edit->value, error);
 }
 
-static bool has_entry(const char *list, const char *entry, size_t length)
+/* Each directory of the list that is not known yet, in order. text NULL: it is only noted. */
+static int add_entries(struct em_map *known, const char *list, struct em_text *text)
 {
-    for (const char *at = list;; at++) {
-        const char *end = strchrnul(at, ':');
+    for (const char *at = list, *end = at; *end != '\0'; at = end + 1) {
+        const char *entry;
 
-        if ((size_t)(end - at) == length && memcmp(at, entry, length) == 0)
-            return true;
-        if (*end == '\0')
-            return false;
-        at = end;
+        end = strchrnul(at, ':');
+        entry = em_arena_strndup(known->arena, at, (size_t)(end - at));
+        if (!entry)
+            return EM_NO_MEMORY;
+        if (em_map_get(known, entry))
+            continue;
+        if (text)
+            em_text_printf(text, ":%s", entry);
+        if (em_map_put(known, entry, entry) < 0)
+            return EM_NO_MEMORY;
     }
+    return EM_OK;
 }
 
-/* Each directory of the list more that now has not, in order. */
+/* now, which is not empty, and each directory of the list more that it has not. NULL: no memory. */
 static const char *with_entries(struct em_arena *arena, const char *now, const char *more)
 {
-    for (const char *at = more, *end = at; now && *end != '\0'; at = end + 1) {
-        end = strchrnul(at, ':');
-        if (!has_entry(now, at, (size_t)(end - at)))
-            now = em_arena_printf(arena, "%s:%.*s", now, (int)(end - at), at);
-    }
-    return now;
+    struct em_map known = { .arena = arena };
+    em_cleanup_text struct em_text text = { 0 };
+
+    em_text_add(&text, now);
+    if (add_entries(&known, now, NULL) < 0 || add_entries(&known, more, &text) < 0 || text.failed)
+        return NULL;
+    return em_arena_strdup(arena, text.data);
 }
 
 static int add_path(struct em_goal *goal, const struct em_edit *edit, struct em_error *error)
