@@ -12,7 +12,7 @@
 #define EM_MAX_DYNAMIC (1u << 14)           /* dynamic entries [200] */
 #define EM_MAX_DYNSTR                                                                                                          \
     ((uint64_t)96 << 20) /* bytes of .dynstr, and of strings copied from it [27 MB libcusparseLt, 60 MB a browser] */
-#define EM_MAX_NAMES ((uint64_t)16 << 20) /* bytes of what dynamic entries and versions name, each time that they do [200 KB] */
+#define EM_MAX_NAMES ((uint64_t)4 << 20)  /* bytes of what dynamic entries and versions name, each time that they do [200 KB] */
 #define EM_MAX_TABLE ((uint64_t)64 << 20) /* bytes of one table of symbols that is rewritten in memory [7 MB libtorch_cuda] */
 #define EM_MAX_HOLE ((uint64_t)64 << 20)  /* bytes of a sparse file that the size of .bss may cost */
 #define EM_MAX_NOTES ((uint64_t)1 << 20)  /* bytes of all PT_NOTEs [some hundred] */
@@ -25,6 +25,7 @@
 
 /* All objects of a target. */
 #define EM_MAX_STEPS (1u << 22) /* libraries asked for and directories tried, in all the processes of one diagnosis [300,000] */
+#define EM_MAX_WHEEL_OBJECTS 8192u /* in one wheel, which is looked at in one piece [1,500] */
 #define EM_MAX_FAMILY 512u /* libraries of one family, in one major, that are held against each other [240, of thirty venvs] */
 #define EM_MAX_LOOKS (1u << 18) /* directories that path lists name and that are not there, and those above them [2,000] */
 #define EM_STEPS_TO_MAP 6u      /* what a library counts for that is mapped */
@@ -37,7 +38,7 @@
 
 /* Texts. */
 #define EM_MAX_RECORD ((uint64_t)64 << 20)      /* bytes of a RECORD [3 MB] */
-#define EM_MAX_RECORD_ROWS 500000u              /* its rows [25,000] */
+#define EM_MAX_RECORD_ROWS 150000u              /* its rows [67,000, of a wheel of so many members] */
 #define EM_MAX_METADATA ((uint64_t)16 << 20)    /* bytes of METADATA, WHEEL, pyvenv.cfg [1 MB] */
 #define EM_MAX_CACHE ((uint64_t)64 << 20)       /* bytes of ld.so.cache [1 MB] */
 #define EM_MAX_INTERPRETER ((uint64_t)16 << 20) /* bytes of a dynamic loader [2 MB musl with debug information] */

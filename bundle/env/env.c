@@ -115,6 +115,15 @@ static int refuse_nothing(struct em_env *env, struct em_error *error)
                    "is no environment: no pyvenv.cfg, no conda-meta, no *.dist-info, and no ELF object below it");
 }
 
+/* What is asked of all objects together grows with them, and a wheel is where somebody else says how many there are. */
+static int refuse_too_much(const struct em_env *env, struct em_error *error)
+{
+    return env->kind == EM_ENV_WHEEL && env->objects.count > EM_MAX_WHEEL_OBJECTS
+               ? em_fail(error, EM_LIMIT, env->given, "has more than the %u ELF objects that a wheel may have",
+                         EM_MAX_WHEEL_OBJECTS)
+               : EM_OK;
+}
+
 /* What is installed in it, once it is known what it is. */
 static int read_contents(struct em_env *env, struct em_error *error)
 {
@@ -132,6 +141,8 @@ static int read_contents(struct em_env *env, struct em_error *error)
         r = look_above(env, error);
     if (r == EM_OK)
         r = refuse_nothing(env, error);
+    if (r == EM_OK)
+        r = refuse_too_much(env, error);
     if (r < 0)
         return r;
     em_vec_each (struct em_env_object, object, &env->objects)

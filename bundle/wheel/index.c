@@ -257,7 +257,6 @@ static int list_files(struct project *project, struct em_tree *tree)
 
     if (r < 0)
         return em_fail(project->error, EM_IO, project->path, "cannot be listed");
-    r = EM_OK;
     em_vec_each (const char *, name, &names) {
         bool is_file;
 
