@@ -55,9 +55,12 @@ static struct values find(const struct header *header, uint32_t wanted, uint32_t
 static const char *next(struct values *strings)
 {
     const char *string = strings->count > 0 ? em_bytes_string(strings->bytes, 0) : NULL;
-    size_t size = string ? strlen(string) + 1 : 0;
+    size_t size;
 
-    strings->count -= string != NULL;
+    if (!string)
+        return NULL;
+    size = strlen(string) + 1;
+    strings->count--;
     strings->bytes.data += size;
     strings->bytes.size -= size;
     return string;
