@@ -49,7 +49,7 @@ static int read_entry(struct em_object *object, struct em_image *image, const st
 
 static int read_versions(struct em_object *object, struct em_image *image, struct em_error *error)
 {
-    struct em_vertable needs, defines;
+    struct em_vertable needs, defines = { 0 };
     int r = em_vertable_read_needs(&needs, image, error);
 
     if (r == EM_OK)
