@@ -54,15 +54,9 @@ static int judge_files(struct em_diagnosis *diagnosis, const struct em_advisor *
 static void tell_for_gpu(struct em_diagnosis *diagnosis)
 {
     em_vec_each (struct em_framework, framework, &diagnosis->frameworks)
-        em_vec_each (const struct em_finding, finding, &diagnosis->findings) {
-            const struct em_package *package = finding->request
-                                                   ? em_knowledge_package(diagnosis->knowledge, finding->request, NULL)
-                                                   : NULL;
-
-            if (finding->gpus && finding->owner == framework->distribution && strcmp(finding->id, "EM103") == 0 && package &&
-                !package->extra && !framework->for_gpu)
+        em_vec_each (const struct em_finding, finding, &diagnosis->findings)
+            if (finding->gpus && finding->owner == framework->distribution && !framework->for_gpu)
                 framework->for_gpu = finding->help;
-        }
 }
 
 /* What is beside the target was asked what it finds, since it may be what the target's objects find; what is wrong with it is another

@@ -39,9 +39,7 @@ static int add_member(const struct judging *judging, struct em_finding *finding,
 
 static int add_more(const struct judging *judging, struct em_finding *finding, size_t all)
 {
-    return all > SHOWN_LINES ? em_evidence_add(&finding->evidence, judging->arena, "",
-                                               em_arena_printf(judging->arena, "and %zu more", all - SHOWN_LINES))
-                             : EM_OK;
+    return em_evidence_add_more(&finding->evidence, judging->arena, "", all > SHOWN_LINES ? all - SHOWN_LINES : 0);
 }
 
 /* ---- EM204 ---- */

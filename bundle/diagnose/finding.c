@@ -45,3 +45,8 @@ int em_evidence_add(struct em_strings *evidence, struct em_arena *arena, const c
 
     return line ? em_vec_push(arena, evidence, line) : EM_NO_MEMORY;
 }
+
+int em_evidence_add_more(struct em_strings *evidence, struct em_arena *arena, const char *least, size_t more)
+{
+    return more > 0 ? em_evidence_add(evidence, arena, "", em_arena_printf(arena, "and %s%zu more", least, more)) : EM_OK;
+}

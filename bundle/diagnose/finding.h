@@ -56,6 +56,8 @@ struct em_findings {
 /* A line of evidence: a word or two, in a column of their own, and what there is to say. NULL: no memory, or text is NULL. */
 const char *em_evidence_line(struct em_arena *arena, const char *head, const char *text);
 int em_evidence_add(struct em_strings *evidence, struct em_arena *arena, const char *head, const char *text);
+/* What was left out: "and more than 12 more", where least is "more than "; nothing for 0. */
+int em_evidence_add_more(struct em_strings *evidence, struct em_arena *arena, const char *least, size_t more);
 
 /* Errors first, then by object and request. */
 void em_findings_sort(struct em_findings *findings);

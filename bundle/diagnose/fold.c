@@ -71,7 +71,7 @@ static int fold(struct em_findings *findings, struct em_arena *arena, const stru
                                                                  lack->objects - 1));
     }
     if (r == EM_OK && lacks->count > SHOWN_NAMES)
-        r = em_evidence_add(&finding.evidence, arena, "", em_arena_printf(arena, "and %zu more", lacks->count - SHOWN_NAMES));
+        r = em_evidence_add_more(&finding.evidence, arena, "", lacks->count - SHOWN_NAMES);
     if (lacks->count == 1)
         finding.message = em_arena_printf(
             arena, "needs %s, which is nowhere in this environment; so do others of its distribution", first->request);

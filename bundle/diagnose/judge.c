@@ -125,6 +125,7 @@ static int add_missing(struct results *results, const struct em_standing *standi
     const char *verb = item->opening ? "opens" : "needs";
     const struct em_env_object *other = NULL, *stranger = NULL;
     const struct em_distribution *preloader;
+    const struct em_package *package;
     const char *link, *foreign = NULL;
     struct em_finding finding = { .object = item->object->path,
                                   .owner = item->object->owner,
@@ -180,8 +181,10 @@ static int add_missing(struct results *results, const struct em_standing *standi
         finding.help = em_distribution_reinstall(advisor->arena, stranger->owner);
     else if (!link)
         finding.help = help_for(advisor, item, &finding);
-    finding.systems = finding.wants_copy && !em_knowledge_package(advisor->knowledge, name, NULL);
-    finding.gpus = finding.wants_copy && !finding.systems && !standing->cuda && finding.severity == EM_SEVERITY_NOTE;
+    package = em_knowledge_package(advisor->knowledge, name, NULL);
+    finding.systems = finding.wants_copy && !package;
+    finding.gpus = strcmp(finding.id, "EM103") == 0 && package && !package->extra && !standing->cuda &&
+                   finding.severity == EM_SEVERITY_NOTE;
     /* Its package sees to the order: nothing that a path would have to mend. */
     if (preloader && !link) {
         finding.requester = NULL;

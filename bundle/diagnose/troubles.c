@@ -66,18 +66,13 @@ int em_trouble_add(struct em_troubles *troubles, const struct em_trouble *troubl
     return head ? add_detail(troubles, told, head, text) : EM_OK;
 }
 
-static int add_more(struct em_strings *evidence, struct em_arena *arena, const char *least, size_t more)
-{
-    return more > 0 ? em_evidence_add(evidence, arena, "", em_arena_printf(arena, "and %s%zu more", least, more)) : EM_OK;
-}
-
 static int add_objects(struct em_finding *finding, struct em_arena *arena, const struct em_trouble_told *told,
                        const struct em_env *env)
 {
     for (size_t i = 1; i < told->objects.count; i++)
         if (em_evidence_add(&finding->evidence, arena, i == 1 ? "also" : "", em_env_show(env, told->objects.items[i])) < 0)
             return EM_NO_MEMORY;
-    return add_more(&finding->evidence, arena, "", told->object_count - told->objects.count);
+    return em_evidence_add_more(&finding->evidence, arena, "", told->object_count - told->objects.count);
 }
 
 static int add_details(struct em_finding *finding, struct em_arena *arena, const struct em_trouble_told *told)
@@ -87,8 +82,8 @@ static int add_details(struct em_finding *finding, struct em_arena *arena, const
     em_vec_each (const char *, detail, &told->details)
         if (em_vec_push(arena, &finding->evidence, *detail) < 0)
             return EM_NO_MEMORY;
-    return add_more(&finding->evidence, arena, uncounted ? "more than " : "",
-                    told->detail_count - told->details.count - (uncounted ? 1 : 0));
+    return em_evidence_add_more(&finding->evidence, arena, uncounted ? "more than " : "",
+                                told->detail_count - told->details.count - (uncounted ? 1 : 0));
 }
 
 int em_troubles_tell(struct em_findings *findings, struct em_troubles *troubles, const struct em_env *env)
