@@ -27,20 +27,29 @@ int em_open_at(int dir, const char *name, int flags, mode_t mode, struct em_erro
     return fd;
 }
 
+int em_open_file_at(int dir, const char *name, int flags, struct stat *st, struct em_error *error)
+{
+    em_cleanup_fd int fd = em_open_at(dir, name, O_RDONLY | flags, 0, error);
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, st) < 0)
+        return em_fail_errno(error, name, "cannot be examined");
+    if (!S_ISREG(st->st_mode))
+        return em_fail(error, EM_UNSUPPORTED, name, "is not a regular file");
+    return em_steal_fd(&fd);
+}
+
 int em_read_file_at(int dir, const char *name, uint64_t limit, struct em_arena *arena, struct em_bytes *bytes,
                     struct em_error *error)
 {
-    em_cleanup_fd int fd = em_open_at(dir, name, O_RDONLY, 0, error);
     struct stat st;
+    em_cleanup_fd int fd = em_open_file_at(dir, name, 0, &st, error);
     uint8_t *buffer;
     size_t done = 0;
 
     if (fd < 0)
         return fd;
-    if (fstat(fd, &st) < 0)
-        return em_fail_errno(error, name, "cannot be examined");
-    if (!S_ISREG(st.st_mode))
-        return em_fail(error, EM_UNSUPPORTED, name, "is not a regular file");
     if ((uint64_t)st.st_size > limit)
         return em_fail(error, EM_LIMIT, name, "has %lld bytes, more than the %llu that such a file may have",
                        (long long)st.st_size, (unsigned long long)limit);

@@ -44,6 +44,8 @@ static inline int em_steal_fd(int *fd)
 
 /* Opens with O_CLOEXEC; the fd, or a negative enum em_err. Never blocks on a FIFO (O_NONBLOCK while opening to read). */
 int em_open_at(int dir, const char *name, int flags, mode_t mode, struct em_error *error);
+/* To read, and a regular file: EM_UNSUPPORTED else. flags: 0 or O_NOFOLLOW. */
+int em_open_file_at(int dir, const char *name, int flags, struct stat *st, struct em_error *error);
 
 /* The whole of a regular file into the arena, refusing more than limit bytes. */
 int em_read_file_at(int dir, const char *name, uint64_t limit, struct em_arena *arena, struct em_bytes *bytes,

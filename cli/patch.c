@@ -143,16 +143,12 @@ static int print(const struct em_patch_wishes *wishes, const struct em_object *o
 
 static int read_object(const struct em_patch_wishes *wishes, const char *path, struct em_object *object, struct em_error *error)
 {
-    em_cleanup_fd int fd = em_open_at(AT_FDCWD, path, O_RDONLY, 0, error);
-    struct em_reader reader;
     struct stat st;
+    em_cleanup_fd int fd = em_open_file_at(AT_FDCWD, path, 0, &st, error);
+    struct em_reader reader;
 
     if (fd < 0)
         return fd;
-    if (fstat(fd, &st) < 0)
-        return em_fail_errno(error, path, "cannot be examined");
-    if (!S_ISREG(st.st_mode))
-        return em_fail(error, EM_NOT_ELF, path, "is not a regular file");
     reader = em_reader_fd(fd, (uint64_t)st.st_size, path);
     return em_object_read(object, wishes->arena, &reader, error);
 }

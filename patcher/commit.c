@@ -291,13 +291,9 @@ int em_patch_file(struct em_patch *patch, struct em_arena *arena, const char *pa
         if (r != 0)
             return r < 0 ? r : EM_OK;
     }
-    in = em_open_at(AT_FDCWD, path, O_RDONLY, 0, error);
+    in = em_open_file_at(AT_FDCWD, path, 0, &st, error);
     if (in < 0)
         return in;
-    if (fstat(in, &st) < 0)
-        return em_fail_errno(error, path, "cannot be examined");
-    if (!S_ISREG(st.st_mode))
-        return em_fail(error, EM_NOT_ELF, path, "is not a regular file");
     reader = em_reader_fd(in, (uint64_t)st.st_size, path);
     r = em_patch_make(patch, arena, &reader, edits, count, options, error);
     if (r < 0 || (em_patch_is_empty(patch) && !output))

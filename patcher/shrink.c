@@ -21,13 +21,13 @@ static bool is_allowed(const char *entry, const struct em_strings *prefixes)
 /* A file of that name which the loader would take: an object of the same class, byte order and machine. */
 static bool is_library(const struct shrink *shrink, int dir, const char *name)
 {
-    em_cleanup_fd int fd = em_open_at(dir, name, O_RDONLY, 0, NULL);
+    struct stat st;
+    em_cleanup_fd int fd = em_open_file_at(dir, name, 0, &st, NULL);
     struct em_reader reader;
     uint8_t head[20];
     uint16_t machine;
-    struct stat st;
 
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+    if (fd < 0)
         return false;
     reader = em_reader_fd(fd, (uint64_t)st.st_size, name);
     if (em_read_at(&reader, head, sizeof head, 0, NULL) < 0 || memcmp(head, ELFMAG, SELFMAG) != 0)

@@ -235,17 +235,15 @@ static int find_kept(struct em_source *source, const struct em_strings *names, s
 {
     struct em_container *container = source->container;
     struct em_arena *arena = source->env.arena;
-    em_cleanup_fd int fd = em_open_at(AT_FDCWD, container->file, O_RDONLY, 0, error);
+    struct stat st;
+    em_cleanup_fd int fd = em_open_file_at(AT_FDCWD, container->file, 0, &st, error);
     const char *directory;
     char key[EM_SHA256_HEX_SIZE];
     struct em_reader reader;
-    struct stat st;
     int r;
 
     if (fd < 0)
         return fd;
-    if (fstat(fd, &st) < 0)
-        return em_fail_errno(error, container->shown, "cannot be examined");
     container->stamp = em_stamp_of(&st);
     container->size = (uint64_t)st.st_size;
     reader = em_reader_fd(fd, container->size, container->shown);

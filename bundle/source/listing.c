@@ -183,16 +183,12 @@ int em_listing_write(const struct em_listing *listing, struct em_arena *arena, i
 
 int em_listing_digest(int root, const char *path, struct em_xxh3 *digest, struct em_error *error)
 {
-    em_cleanup_fd int fd = em_open_at(root, path, O_RDONLY | O_NOFOLLOW, 0, error);
-    struct em_reader reader;
     struct stat st;
+    em_cleanup_fd int fd = em_open_file_at(root, path, O_NOFOLLOW, &st, error);
+    struct em_reader reader;
 
     if (fd < 0)
         return fd;
-    if (fstat(fd, &st) < 0)
-        return em_fail_errno(error, path, "cannot be examined");
-    if (!S_ISREG(st.st_mode))
-        return em_fail(error, EM_UNSUPPORTED, path, "is not a regular file");
     reader = em_reader_fd(fd, (uint64_t)st.st_size, path);
     return em_hash_reader(&reader, NULL, digest, error);
 }
