@@ -63,14 +63,6 @@ static int list_json(const struct undo *undo, const struct em_undo_entries *entr
     return print_json(undo, json_pack("{s:s, s:n, s:o}", "schema", "elfmend.undo/1", "target", "repairs", repairs));
 }
 
-/* A note is one line of ours, but what it quotes may be anything. */
-static void print_note(const char *note)
-{
-    for (; *note; note++)
-        putchar((unsigned char)*note < ' ' || *note == 0x7f ? '?' : *note);
-    putchar('\n');
-}
-
 static int list(struct undo *undo)
 {
     struct em_undo_entries entries;
@@ -87,7 +79,7 @@ static int list(struct undo *undo)
 
         printf("%s  %zu replaced, %zu added, holds %s: ", entry->id, entry->replaced, entry->created,
                size_text(undo->options.arena, entry->bytes));
-        print_note(entry->note);
+        puts(em_plain(entry->note)); /* a line of ours, but what it quotes may be anything */
     }
     return EM_OK;
 }

@@ -54,6 +54,12 @@ text = open("out", "rb").read().decode()
 assert r"d\u00e9-\x9b2J-\xc2\x9b2J/a.so".replace(r"\u00e9", "\u00e9") in text, text
 assert "\u009b" not in text, text'
 
+# A repair is remembered by what it mended.
+mkdir -p e/lib
+cp "$bad.so" e/lib && cp d/a.so e
+exits 0 "a repair for a library of that name" "$ELFMEND" fix --yes e
+says "undo --list, which says what it was" undo --list e
+
 # As JSON: what is not UTF-8, a surrogate and an overlong form among it, is spelled byte by byte, and the rest stays as it is.
 odd=$(printf 'd\303\251-\377-\355\240\200-\300\257')
 cp -r d "$odd"
