@@ -1,7 +1,9 @@
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #ifndef EM_VERSION
@@ -65,8 +67,20 @@ static int run(int argc, char **argv)
     return run_command(argc - 1, argv + 1);
 }
 
+/* Whoever starts us with a standard stream closed would have the next file that we open get its number, and what is said to the user
+ * written into that. What takes its place cannot be written to, or read: the error stays. */
+static void hold_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/", O_PATH);
+}
+
 int main(int argc, char **argv)
 {
+    hold_streams();
+    /* What we make is for others as they have it; ourselves we have to come back to it. */
+    umask(umask(0) & 077);
     /* Dates in archives are local time to libzip; ours never are. */
     setenv("TZ", "UTC0", 1);
     tzset();

@@ -1,0 +1,44 @@
+#!/bin/sh
+# What a program is started in is not its own choice: streams that are closed, a umask of any kind, directories that give what is made in
+# them an access list, and some in which nothing may be taken away. None of it may get into a file, or keep a repair from being taken back.
+. "$ELFMEND_TOP/tests/tap"
+mkdir -p t/dep
+echo 'int g(void) { return 1; }' | "${CC:-cc}" -shared -fPIC -x c - -o t/dep/libdep.so -Wl,-soname,libdep.so
+echo 'int f(void) { return 1; }' > f.c
+"${CC:-cc}" -shared -fPIC -o t/user.so f.c -Wl,--no-as-needed t/dep/libdep.so
+tree() { find t -path t/.elfmend -prune -o -printf '%P %y %i %m %T@ ' \( -type f -exec sha256sum {} \; -o -printf '\n' \) | sort; }
+tree > before
+as_before() { # WHAT
+    tree > now
+    same "$1" before now
+}
+
+# A stream that is closed: no file that is opened gets its number. The pipe keeps the program at work until somebody looks.
+mkfifo pipe
+"$ELFMEND" patch --set-rpath /elsewhere --output pipe t/user.so <&- >&- 2>&- &
+check "no file is opened as a standard stream" "$python" - $! "$PWD/t/user.so" <<'END2'
+import os, sys, time
+fds, end = f"/proc/{sys.argv[1]}/fd", time.monotonic() + 60
+def where():
+    return {int(fd): os.readlink(f"{fds}/{fd}") for fd in os.listdir(fds)}
+while sys.argv[2] not in where().values():
+    assert time.monotonic() < end
+    time.sleep(0.01)
+assert not any(fd < 3 and path != "/" for fd, path in where().items()), where()
+END2
+cat pipe > patched
+check "... and the file is whole" "$ELFMEND" show patched
+exits 2 "... and what cannot be said is an error" sh -c '"$ELFMEND" audit t >&-'
+
+# A umask that takes away our own rights: what undo needs is ours all the same.
+if [ "$(id -u)" -eq 0 ] && command -v setpriv > log 2>&1; then
+    chmod 755 . && chown -R 65534:65534 t
+    exits 0 "fix under a umask of 0777" setpriv --reuid=65534 --regid=65534 --clear-groups \
+        sh -c 'umask 0777; exec "$ELFMEND" fix --yes t'
+    exits 0 "... is taken back" setpriv --reuid=65534 --regid=65534 --clear-groups "$ELFMEND" undo t
+    as_before "... to the last file"
+    chown -R 0:0 t
+else
+    skip "a umask of 0777" "needs root, to be somebody else"
+fi
+finish
