@@ -184,6 +184,9 @@ static int run(struct fix *fix, const char *target, int *status)
     *status = em_status_of(&fix->survey.findings, &fix->options);
     if (fix->options.dry_run || !is_agreed(fix))
         return EM_OK;
+    /* A full disk, or no stream at all: a status that says so would not say that files have changed. */
+    if (fflush(stdout) != 0)
+        return em_fail(&fix->error, EM_IO, target, "has a plan that cannot be shown, so nothing was changed");
     r = em_plan_apply(&fix->plan, &apply, fix->options.arena, &fix->receipt, &fix->error);
     em_progress_end();
     return r == EM_OK ? prove(fix, target, status) : r;
