@@ -16,6 +16,7 @@
 #include <sys/xattr.h>
 
 #define PIECE ((size_t)256 * 1024)
+#define ACCESS_ACL "system.posix_acl_access"
 
 /* size bytes from one place of in to another of out. */
 static int move_bytes(int in, int out, const struct em_patch_range *range, const char *label, struct em_error *error)
@@ -79,6 +80,9 @@ static int copy_attributes(int in, int out, const char *label, struct em_error *
     em_cleanup_free char *names = NULL;
     int r = EM_OK;
 
+    /* Its directory's default, by which others might write to what the old file's mode kept from them. */
+    if (fgetxattr(out, ACCESS_ACL, NULL, 0) > 0 && fremovexattr(out, ACCESS_ACL) < 0)
+        return em_fail_errno(error, label, "has a new file whose access list cannot be removed");
     if (size == 0 || (size < 0 && errno == EOPNOTSUPP))
         return EM_OK;
     if (size > 0) {

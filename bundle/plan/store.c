@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 #define LOCK "lock"
 #define README "README"
 #define README_TEMPORARY "README.tmp"
+#define DEFAULT_ACL "system.posix_acl_default"
 /* The lock file may be removed between our opening and locking it, once for every run that ends just then. */
 #define TRIES 100
 /* How long somebody else's lock on the root is waited for. */
@@ -91,6 +93,9 @@ static int check_directory(const struct em_store *store, const struct stat *top,
     /* A umask may have taken our own bits. */
     if ((st.st_mode & 0700) != 0700 && fchmod(store->dir, 0700) < 0)
         return em_fail_errno(error, label, "cannot be given mode 0700");
+    /* From the directory above: it would pass to every new file, and let in whom the old one's mode kept out. */
+    if (fgetxattr(store->dir, DEFAULT_ACL, NULL, 0) > 0 && fremovexattr(store->dir, DEFAULT_ACL) < 0)
+        return em_fail_errno(error, label, "has an access list for what is made in it, which cannot be removed");
     return EM_OK;
 }
 

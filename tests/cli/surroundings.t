@@ -29,6 +29,9 @@ END2
 cat pipe > patched
 check "... and the file is whole" "$ELFMEND" show patched
 exits 2 "... and what cannot be said is an error" sh -c '"$ELFMEND" audit t >&-'
+exits 2 "a plan that nobody is shown" sh -c '"$ELFMEND" fix --yes t > /dev/full'
+check "... is not executed" grep 'nothing was changed' err
+as_before "... in no file"
 
 # A umask that takes away our own rights: what undo needs is ours all the same.
 if [ "$(id -u)" -eq 0 ] && command -v setpriv > log 2>&1; then
@@ -40,5 +43,34 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv > log 2>&1; then
     chown -R 0:0 t
 else
     skip "a umask of 0777" "needs root, to be somebody else"
+fi
+
+# A directory whose default access list lets somebody in: a file that kept them out does so when it is repaired.
+cat > acl.py <<'END2'
+import os, struct, sys
+def entries(*entries):
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+nobody, rest = 65534, 0xffffffff
+for directory in sys.argv[1:]:
+    os.setxattr(directory, "system.posix_acl_default",
+                entries((1, 7, rest), (2, 7, nobody), (4, 5, rest), (0x10, 7, rest), (0x20, 5, rest)))
+END2
+lists() { # PATH: 0 if it has an access list
+    "$python" -c 'import os, sys; os.getxattr(sys.argv[1], "system.posix_acl_access")' "$1" 2> log
+}
+chmod 664 t/user.so
+cp -p t/user.so t/other.so
+tree > before
+if "$python" acl.py t t/dep 2> log; then
+    exits 0 "fix where a default access list lets others write" "$ELFMEND" fix --yes t
+    if lists t/user.so; then ok 1 "... lets nobody write to the file"; else ok 0 "... lets nobody write to the file"; fi
+    is 664 "$(stat -c %a t/user.so)" "... which has its mode"
+    exits 0 "undo" "$ELFMEND" undo t
+    as_before "... brings back what was there"
+    exits 0 "patch there" "$ELFMEND" patch --set-rpath /elsewhere t/other.so
+    if lists t/other.so; then ok 1 "... lets nobody write to the file"; else ok 0 "... lets nobody write to the file"; fi
+    is 664 "$(stat -c %a t/other.so)" "... which has its mode"
+else
+    skip "a default access list" "the file system has none: $(tail -n 1 log)"
 fi
 finish
