@@ -364,10 +364,13 @@ static int set_time(int fd, struct timespec time, const char *label, struct em_e
     const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, time };
     struct stat st;
 
-    if (futimens(fd, times) == 0)
+    if (fstat(fd, &st) < 0)
+        return em_fail_errno(error, label, "cannot be examined");
+    /* Where nothing could be moved (chattr +a), no time can be set, and there is none to set. */
+    if (em_same_time(st.st_mtim, time) || futimens(fd, times) == 0)
         return EM_OK;
     /* Who may write to a directory without owning it can't set its times: then they are lost, and nothing else. */
-    if (errno == EPERM && fstat(fd, &st) == 0 && st.st_uid != geteuid())
+    if (errno == EPERM && st.st_uid != geteuid())
         return EM_OK;
     return em_fail_errno(error, label, "cannot be given its time");
 }

@@ -45,6 +45,19 @@ else
     skip "a umask of 0777" "needs root, to be somebody else"
 fi
 
+# A directory from which nothing may be taken away, as it is for logs: the exchange fails, and there is nothing to take back.
+mkdir appended
+cp -p t/user.so appended && cp -rp t/dep appended
+mkdir around && mv appended around
+if chattr +a around/appended 2> log; then
+    exits 2 "fix in a directory where names can only be made" "$ELFMEND" fix --yes around
+    check "... is refused once" sh -c 'grep "cannot be exchanged" err && ! grep "taking the others back failed" err'
+    check "... and nothing is left" test ! -e around/.elfmend
+    chattr -a around/appended
+else
+    skip "a directory where names can only be made" "chattr: $(tail -n 1 log)"
+fi
+
 # A directory whose default access list lets somebody in: a file that kept them out does so when it is repaired.
 cat > acl.py <<'END2'
 import os, struct, sys
