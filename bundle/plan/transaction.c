@@ -143,15 +143,17 @@ static int plan_directory(struct em_transaction *txn, const char *path, bool *ma
     return r;
 }
 
-/* By its inode: where names are compared without case there are many spellings of one. */
+/* Ours here, or that of a target below, which goes back by what lies there. By its inode: where names are compared without case there
+ * are many spellings of one. */
 static bool is_own(const struct em_store *store, const char *path)
 {
     struct stat own, first;
     char part[NAME_MAX + 1];
     const size_t size = strcspn(path, "/");
 
-    if (em_path_is_below(path, EM_STORE_NAME))
-        return true;
+    for (const char *at = path; *at; at += strcspn(at, "/"), at += *at == '/')
+        if (strcspn(at, "/") == strlen(EM_STORE_NAME) && strncasecmp(at, EM_STORE_NAME, strlen(EM_STORE_NAME)) == 0)
+            return true;
     if (size > NAME_MAX)
         return false;
     memcpy(part, path, size);

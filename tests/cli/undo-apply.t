@@ -64,6 +64,10 @@ plan ../escaped.so "$PWD/source.so" "$pin" > bad.json
 refused "a plan that climbs out" "does not stay below the target" "$ELFMEND" apply bad.json
 plan /tmp/escaped.so "$PWD/source.so" "$pin" > bad.json
 refused "a plan with an absolute path" "does not stay below the target" "$ELFMEND" apply bad.json
+for own in .elfmend/undo pkg/.elfmend/undo/0001 pkg/.Elfmend; do
+    plan "$own/0" "$PWD/source.so" "$pin" > bad.json
+    refused "a plan for $own, where originals are kept" "is elfmend's own" "$ELFMEND" apply bad.json
+done
 plan pkg/libs/two.so "$PWD/source.so" "0${pin#?}" > bad.json
 [ "0${pin#?}" != "$pin" ] || plan pkg/libs/two.so "$PWD/source.so" "1${pin#?}" > bad.json
 refused "a source with other bytes" "sha256" "$ELFMEND" apply bad.json
