@@ -42,6 +42,8 @@
 #define EM_MAX_METADATA ((uint64_t)16 << 20)    /* bytes of METADATA, WHEEL, pyvenv.cfg [1 MB] */
 #define EM_MAX_CACHE ((uint64_t)64 << 20)       /* bytes of ld.so.cache [1 MB] */
 #define EM_MAX_INTERPRETER ((uint64_t)16 << 20) /* bytes of a dynamic loader [2 MB musl with debug information] */
+#define EM_MAX_IGNORE ((uint64_t)64 << 10)      /* bytes of an .elfmendignore [some hundred], */
+#define EM_MAX_IGNORE_RULES 1000u               /* and its rules: each is held against each finding */
 #define EM_MAX_JSON ((uint64_t)32 << 20)        /* bytes of a plan, world, table, conda package's list [5 MB] */
 #define EM_MAX_JSON_VALUES 500000u              /* values in it [100,000] */
 #define EM_MAX_JOURNAL ((uint64_t)64 << 20)     /* bytes of a journal: some 300 an entry */

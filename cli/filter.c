@@ -41,6 +41,7 @@ bool em_filter_wants(const void *context, const struct em_finding *finding)
 
 static int read_ignore_file(struct em_strings *rules, struct em_arena *arena, const char *path, struct em_error *error)
 {
+    const size_t before = rules->count;
     struct em_bytes bytes;
     char *line, *rest;
     int r;
@@ -48,7 +49,7 @@ static int read_ignore_file(struct em_strings *rules, struct em_arena *arena, co
     /* What cannot be looked at may hold rules: to report without them would be another report. */
     if (access(path, F_OK) != 0)
         return errno == ENOENT || errno == ENOTDIR ? EM_OK : em_fail_errno(error, path, "cannot be examined");
-    r = em_read_file_at(AT_FDCWD, path, EM_MAX_METADATA, arena, &bytes, error);
+    r = em_read_file_at(AT_FDCWD, path, EM_MAX_IGNORE, arena, &bytes, error);
     if (r < 0)
         return r;
     rest = em_arena_strndup(arena, (const char *)bytes.data, bytes.size);
@@ -61,6 +62,9 @@ static int read_ignore_file(struct em_strings *rules, struct em_arena *arena, co
         if (*line && em_vec_push(arena, rules, (const char *)line) < 0)
             return EM_NO_MEMORY;
     }
+    if (rules->count - before > EM_MAX_IGNORE_RULES)
+        return em_fail(error, EM_LIMIT, path, "has %zu rules, more than the %u that it may have", rules->count - before,
+                       EM_MAX_IGNORE_RULES);
     return EM_OK;
 }
 

@@ -46,6 +46,13 @@ for i in range(1, 200):
 END
 ends 0 "audit of them" "0 errors, 0 warnings in 500 objects" audit w
 
+# Rules for findings, each of which is held against each of them.
+mkdir i && cp stub.so i
+"$python" -c 'open("i/.elfmendignore", "w").writelines(f"EM103:*{i}\n" for i in range(1001))'
+ends 2 "audit by 1,001 rules" "more than the 1000 that it may have" audit i
+"$python" -c 'open("i/.elfmendignore", "w").write("EM103:*[" + "a" * 65536)'
+ends 2 "audit by one rule of 64 KB" "more than the 65536 that such a file may have" audit i
+
 # A path list as long as one may be, of entries without end or of one that is deep.
 check "path lists of 64 KB" "$python" - <<'END'
 import os, subprocess
