@@ -449,7 +449,10 @@ int em_exchange_forward(const struct em_exchange *exchange, struct em_error *err
     int r;
 
     for (size_t i = 0; i < journal->entries.count; i++) {
+        const struct em_arena_mark mark = em_arena_mark(exchange->store->arena);
+
         r = forward(exchange, &journal->entries.items[i], error);
+        em_arena_rewind(exchange->store->arena, mark);
         if (r < 0)
             return r == EM_NOT_FOUND ? EM_CHANGED : r;
     }
@@ -500,8 +503,12 @@ int em_exchange_back(const struct em_exchange *exchange, struct em_error *error)
     if (r < 0)
         return r;
     r = mark_moving(exchange, true, error);
-    for (size_t i = journal->entries.count; r == EM_OK && i-- > 0;)
+    for (size_t i = journal->entries.count; r == EM_OK && i-- > 0;) {
+        const struct em_arena_mark mark = em_arena_mark(exchange->store->arena);
+
         r = back(exchange, &journal->entries.items[i], error);
+        em_arena_rewind(exchange->store->arena, mark);
+    }
     if (r < 0)
         return r == EM_NOT_FOUND ? EM_CHANGED : r;
     return finish_directories(exchange, true, ours, error);

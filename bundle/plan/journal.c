@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEADER "elfmend-journal 1\n"
+#define FORMAT "elfmend-journal "
+#define HEADER FORMAT "1\n"
 #define TEMPORARY EM_JOURNAL_NAME ".tmp"
 /* A step's line is at most a path and some 250 characters; this many steps are more than the files of any environment seen. */
 
@@ -147,7 +148,7 @@ int em_journal_write(const struct em_journal *journal, int dir, struct em_error 
 /* ---- reading: strictly what is written above ---- */
 
 struct cursor {
-    const char *at; /* NUL-terminated */
+    char *at; /* NUL-terminated, the journal's own: what is taken stays where it is */
 };
 
 static bool take(struct cursor *cursor, const char *word)
@@ -163,7 +164,7 @@ static bool take(struct cursor *cursor, const char *word)
 static bool take_number(struct cursor *cursor, uint64_t *value)
 {
     uint64_t number = 0;
-    const char *at = cursor->at;
+    char *at = cursor->at;
 
     for (; *at >= '0' && *at <= '9'; at++) {
         if (__builtin_mul_overflow(number, 10, &number) || __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
@@ -213,29 +214,29 @@ static bool take_digests(struct cursor *cursor, struct em_entry *entry)
            take_word(cursor, sha256, EM_SHA256_HEX_SIZE - 1) && em_sha256_from_hex(sha256, &entry->sha256);
 }
 
-/* The rest of the line, unescaped. NULL: an escape that we never write, or no memory. */
-static const char *take_rest(struct cursor *cursor, struct em_arena *arena)
+/* The rest of the line, unescaped, which makes no string longer. NULL: an escape that we never write. */
+static const char *take_rest(struct cursor *cursor)
 {
-    size_t size = strcspn(cursor->at, "\n");
-    char *out = em_arena_alloc(arena, size + 1);
-    size_t length = 0;
+    char *start = cursor->at, *out = start;
+    size_t size = strcspn(start, "\n");
 
-    if (!out || cursor->at[size] != '\n')
+    if (start[size] != '\n')
         return NULL;
     for (size_t i = 0; i < size; i++) {
-        char c = cursor->at[i];
+        char c = start[i];
 
         if (c == '\\') {
-            c = cursor->at[++i];
+            c = start[++i];
             if (c == 'n')
                 c = '\n';
             else if (c != '\\')
                 return NULL;
         }
-        out[length++] = c;
+        *out++ = c;
     }
-    cursor->at += size + 1;
-    return out;
+    *out = '\0';
+    cursor->at = start + size + 1;
+    return start;
 }
 
 static bool take_slot(struct cursor *cursor, unsigned *slot)
@@ -262,8 +263,9 @@ static bool take_fields(struct cursor *cursor, struct em_entry *entry)
     return false;
 }
 
-/* One step. 0 and *more false if the line is of another kind. */
-static int take_entry(struct cursor *cursor, struct em_journal *journal, bool *more)
+/* One step. 0 and *more false if the line is of another kind. No path is changed twice by one transaction: who looks at each in turn
+ * would look at a file as often as somebody likes to write its name. */
+static int take_entry(struct cursor *cursor, struct em_journal *journal, struct em_map *paths, bool *more)
 {
     static const char *const words[] = {
         [EM_ENTRY_MKDIR] = "mkdir ",
@@ -282,10 +284,11 @@ static int take_entry(struct cursor *cursor, struct em_journal *journal, bool *m
     entry.kind = (enum em_entry_kind)kind;
     if (!take_fields(cursor, &entry))
         return EM_BAD_JSON;
-    entry.path = take_rest(cursor, journal->arena);
-    if (!entry.path || !em_path_is_contained(entry.path) || journal->entries.count >= EM_MAX_JOURNAL_ENTRIES)
+    entry.path = take_rest(cursor);
+    if (!entry.path || !em_path_is_contained(entry.path) || em_map_get(paths, entry.path) ||
+        journal->entries.count >= EM_MAX_JOURNAL_ENTRIES)
         return EM_BAD_JSON;
-    return em_vec_push(journal->arena, &journal->entries, entry);
+    return em_map_put(paths, entry.path, journal) < 0 ? EM_NO_MEMORY : em_vec_push(journal->arena, &journal->entries, entry);
 }
 
 static int take_directory(struct cursor *cursor, struct em_journal *journal, bool *more)
@@ -298,28 +301,30 @@ static int take_directory(struct cursor *cursor, struct em_journal *journal, boo
     if (!take_number(cursor, &directory.inode) || !take(cursor, " ") || !take_time(cursor, &directory.mtime) ||
         !take(cursor, " "))
         return EM_BAD_JSON;
-    directory.path = take_rest(cursor, journal->arena);
-    if (!directory.path || (strcmp(directory.path, ".") != 0 && !em_path_is_contained(directory.path)))
+    directory.path = take_rest(cursor);
+    if (!directory.path || (strcmp(directory.path, ".") != 0 && !em_path_is_contained(directory.path)) ||
+        journal->directories.count >= EM_MAX_JOURNAL_ENTRIES)
         return EM_BAD_JSON;
     return em_vec_push(journal->arena, &journal->directories, directory);
 }
 
 static int take_all(struct cursor *cursor, struct em_journal *journal)
 {
+    struct em_map paths = { .arena = journal->arena };
     uint64_t count;
     bool more = true;
     int r = EM_OK;
 
     if (!take(cursor, HEADER "stamp ") || !take_time(cursor, &journal->stamp) || !take(cursor, "\nnote "))
         return EM_BAD_JSON;
-    journal->note = take_rest(cursor, journal->arena);
+    journal->note = take_rest(cursor);
     if (!journal->note)
         return EM_BAD_JSON;
     while (more && r == EM_OK)
         r = take_directory(cursor, journal, &more);
     more = true;
     while (more && r == EM_OK)
-        r = take_entry(cursor, journal, &more);
+        r = take_entry(cursor, journal, &paths, &more);
     if (r < 0)
         return r;
     if (!take(cursor, "end ") || !take_number(cursor, &count) || count != journal->entries.count || !take(cursor, " ") ||
@@ -357,6 +362,14 @@ int em_journal_from_text(struct em_journal *journal, struct em_arena *arena, str
     return r;
 }
 
+static bool is_of_another_version(struct em_bytes bytes)
+{
+    const size_t size = strlen(FORMAT);
+
+    return bytes.size > strlen(HEADER) && memcmp(bytes.data, FORMAT, size) == 0 &&
+           memcmp(bytes.data, HEADER, strlen(HEADER)) != 0;
+}
+
 int em_journal_read(struct em_journal *journal, struct em_arena *arena, int dir, struct em_error *error)
 {
     struct em_bytes bytes;
@@ -379,6 +392,10 @@ int em_journal_read(struct em_journal *journal, struct em_arena *arena, int dir,
     if (r < 0)
         return r;
     r = em_journal_from_text(journal, arena, bytes, EM_JOURNAL_NAME, error);
+    if (r == EM_BAD_JSON && is_of_another_version(bytes))
+        r = em_fail(error, EM_UNSUPPORTED, ".elfmend/" EM_JOURNAL_NAME,
+                    "was written by another version of elfmend, which alone can take back what it did");
+    em_arena_release(arena, (void *)(uintptr_t)bytes.data, bytes.size + 1);
     if (r == EM_BAD_JSON && error)
         em_fail(error, r, ".elfmend/" EM_JOURNAL_NAME,
                 "is damaged, so what was begun cannot be taken back by itself: the original files lie beside it under numbers; "

@@ -31,73 +31,94 @@ static int look(const struct em_store *store, const struct em_entry *entry, enum
     return r;
 }
 
-/* The last repair of a file is the one that counts. Its older step goes from the list, for the newer one to stand at the end. */
-static int add_step(struct em_trail *trail, struct em_arena *arena, const struct em_trail_step *step)
+/* From the last repair to the first, so that what was done last to a file is seen first: each is looked at once. */
+static int add_step(struct em_trail *trail, struct em_arena *arena, const struct em_store *store, const struct em_entry *entry,
+                    const char *id, struct em_error *error)
 {
-    struct em_trail_step *known = em_map_get(&trail->by_path, step->path), *new = em_new(arena, struct em_trail_step);
-    size_t kept = 0;
+    struct em_trail_step *known = em_map_get(&trail->by_path, entry->path), *new;
     int r;
 
+    if (known) {
+        known->is_added = entry->kind == EM_ENTRY_CREATE;
+        return EM_OK;
+    }
+    if (trail->steps.count >= EM_MAX_JOURNAL_ENTRIES)
+        return em_fail(error, EM_LIMIT, store->path, "has more than %u files that were repaired", EM_MAX_JOURNAL_ENTRIES);
+    new = em_new(arena, struct em_trail_step);
     if (!new)
         return EM_NO_MEMORY;
-    *new = *step;
-    for (size_t i = 0; known && i < trail->steps.count; i++) {
-        if (trail->steps.items[i] != known)
-            trail->steps.items[kept++] = trail->steps.items[i];
-    }
-    if (known) {
-        new->is_added = known->is_added;
-        trail->steps.count = kept;
-    }
-    r = em_map_put(&trail->by_path, new->path, new);
+    *new = (struct em_trail_step){ em_arena_strdup(arena, entry->path), id, entry->kind == EM_ENTRY_CREATE, EM_TRAIL_GONE };
+    if (!new->path)
+        return EM_NO_MEMORY;
+    r = look(store, entry, &new->state, error);
+    if (r == EM_OK)
+        r = em_map_put(&trail->by_path, new->path, new);
     return r < 0 ? r : em_vec_push(arena, &trail->steps, new);
 }
 
-static int add_repair(struct em_trail *trail, const struct em_store *store, const struct em_kept *kept, struct em_error *error)
+static int add_repair(struct em_trail *trail, struct em_arena *arena, const struct em_store *store, const struct em_kept *kept,
+                      struct em_error *error)
 {
-    const char *id = em_kept_name(store->arena, kept->id);
+    const char *id = em_kept_name(arena, kept->id);
+    int r = id ? EM_OK : EM_NO_MEMORY;
 
-    if (!id)
-        return EM_NO_MEMORY;
-    em_vec_each (const struct em_entry, entry, &kept->journal.entries) {
-        struct em_trail_step step = { .path = entry->path, .id = id, .is_added = entry->kind == EM_ENTRY_CREATE };
-        int r;
+    for (size_t i = kept->journal.entries.count; r == EM_OK && i-- > 0;) {
+        const struct em_entry *entry = &kept->journal.entries.items[i];
 
-        if (entry->kind != EM_ENTRY_CREATE && entry->kind != EM_ENTRY_REPLACE)
+        if (entry->kind == EM_ENTRY_CREATE || entry->kind == EM_ENTRY_REPLACE)
+            r = add_step(trail, arena, store, entry, id, error);
+    }
+    return r;
+}
+
+static int read_repairs(struct em_trail *trail, struct em_arena *arena, const struct em_store *store,
+                        const struct em_store_ids *ids, struct em_error *error)
+{
+    const struct em_arena_mark mark = em_arena_mark(store->arena);
+
+    for (size_t i = ids->count; i-- > 0; em_arena_rewind(store->arena, mark)) {
+        struct em_kept kept;
+        int r = em_kept_open(store, ids->items[i], &kept, error);
+
+        /* Who undoes or forgets at this moment takes it away: then it is no repair any more. */
+        if (r == EM_CHANGED)
             continue;
-        r = look(store, entry, &step.state, error);
-        if (r == EM_OK)
-            r = add_step(trail, store->arena, &step);
+        if (r < 0)
+            return r;
+        r = add_repair(trail, arena, store, &kept, error);
+        em_kept_close(&kept);
         if (r < 0)
             return r;
     }
     return EM_OK;
 }
 
+static void reverse(struct em_trail *trail)
+{
+    struct em_trail_step **first = trail->steps.items, **end = first + trail->steps.count;
+
+    while (trail->steps.count > 1 && first < --end) {
+        struct em_trail_step *step = *first;
+
+        *first++ = *end;
+        *end = step;
+    }
+}
+
 int em_trail_read(struct em_trail *trail, struct em_arena *arena, const char *root, struct em_error *error)
 {
+    em_cleanup_arena struct em_arena *scratch = em_arena_new(); /* for one journal at a time */
     em_cleanup_store struct em_store store = EM_STORE_INIT;
     struct em_store_ids ids;
     int r;
 
     *trail = (struct em_trail){ .by_path = { .arena = arena } };
-    r = em_store_open(&store, arena, root, EM_STORE_READ, error);
+    r = scratch ? em_store_open(&store, scratch, root, EM_STORE_READ, error) : EM_NO_MEMORY;
     if (r == EM_OK)
         r = em_store_ids(&store, &ids, error);
-    for (size_t i = 0; r == EM_OK && i < ids.count; i++) {
-        struct em_kept kept;
-
-        r = em_kept_open(&store, ids.items[i], &kept, error);
-        /* Who undoes or forgets at this moment takes it away: then it is no repair any more. */
-        if (r == EM_CHANGED) {
-            r = EM_OK;
-            continue;
-        }
-        if (r < 0)
-            break;
-        r = add_repair(trail, &store, &kept, error);
-        em_kept_close(&kept);
-    }
+    if (r == EM_OK)
+        r = read_repairs(trail, arena, &store, &ids, error);
+    reverse(trail);
     if (r < 0)
         *trail = (struct em_trail){ .by_path = { .arena = arena } };
     return r;

@@ -126,6 +126,8 @@ static int plan_directory(struct em_transaction *txn, const char *path, bool *ma
         *made = true;
         return EM_OK;
     }
+    if (planned)
+        return em_fail(error, EM_REFUSED, em_store_label(&txn->store, parent), "is to be a directory and something else");
     fd = em_beneath_directory(txn->store.root, parent, error);
     if (fd >= 0)
         return EM_OK;

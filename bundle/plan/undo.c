@@ -14,11 +14,11 @@
 
 /* ---- what there is ---- */
 
-static int describe(const struct em_store *store, const struct em_kept *kept, struct em_undo_entry *entry,
-                    struct em_error *error)
+static int describe(const struct em_store *store, const struct em_kept *kept, struct em_arena *arena,
+                    struct em_undo_entry *entry, struct em_error *error)
 {
-    *entry = (struct em_undo_entry){ .id = em_kept_name(store->arena, kept->id), .note = kept->journal.note };
-    if (!entry->id)
+    *entry = (struct em_undo_entry){ .id = em_kept_name(arena, kept->id), .note = em_arena_strdup(arena, kept->journal.note) };
+    if (!entry->id || !entry->note)
         return EM_NO_MEMORY;
     for (size_t i = 0; i < kept->journal.entries.count; i++) {
         const struct em_entry *step = &kept->journal.entries.items[i];
@@ -42,24 +42,27 @@ static int describe(const struct em_store *store, const struct em_kept *kept, st
 
 int em_undo_list(struct em_undo_entries *entries, struct em_arena *arena, const char *root, struct em_error *error)
 {
+    em_cleanup_arena struct em_arena *scratch = em_arena_new(); /* for one journal at a time */
     em_cleanup_store struct em_store store = EM_STORE_INIT;
+    struct em_arena_mark mark;
     struct em_store_ids ids;
     int r;
 
     *entries = (struct em_undo_entries){ 0 };
-    r = em_store_open(&store, arena, root, EM_STORE_READ, error);
+    r = scratch ? em_store_open(&store, scratch, root, EM_STORE_READ, error) : EM_NO_MEMORY;
     if (r == EM_OK)
         r = em_store_ids(&store, &ids, error);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < ids.count; i++) {
+    mark = em_arena_mark(scratch);
+    for (size_t i = 0; i < ids.count; i++, em_arena_rewind(scratch, mark)) {
         struct em_undo_entry entry;
         struct em_kept kept;
 
         r = em_kept_open(&store, ids.items[i], &kept, error);
         if (r < 0)
             return r;
-        r = describe(&store, &kept, &entry, error);
+        r = describe(&store, &kept, arena, &entry, error);
         em_kept_close(&kept);
         if (r == EM_OK)
             r = em_vec_push(arena, entries, entry);
@@ -257,13 +260,22 @@ static int undo_chosen(struct em_store *store, const struct em_store_ids *ids, s
     const size_t count = ids->count - first;
     struct em_kept *kept = em_arena_array(store->arena, count, sizeof *kept);
     struct em_map later = { .arena = store->arena };
-    size_t opened = 0;
+    size_t opened = 0, files = 0;
     int r = EM_OK;
 
     if (!kept)
         return EM_NO_MEMORY;
-    for (; r == EM_OK && opened < count; opened += r == EM_OK)
+    for (; r == EM_OK && opened < count; opened += r == EM_OK) {
         r = em_kept_open(store, ids->items[first + opened], &kept[opened], error);
+        files += r == EM_OK ? kept[opened].journal.entries.count : 0;
+        if (files > EM_MAX_JOURNAL_ENTRIES && opened > 0 && r == EM_OK) {
+            em_kept_close(&kept[opened]);
+            r = em_fail(error, EM_LIMIT, store->path,
+                        "has repairs of more than %u files to take back at once; take back one after "
+                        "another: elfmend undo, without --all and --to",
+                        EM_MAX_JOURNAL_ENTRIES);
+        }
+    }
     for (size_t i = opened; r == EM_OK && i-- > 0;)
         r = check_kept(store, &later, &kept[i], options->force, error);
     if (r == EM_OK)

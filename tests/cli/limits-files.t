@@ -58,4 +58,34 @@ check "nothing is left of it" [ ! -e t/.elfmend ]
 mkdir from && mv $t/pkg/libn1.so from && truncate -s 1T from/libn1.so && truncate -s 20000 $t/pkg/x.abi3.so
 ends 2 "a source of a terabyte" "hardly any of them are there" fix --yes --strategy copy --allow-unverified --source from t
 check "nothing is left of that either" [ ! -e t/.elfmend ]
+
+# A .elfmend that came with the tree, of as many repairs of as many files as somebody likes to write down. Nobody's file is looked at more
+# than once, whatever number of them speaks of it.
+mkdir r && cp stubs/libn1.so r && "$python" - <<'END'
+import ctypes, os
+class Digest(ctypes.Structure):
+    _fields_ = [("low", ctypes.c_uint64), ("high", ctypes.c_uint64)]
+xxh3 = ctypes.CDLL("libxxhash.so.0").XXH3_128bits
+xxh3.restype, xxh3.argtypes = Digest, [ctypes.c_char_p, ctypes.c_size_t]
+def journal(path, version, *names):
+    text = f"elfmend-journal {version}\nstamp 1.000000000\nnote \n"
+    text += "".join(f"create {i} 1 1 1.000000000 {0:032x} {0:064x} {name}\n" for i, name in enumerate(names))
+    text = (text + f"end {len(names)} ").encode()
+    digest = xxh3(text, len(text))
+    os.makedirs(path)
+    with open(f"{path}/journal", "wb") as file:
+        file.write(text + b"%016x%016x\n" % (digest.high, digest.low))
+for repair in range(1, 5):
+    journal(f"r/.elfmend/undo/{repair:04}", 1, *(f"{i}{'x' * 90}" for i in range(100000)))
+journal("other/.elfmend/undo/0001", 2)
+os.chmod("r/.elfmend", 0o700)
+os.chmod("other/.elfmend", 0o700)
+END
+ends 0 "audit of a tree with 400,000 repairs" "100000 file" audit --verbose r
+ends 0 "the list of them" "0004  0 replaced, 100000 added" undo --list r
+ends 2 "all of them at once" "more than 250000 files to take back at once" undo --all r
+if [ -n "$ELFMEND_CHECKER" ]; then skip "no more time than they take once" "$ELFMEND_CHECKER has its own"
+else check "no more time than they take once" sh -c 'ulimit -t 8 && "$ELFMEND" audit r'; fi
+exits 2 "a repair by another version" "$ELFMEND" undo other
+check "... is left to that" grep 'another version of elfmend' err
 finish

@@ -104,6 +104,7 @@ static void what_we_never_write_is_refused(void **state)
         "create 0 1 2 3.4 00 11 a\nend 1 ",
         "directory 1 2.3 ../..\nend 0 ",
         "end 0 \n",
+        "mkdir 0 1 a\nmkdir 1 1 a\nend 2 ",
     };
     struct em_journal journal;
 
