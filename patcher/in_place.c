@@ -134,7 +134,7 @@ int em_patch_in_place(struct em_patch *patch, struct em_arena *arena, const char
     if (fstat(fd, &st) < 0)
         return em_fail_errno(error, path, "cannot be examined");
     if (!S_ISREG(st.st_mode))
-        return em_fail(error, EM_NOT_ELF, path, "is not a regular file");
+        return em_fail(error, EM_UNSUPPORTED, path, "is not a regular file");
     *reason = claim(fd, &st);
     if (*reason)
         return 0;

@@ -104,7 +104,7 @@ static void a_refusal_leaves_no_trace(void **state)
     run("rm -rf empty && mkdir empty && echo 'no object' > empty/text");
     assert_int_equal(edit_to("empty/text", NULL, &error), EM_NOT_ELF);
     assert_int_equal(edit_to("empty/none", NULL, &error), EM_NOT_FOUND);
-    assert_int_equal(edit_to("empty", NULL, &error), EM_NOT_ELF);
+    assert_int_equal(edit_to("empty", NULL, &error), EM_UNSUPPORTED);
     assert_int_equal(run("test \"$(ls -A empty)\" = text"), 0);
 }
 
