@@ -3,10 +3,18 @@
 #include "base/files.h"
 #include "base/path.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+
+#define PRIVATE "elfmend-"
+#define DIGITS 16
+#define PART "sources"
+/* Another run may take a directory for a dead one's between its making and its lock; then we make the next. */
+#define TRIES 16
 
 static int find_place(struct em_arena *arena, const char **place, struct em_error *error)
 {
@@ -90,7 +98,8 @@ int em_cache_directory(struct em_arena *arena, const char *part, const char **di
 
 /* ---- what is gone with the process ---- */
 
-static char private_place[PATH_MAX];
+static char private_place[PATH_MAX], private_part[PATH_MAX];
+static int private_lock = -1; /* held as long as we live */
 static pid_t private_owner;
 
 /* A fork has it from its parent. */
@@ -100,13 +109,57 @@ static void remove_private(void)
         em_cache_remove(private_place);
 }
 
+static bool is_private_name(const char *name)
+{
+    return strncmp(name, PRIVATE, strlen(PRIVATE)) == 0 && strlen(name) == strlen(PRIVATE) + DIGITS &&
+           strspn(name + strlen(PRIVATE), "0123456789abcdef") == DIGITS;
+}
+
+/* What a killed run has left: a directory of ours alone that nobody holds. Its maker locks it while it lives. */
+static void remove_dead(struct em_arena *arena, const char *above, const char *name)
+{
+    const char *path = is_private_name(name) ? em_path_join(arena, above, name) : NULL;
+    em_cleanup_fd int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    struct stat st;
+
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077) == 0 &&
+        flock(fd, LOCK_EX | LOCK_NB) == 0)
+        em_cache_remove(path);
+}
+
+static void remove_all_dead(struct em_arena *arena, const char *above)
+{
+    DIR *stream = opendir(above);
+    const struct dirent *entry;
+
+    while (stream && (entry = readdir(stream)))
+        remove_dead(arena, above, entry->d_name);
+    if (stream)
+        closedir(stream);
+}
+
+/* 1: it was removed before we had its lock. Where there are no locks nobody removes it. */
+static int make_private(const char *path, struct em_error *error)
+{
+    struct stat by_fd, by_name;
+
+    if (mkdir(path, 0700) < 0)
+        return em_fail_errno(error, path, "cannot be made");
+    private_lock = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (private_lock >= 0 && (flock(private_lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
+        fstat(private_lock, &by_fd) == 0 && lstat(path, &by_name) == 0 && by_fd.st_ino == by_name.st_ino)
+        return EM_OK;
+    em_closep(&private_lock);
+    return 1;
+}
+
 int em_cache_private(struct em_arena *arena, const char **directory, struct em_error *error)
 {
-    const char *wanted = getenv("TMPDIR"), *name, *path;
+    const char *wanted = getenv("TMPDIR"), *name, *path = NULL;
     em_cleanup_free char *above = realpath(wanted && wanted[0] == '/' ? wanted : "/tmp", NULL);
     int r;
 
-    *directory = private_place;
+    *directory = private_part;
     if (private_place[0])
         return EM_OK;
     if (!above)
@@ -114,14 +167,26 @@ int em_cache_private(struct em_arena *arena, const char **directory, struct em_e
     r = check_above(arena, above, error);
     if (r < 0)
         return r;
-    name = em_random_name(arena, "elfmend-");
-    path = name ? em_path_join(arena, above, name) : NULL;
-    if (!path)
-        return EM_NO_MEMORY;
-    if (strlen(path) >= sizeof private_place || mkdir(path, 0700) < 0)
-        return em_fail_errno(error, path, "cannot be made");
+    remove_all_dead(arena, above);
+    r = 1;
+    for (int i = 0; r == 1 && i < TRIES; i++) {
+        name = em_random_name(arena, PRIVATE);
+        path = name ? em_path_join(arena, above, name) : NULL;
+        if (!path)
+            return EM_NO_MEMORY;
+        if (snprintf(private_part, sizeof private_part, "%s/" PART, path) >= (int)sizeof private_part)
+            return em_fail(error, EM_LIMIT, path, "is longer than a path may be");
+        r = make_private(path, error);
+    }
+    if (r == 1)
+        r = em_fail(error, EM_BUSY, above, "has a directory of ours that somebody removes time and again");
+    if (r < 0)
+        return r;
     strcpy(private_place, path);
     private_owner = getpid();
+    /* Who works in a cache locks it, for as long as that takes; ours is not that lock. */
+    if (mkdir(private_part, 0700) < 0)
+        return em_fail_errno(error, private_part, "cannot be made");
     return atexit(remove_private) == 0 ? EM_OK : EM_NO_MEMORY;
 }
 

@@ -20,7 +20,8 @@
 
 int em_cache_directory(struct em_arena *arena, const char *part, const char **directory, struct em_error *error);
 
-/* In $TMPDIR, else /tmp; the same one each time. A program that is killed leaves it behind. */
+/* In $TMPDIR, else /tmp; the same one each time. What a program that was killed has left there is removed by the next
+ * that needs one. */
 int em_cache_private(struct em_arena *arena, const char **directory, struct em_error *error);
 
 /* A directory that we made, with all that is in it. What cannot be removed is not missed. */

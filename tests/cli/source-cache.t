@@ -46,6 +46,13 @@ for which in cache elfmend; do
 done
 planned "no place for a cache" "$wheel" env -u ELFMEND_CACHE -u XDG_CACHE_HOME -u HOME
 warned 1 'there is no place for a cache'
+(umask 077 && mkdir -p tmp/elfmend-0123456789abcdef/sources/left && : > tmp/elfmend-0123456789abcdef/sources/left/libx.so)
+planned "no place for a cache, and what a killed run has left instead of one" "$wheel" env -u ELFMEND_CACHE -u XDG_CACHE_HOME -u HOME
+warned 1 'there is no place for a cache'
+mkdir -m 700 tmp/elfmend-0123456789abcdef
+planned "... where its maker lives" "$wheel" flock tmp/elfmend-0123456789abcdef env -u ELFMEND_CACHE -u XDG_CACHE_HOME -u HOME
+is elfmend-0123456789abcdef "$(ls -A tmp)" "... that stays"
+rmdir tmp/elfmend-0123456789abcdef
 mkdir open
 chmod 777 open
 planned "a directory that everybody may write to" "$wheel" env ELFMEND_CACHE="$PWD/open/cache"
