@@ -20,8 +20,10 @@
 #define EM_MAX_PATH_LIST (1u << 16)       /* bytes of an RPATH, RUNPATH or LD_LIBRARY_PATH [3 KB]: all of it per name */
 #define EM_MAX_TRIES (1u << 18)           /* NEEDED of an object times directories of its path [1,500] */
 
-/* One file. */
-#define EM_MAX_HOLES ((uint64_t)1 << 30) /* bytes of nothing in one that is read whole, and that has hardly anything else */
+/* Sparse files, that have hardly anything but holes, and are read whole. */
+#define EM_MAX_HOLES ((uint64_t)1 << 30)     /* bytes of nothing in one of them, */
+#define EM_MAX_ALL_HOLES ((uint64_t)4 << 30) /* and in all that one run reads */
+#define EM_HOLES_FROM ((uint64_t)64 << 10)   /* bytes of a file of which it is asked whether it is one */
 
 /* All objects of a target. */
 #define EM_MAX_STEPS (1u << 22) /* libraries asked for and directories tried, in all the processes of one diagnosis [300,000] */

@@ -3,7 +3,10 @@
 #include "base/files.h"
 #include "base/limits.h"
 
+#include <stdatomic.h>
 #include <string.h>
+
+static _Atomic uint64_t all_holes; /* bytes of nothing that were read in files of nothing else, since the program began */
 
 static int64_t read_fd(void *context, void *buffer, size_t length, uint64_t offset, struct em_error *error)
 {
@@ -21,21 +24,29 @@ struct em_reader em_reader_fd(int fd, uint64_t size, const char *name)
 int em_reader_check_holes(const struct em_reader *reader, struct em_error *error)
 {
     const int fd = (int)(intptr_t)reader->context;
-    uint64_t there;
+    uint64_t there, nothing;
     struct stat st;
     off_t hole;
 
-    if (reader->read != read_fd || reader->size <= EM_MAX_HOLES || fstat(fd, &st) < 0)
+    if (reader->read != read_fd || reader->size < EM_HOLES_FROM || fstat(fd, &st) < 0)
         return EM_OK;
     there = (uint64_t)st.st_blocks * 512;
-    if (there >= reader->size / 16 || reader->size - there <= EM_MAX_HOLES)
+    if (there >= reader->size / 16)
         return EM_OK;
     hole = lseek(fd, 0, SEEK_HOLE);
     if (hole < 0 || (uint64_t)hole >= reader->size)
         return EM_OK;
-    return em_fail(error, EM_LIMIT, reader->name,
-                   "is %llu bytes long and hardly any of them are there: a file so sparse is not read whole",
-                   (unsigned long long)reader->size);
+    nothing = reader->size - there;
+    if (nothing > EM_MAX_HOLES)
+        return em_fail(error, EM_LIMIT, reader->name,
+                       "is %llu bytes long and hardly any of them are there: a file so sparse is not read whole",
+                       (unsigned long long)reader->size);
+    if (atomic_fetch_add(&all_holes, nothing) + nothing > EM_MAX_ALL_HOLES)
+        return em_fail(
+            error, EM_LIMIT, reader->name,
+            "is %llu bytes long and hardly any of them are there: of files so sparse, %llu bytes are read and no more",
+            (unsigned long long)reader->size, (unsigned long long)EM_MAX_ALL_HOLES);
+    return EM_OK;
 }
 
 int em_reader_whole(struct em_reader *reader, int fd, const char *name, struct em_error *error)

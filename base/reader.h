@@ -31,8 +31,8 @@ int em_reader_whole(struct em_reader *reader, int fd, const char *name, struct e
 /* bytes must outlive the reader; the pointer to them is taken. */
 struct em_reader em_reader_memory(const struct em_bytes *bytes, const char *name);
 
-/* What would read all of a file asks this first: EM_LIMIT where hardly anything of it is there (EM_MAX_HOLES). A sparse terabyte costs
- * nobody anything to make, and takes as long to hash as any other. */
+/* What would read all of a file asks this first: EM_LIMIT where hardly anything of it is there (EM_MAX_HOLES, and EM_MAX_ALL_HOLES of
+ * all that it was asked for). A sparse terabyte costs nobody anything to make, and takes as long to hash as any other. */
 int em_reader_check_holes(const struct em_reader *reader, struct em_error *error);
 
 int em_read_at(struct em_reader *reader, void *buffer, size_t length, uint64_t offset, struct em_error *error);

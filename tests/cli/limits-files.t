@@ -59,6 +59,15 @@ mkdir from && mv $t/pkg/libn1.so from && truncate -s 1T from/libn1.so && truncat
 ends 2 "a source of a terabyte" "hardly any of them are there" fix --yes --strategy copy --allow-unverified --source from t
 check "nothing is left of that either" [ ! -e t/.elfmend ]
 
+# ... and not many of them, each of them within the bounds of one.
+n=n/lib/python3.11/site-packages
+mkdir -p $n/pkg-1.dist-info && cp t/pyvenv.cfg n && cp $t/pkg-1.dist-info/METADATA $n/pkg-1.dist-info
+for i in 1 2 3 4 5; do
+    truncate -s 1G $n/$i.bin
+    echo "$i.bin,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,1073741824" >> $n/pkg-1.dist-info/RECORD
+done
+ends 2 "verify of five gigabytes of nothing" "hardly any of them are there: of files so sparse" verify n
+
 # A .elfmend that came with the tree, of as many repairs of as many files as somebody likes to write down. Nobody's file is looked at more
 # than once, whatever number of them speaks of it.
 mkdir r && cp stubs/libn1.so r && "$python" - <<'END'
