@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 #define COPY_PIECE ((size_t)128 * 1024) /* stays in the second-level cache, as cp has it; a MiB takes half as long again */
@@ -174,6 +175,13 @@ bool em_is_safe(const struct stat *st)
     return (st->st_mode & others) == 0 || (S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX));
 }
 
+/* Where there is an access list the group's bits say what the best of those may who are named in it (acl(5)). */
+static bool has_named_writers(const char *path, const struct stat *st)
+{
+    return (st->st_mode & S_IWGRP) && !(S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX)) &&
+           lgetxattr(path, "system.posix_acl_access", NULL, 0) > 0;
+}
+
 int em_find_unsafe(struct em_arena *arena, const char *real, const char **unsafe, struct em_error *error)
 {
     for (const char *at = real;; at = em_path_dirname(arena, at)) {
@@ -184,7 +192,7 @@ int em_find_unsafe(struct em_arena *arena, const char *real, const char **unsafe
             return EM_NO_MEMORY;
         if (lstat(at, &st) < 0)
             return em_fail_errno(error, at, "cannot be examined");
-        if (!em_is_safe(&st))
+        if (!em_is_safe(&st) || has_named_writers(at, &st))
             return EM_OK;
         if (strcmp(at, "/") == 0)
             break;

@@ -62,6 +62,14 @@ mkdir -p worn/sources
 chmod 777 worn/sources
 planned "a cache that everybody may write to" "$wheel" env ELFMEND_CACHE="$PWD/worn"
 warned 1 'worn/sources belongs to another user, or others may write to it'
+mkdir -m 770 listed
+if "$python" -c 'import os, struct; os.setxattr("listed", "system.posix_acl_access", struct.pack("<I" + "HHI" * 5, 2,
+    1, 7, 0xffffffff, 2, 7, 65534, 4, 0, 0xffffffff, 0x10, 7, 0xffffffff, 0x20, 0, 0xffffffff))' 2> log; then
+    planned "a directory with an access list that names somebody who may write to it" "$wheel" env ELFMEND_CACHE="$PWD/listed/cache"
+    warned 1 'others may write to it'
+else
+    skip "an access list" "the file system has none: $(tail -n 1 log)"
+fi
 mkdir far
 ln -s "$PWD/far" linked
 planned "a link that we made" "$wheel" env ELFMEND_CACHE="$PWD/linked"
