@@ -48,12 +48,14 @@ static void remove_file(int hidden, const char *name)
     unlinkat(hidden, name, 0);
 }
 
+/* Whose directory this is may have given another of ours such a name: the mode he cannot give it. */
 static void remove_dead(int directory, const char *name)
 {
     em_cleanup_fd int hidden = is_ours(name) ? open_hidden(directory, name) : -1;
     struct stat st;
 
-    if (hidden < 0 || fstat(hidden, &st) < 0 || st.st_uid != geteuid() || flock(hidden, LOCK_EX | LOCK_NB) < 0)
+    if (hidden < 0 || fstat(hidden, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 0777) != 0700 ||
+        flock(hidden, LOCK_EX | LOCK_NB) < 0)
         return;
     each_name(hidden, remove_file);
     unlinkat(directory, name, AT_REMOVEDIR);

@@ -155,6 +155,14 @@ case $ELFMEND_CHECKER in
 assert [w["status"] for w in json.load(open("out"))["wheels"]] == ["written", "refused"]' ;;
 esac
 
+mkdir left
+mkdir -m 700 left/.elfmend-0123456789abcdef
+mkdir -m 755 left/.elfmend-fedcba9876543210
+for directory in left/.elfmend-*; do : > "$directory/file"; done
+exits 0 "beside what a killed run has left" "$ELFMEND" repack a-1.0-$tags.whl -o left
+is ".elfmend-fedcba9876543210 .elfmend-fedcba9876543210/file" "$(cd left && echo $(find . -path './.e*' | cut -c 3- | sort))" \
+    "... which goes, and what only has such a name stays"
+
 mkdir other && cp a-1.0-$tags.whl other/
 exits 2 "two wheels that would be one: exit 2" "$ELFMEND" repack a-1.0-$tags.whl other/a-1.0-$tags.whl -o both
 check "... says so, and the first is done" sh -c 'grep -q "another wheel of this name has just become" err && cmp both/* one/a-1.0+*'
