@@ -11,7 +11,6 @@
 #include <sys/file.h>
 
 #define PRIVATE "elfmend-"
-#define DIGITS 16
 #define PART "sources"
 /* Another run may take a directory for a dead one's between its making and its lock; then we make the next. */
 #define TRIES 16
@@ -109,16 +108,10 @@ static void remove_private(void)
         em_cache_remove(private_place);
 }
 
-static bool is_private_name(const char *name)
-{
-    return strncmp(name, PRIVATE, strlen(PRIVATE)) == 0 && strlen(name) == strlen(PRIVATE) + DIGITS &&
-           strspn(name + strlen(PRIVATE), "0123456789abcdef") == DIGITS;
-}
-
 /* What a killed run has left: a directory of ours alone that nobody holds. Its maker locks it while it lives. */
 static void remove_dead(struct em_arena *arena, const char *above, const char *name)
 {
-    const char *path = is_private_name(name) ? em_path_join(arena, above, name) : NULL;
+    const char *path = em_is_random_name(name, PRIVATE) ? em_path_join(arena, above, name) : NULL;
     em_cleanup_fd int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
     struct stat st;
 

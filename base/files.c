@@ -356,3 +356,10 @@ char *em_random_name(struct em_arena *arena, const char *prefix)
         return NULL;
     return em_arena_printf(arena, "%s%016llx", prefix, (unsigned long long)value);
 }
+
+bool em_is_random_name(const char *name, const char *prefix)
+{
+    const size_t size = strlen(prefix);
+
+    return strncmp(name, prefix, size) == 0 && strlen(name) == size + 16 && strspn(name + size, "0123456789abcdef") == 16;
+}

@@ -89,5 +89,6 @@ int em_copy_fd(int in, int out, uint64_t size, const char *label, struct em_erro
 
 /* A name that cannot be guessed: prefix and 16 hexadecimal digits from getrandom(2). NULL: no memory, or no randomness. */
 char *em_random_name(struct em_arena *arena, const char *prefix);
+bool em_is_random_name(const char *name, const char *prefix);
 
 #endif

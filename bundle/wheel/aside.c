@@ -6,19 +6,10 @@
 #include <sys/file.h>
 
 #define PREFIX ".elfmend-"
-#define DIGITS 16
 /* Another run may take a directory for a dead one's between its making and its lock; then we make the next. */
 #define TRIES 16
 
 /* ---- what killed runs left ---- */
-
-static bool is_ours(const char *name)
-{
-    const size_t prefix = sizeof PREFIX - 1;
-
-    return strncmp(name, PREFIX, prefix) == 0 && strlen(name) == prefix + DIGITS &&
-           strspn(name + prefix, "0123456789abcdef") == DIGITS;
-}
 
 /* -1: it is gone, or no directory. */
 static int open_hidden(int directory, const char *name)
@@ -51,7 +42,7 @@ static void remove_file(int hidden, const char *name)
 /* Whose directory this is may have given another of ours such a name: the mode he cannot give it. */
 static void remove_dead(int directory, const char *name)
 {
-    em_cleanup_fd int hidden = is_ours(name) ? open_hidden(directory, name) : -1;
+    em_cleanup_fd int hidden = em_is_random_name(name, PREFIX) ? open_hidden(directory, name) : -1;
     struct stat st;
 
     if (hidden < 0 || fstat(hidden, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 0777) != 0700 ||
