@@ -2,10 +2,8 @@
 
 #include <ctype.h>
 #include <fnmatch.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 
 /* A small file as text; NULL if it is not there. Those of /proc say that they have no bytes, so the reader's size is not asked. */
 static char *read_text(struct em_arena *arena, struct em_tree *tree, const char *path)
@@ -54,21 +52,20 @@ const char *em_machine_module(struct em_arena *arena, struct em_tree *tree)
 /* ---- device nodes ---- */
 
 /* A real open: what mode bits say is not what the device cgroup allows. Below a root, links stay in it. */
-static int try_open(const char *root, const char *path)
+static int try_open(struct em_tree *tree, struct em_arena *arena, const char *root, const char *path)
 {
-    struct open_how how = { .flags = O_RDWR | O_NONBLOCK | O_CLOEXEC, .resolve = root ? RESOLVE_IN_ROOT : 0 };
-    em_cleanup_fd int base = root ? open(root, O_PATH | O_DIRECTORY | O_CLOEXEC) : AT_FDCWD;
-    long fd;
+    em_cleanup_fd int base = root ? open(root, O_PATH | O_DIRECTORY | O_CLOEXEC) : AT_FDCWD, fd = -1;
+    const int flags = O_RDWR | O_NONBLOCK | O_CLOEXEC;
+    char *real;
+    int r;
 
     if (root && base < 0)
         return errno;
-    fd = syscall(SYS_openat2, base, path, &how, sizeof how);
-    if (fd < 0 && errno == ENOSYS && !root)
-        fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    close((int)fd);
-    return 0;
+    r = root ? em_tree_real_path(tree, arena, path, &real) : 0;
+    if (r < 0)
+        return -r;
+    fd = root ? openat(base, real + strspn(real, "/"), flags | O_NOFOLLOW) : openat(base, path, flags);
+    return fd < 0 ? errno : 0;
 }
 
 /* No device opens in a file system that was mounted so, whoever asks: mount(2). */
@@ -79,13 +76,13 @@ static bool is_nodev(const char *path)
     return statvfs(path, &file_system) == 0 && (file_system.f_flag & ST_NODEV);
 }
 
-static int add_node(struct em_machine *machine, struct em_arena *arena, const char *path)
+static int add_node(struct em_machine *machine, struct em_arena *arena, struct em_tree *tree, const char *path)
 {
     struct em_device_node node = { .path = em_arena_strdup(arena, path) };
 
     if (!node.path)
         return EM_NO_MEMORY;
-    node.error = try_open(machine->root, path);
+    node.error = try_open(tree, arena, machine->root, path);
     node.nodev = node.error == EACCES && !machine->root && is_nodev(path);
     return em_vec_push(arena, &machine->nodes, node);
 }
@@ -106,7 +103,7 @@ static int read_nodes(struct em_machine *machine, struct em_arena *arena, struct
         any = any || gpu;
         machine->wsl = machine->wsl || strcmp(name, "dxg") == 0;
         if (gpu || strcmp(name, "nvidiactl") == 0 || strncmp(name, "nvidia-uvm", 10) == 0)
-            r = add_node(machine, arena, em_arena_printf(arena, "/dev/%s", name));
+            r = add_node(machine, arena, tree, em_arena_printf(arena, "/dev/%s", name));
     }
     if (machine->wsl || (!machine->module && machine->nodes.count == 0))
         return r;
@@ -114,9 +111,9 @@ static int read_nodes(struct em_machine *machine, struct em_arena *arena, struct
         static const char *const needed[] = { "/dev/nvidiactl", "/dev/nvidia-uvm" };
 
         if (!exists(tree, needed[i]))
-            r = add_node(machine, arena, needed[i]);
+            r = add_node(machine, arena, tree, needed[i]);
     }
-    return r == EM_OK && !any ? add_node(machine, arena, "/dev/nvidia0") : r;
+    return r == EM_OK && !any ? add_node(machine, arena, tree, "/dev/nvidia0") : r;
 }
 
 /* ---- the library ---- */
