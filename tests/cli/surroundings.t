@@ -14,9 +14,12 @@ as_before() { # WHAT
 }
 
 # A stream that is closed: no file that is opened gets its number. The pipe keeps the program at work until somebody looks.
-mkfifo pipe
-"$ELFMEND" patch --set-rpath /elsewhere --output pipe t/user.so <&- >&- 2>&- &
-check "no file is opened as a standard stream" "$python" - $! "$PWD/t/user.so" <<'END2'
+if [ "$ELFMEND_CHECKER" = valgrind ]; then
+    skip "standard streams that are closed" "valgrind opens its own files"
+else
+    mkfifo pipe
+    "$ELFMEND" patch --set-rpath /elsewhere --output pipe t/user.so <&- >&- 2>&- &
+    check "no file is opened as a standard stream" "$python" - $! "$PWD/t/user.so" <<'END2'
 import os, sys, time
 fds, end = f"/proc/{sys.argv[1]}/fd", time.monotonic() + 60
 def where():
@@ -26,9 +29,10 @@ while sys.argv[2] not in where().values():
     time.sleep(0.01)
 assert not any(fd < 3 and path != "/" for fd, path in where().items()), where()
 END2
-cat pipe > patched
-check "... and the file is whole" "$ELFMEND" show patched
-exits 2 "... and what cannot be said is an error" sh -c '"$ELFMEND" audit t >&-'
+    cat pipe > patched
+    check "... and the file is whole" "$ELFMEND" show patched
+    exits 2 "... and what cannot be said is an error" sh -c '"$ELFMEND" audit t >&-'
+fi
 exits 2 "a plan that nobody is shown" sh -c '"$ELFMEND" fix --yes t > /dev/full'
 check "... is not executed" grep 'nothing was changed' err
 as_before "... in no file"
