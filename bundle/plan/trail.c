@@ -95,13 +95,13 @@ static int read_repairs(struct em_trail *trail, struct em_arena *arena, const st
 
 static void reverse(struct em_trail *trail)
 {
-    struct em_trail_step **first = trail->steps.items, **end = first + trail->steps.count;
+    struct em_trail_step **steps = trail->steps.items;
 
-    while (trail->steps.count > 1 && first < --end) {
-        struct em_trail_step *step = *first;
+    for (size_t i = 0, count = trail->steps.count; i < count / 2; i++) {
+        struct em_trail_step *step = steps[i];
 
-        *first++ = *end;
-        *end = step;
+        steps[i] = steps[count - 1 - i];
+        steps[count - 1 - i] = step;
     }
 }
 
