@@ -2,6 +2,9 @@
 # What was unpacked once is used again only if it is still that, and ours alone: nothing that lies in a cache makes a run fail that would
 # succeed with an empty one, and nothing that others could have put there is taken. Who fetches the same at the same time gets it.
 . "$ELFMEND_TOP/tests/tap"
+# Others run it too, who may not enter the place where it was built.
+cp "$ELFMEND" elfmend
+ELFMEND=$PWD/elfmend
 : "${CC:=cc}"
 "$ELFMEND_TOP/fixtures/standin" --cudnn none v
 "$ELFMEND_TOP/fixtures/standin" p

@@ -2,6 +2,9 @@
 # What a program is started in is not its own choice: streams that are closed, a umask of any kind, directories that give what is made in
 # them an access list, and some in which nothing may be taken away. None of it may get into a file, or keep a repair from being taken back.
 . "$ELFMEND_TOP/tests/tap"
+# Others run it too, who may not enter the place where it was built.
+cp "$ELFMEND" elfmend
+ELFMEND=$PWD/elfmend
 mkdir -p t/dep
 echo 'int g(void) { return 1; }' | "${CC:-cc}" -shared -fPIC -x c - -o t/dep/libdep.so -Wl,-soname,libdep.so
 echo 'int f(void) { return 1; }' > f.c
