@@ -135,10 +135,16 @@ static void remove_all_dead(struct em_arena *arena, const char *above)
 static int make_private(const char *path, struct em_error *error)
 {
     struct stat by_fd, by_name;
+    int r;
 
     if (mkdir(path, 0700) < 0)
         return em_fail_errno(error, path, "cannot be made");
     private_lock = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (private_lock < 0 && errno != ENOENT) {
+        r = em_fail_errno(error, path, "cannot be opened");
+        rmdir(path);
+        return r;
+    }
     if (private_lock >= 0 && (flock(private_lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
         fstat(private_lock, &by_fd) == 0 && lstat(path, &by_name) == 0 && by_fd.st_ino == by_name.st_ino)
         return EM_OK;
@@ -177,10 +183,10 @@ int em_cache_private(struct em_arena *arena, const char **directory, struct em_e
         return r;
     strcpy(private_place, path);
     private_owner = getpid();
+    if (atexit(remove_private) != 0)
+        return EM_NO_MEMORY;
     /* Who works in a cache locks it, for as long as that takes; ours is not that lock. */
-    if (mkdir(private_part, 0700) < 0)
-        return em_fail_errno(error, private_part, "cannot be made");
-    return atexit(remove_private) == 0 ? EM_OK : EM_NO_MEMORY;
+    return mkdir(private_part, 0700) < 0 ? em_fail_errno(error, private_part, "cannot be made") : EM_OK;
 }
 
 /* ---- removing ---- */

@@ -7,7 +7,6 @@
 #define FORMAT "elfmend-journal "
 #define HEADER FORMAT "1\n"
 #define TEMPORARY EM_JOURNAL_NAME ".tmp"
-/* A step's line is at most a path and some 250 characters; this many steps are more than the files of any environment seen. */
 
 struct em_identity em_identity_of(const struct stat *st)
 {

@@ -13,8 +13,8 @@
  *     restore SLOT OLD-INODE OLD-SIZE OLD-MTIME PATH      nothing is at PATH: we took it away, or undo --force found it gone
  *     end STEPS XXH3
  *
- * No two steps have one path. In notes and paths a backslash is "\\" and a line feed "\n". Inode numbers are compared, device numbers are not kept: they
- * change from mount to mount, and staging has seen to it that all lies on one file system.
+ * No two steps have one path. In notes and paths a backslash is "\\" and a line feed "\n". Inode numbers are compared, device
+ * numbers are not kept: they change from mount to mount, and staging has seen to it that all lies on one file system.
  *
  *     em_journal_write(&journal, dir, error)          dir/journal, durable when this returns 0
  *     em_journal_read(&journal, arena, dir, error)    EM_NOT_FOUND: there is none; EM_BAD_JSON: not what we wrote;
